@@ -1,0 +1,36 @@
+"""What every test gets: a check that nothing is left behind, and helpers to reach servers."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+def _descriptors() -> list[str]:
+    """The sockets and pollers that are open, by what they are."""
+    found = []
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            target = os.readlink(entry)
+        except OSError:
+            continue  # the listing's own
+        if target.startswith(("socket:", "anon_inode:[event")):
+            found.append(target)
+    return sorted(found)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_leaks() -> Iterator[None]:
+    """No socket and no poller may outlive its test."""
+    if not Path("/proc/self/fd").is_dir():
+        yield
+        return
+    before = _descriptors()
+    yield
+    gc.collect()
+    after = _descriptors()
+    assert after == before, f"left open: {set(after) - set(before)}"

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+import trio
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
+
+from triows import Request
+from triows.connection import Head
+from triows.offline import OfflineConnection
+
+MULTIPART = (
+    b'--B\r\nContent-Disposition: form-data; name="field"\r\n\r\nvalue\r\n'
+    b'--B\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\nContent-Type: text/plain\r\n\r\n'
+    b"%s\r\n--B--\r\n"
+)
+
+
+class PiecewiseConnection(OfflineConnection):
+    """Hands out its body in pieces, with a checkpoint before each."""
+
+    def __init__(self, head: Head, pieces: list[bytes]) -> None:
+        super().__init__(head, b"")
+        self.pieces = pieces
+
+    async def receive_body(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        return self.pieces.pop(0) if self.pieces else b""
+
+
+def make_request(
+    *pieces: bytes, content_type: str | None = None, length: int | None = None, target: str = "/", scheme: str = "http"
+) -> Request:
+    path, _, query = target.partition("?")
+    headers = [(b"host", b"example.com"), (b"x-name", b"one"), (b"cookie", b"a=1; b=2")]
+    if content_type is not None:
+        headers.append((b"content-type", content_type.encode()))
+    if length is not None:
+        headers.append((b"content-length", str(length).encode()))
+    head = Head(
+        "POST", path.encode(), query.encode("latin-1"), headers, "1.1", scheme, root_path="/root", client=("1.2.3.4", 5)
+    )
+    return Request(PiecewiseConnection(head, list(pieces)))
+
+
+def test_the_head_is_readable() -> None:
+    request = make_request(target="/root/a%20b?x=1&x=2")
+    assert request.path == "/a b"
+    assert request.args.getlist("x") == ["1", "2"]
+    assert request.url == "http://example.com/root/a%20b?x=1&x=2"
+    assert request.host == "example.com"
+    assert request.headers["X-Name"] == "one"
+    assert request.cookies["b"] == "2"
+    assert request.remote_addr == "1.2.3.4"
+    assert request.script_root == "/root"
+    assert request.http_version == "1.1"
+    assert request.endpoint is request.blueprint is request.disconnect is None
+
+
+def test_a_query_of_raw_bytes_is_quoted() -> None:
+    assert make_request(target="/?a=\xff").args["a"] == "%FF"
+
+
+async def test_the_body_is_read_whole_and_kept() -> None:
+    request = make_request(b"ab", b"cd")
+    assert await request.get_data() == b"abcd"
+    assert await request.get_data(as_text=True) == "abcd"
+    assert await request.body == b"abcd"
+
+
+async def test_an_uncached_body_is_gone() -> None:
+    request = make_request(b"ab")
+    assert await request.get_data(cache=False) == b"ab"
+    assert await request.get_data() == b""
+
+
+async def test_the_body_is_streamed() -> None:
+    assert [piece async for piece in make_request(b"ab", b"cd").body] == [b"ab", b"cd"]
+
+
+async def test_a_cancelled_read_loses_nothing() -> None:
+    request = make_request(b"ab", b"cd")
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await request.get_data()
+    assert await request.get_data() == b"abcd"
+
+
+async def test_tasks_may_read_at_once() -> None:
+    request = make_request(b"ab", b"cd", b"ef")
+    read: list[bytes] = []
+
+    async def reader() -> None:
+        read.append(await request.get_data())
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(reader)
+    assert read == [b"abcdef"] * 3
+
+
+async def test_a_content_length_beyond_the_limit_is_refused_at_once() -> None:
+    request = make_request(b"abc", length=11)
+    request.max_content_length = 10
+    with pytest.raises(RequestEntityTooLarge):
+        await request.get_data()
+    assert request.connection.pieces == [b"abc"]  # type: ignore[attr-defined]
+
+
+async def test_a_body_beyond_the_limit_is_refused_while_streaming() -> None:
+    request = make_request(b"abcdef", b"ghijkl", b"mnopqr")
+    request.max_content_length = 10
+    with pytest.raises(RequestEntityTooLarge):
+        await request.get_data()
+    assert request.connection.pieces == [b"mnopqr"]  # type: ignore[attr-defined]
+
+
+async def test_json_is_parsed_and_kept() -> None:
+    request = make_request(b'{"a": [1]}', content_type="application/json")
+    assert await request.get_json() == {"a": [1]}
+    assert await request.json is await request.get_json()
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff", b"", b"[" * 100_000])
+async def test_bad_json_is_a_bad_request(body: bytes) -> None:
+    with pytest.raises(BadRequest):
+        await make_request(body, content_type="application/json").get_json()
+    assert await make_request(body, content_type="application/json").get_json(silent=True) is None
+
+
+async def test_json_of_another_type_is_read_by_force_only() -> None:
+    assert await make_request(b"1").get_json() is None
+    assert await make_request(b"1").get_json(force=True) == 1
+
+
+async def test_text_that_is_not_utf8_is_a_bad_request() -> None:
+    with pytest.raises(BadRequest):
+        await make_request(b"\xff").get_data(as_text=True)
+
+
+async def test_urlencoded_forms_are_parsed() -> None:
+    request = make_request(b"a=1&a=%C3%A9", b"&b=+x", content_type="application/x-www-form-urlencoded", target="/?q=2")
+    form = await request.form
+    assert form.getlist("a") == ["1", "é"]
+    assert form["b"] == " x"
+    assert not await request.files
+    assert (await request.values)["q"] == "2"
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 5, 7, 11, 10_000])
+async def test_multipart_forms_are_parsed_from_any_pieces(step: int) -> None:
+    body = MULTIPART % b"content"
+    pieces = [body[start : start + step] for start in range(0, len(body), step)]
+    request = make_request(*pieces, content_type="multipart/form-data; boundary=B")
+    assert (await request.form)["field"] == "value"
+    file = (await request.files)["file"]
+    assert (file.filename, file.content_type, file.read()) == ("a.txt", "text/plain", b"content")
+    request.close()
+
+
+async def test_large_files_go_to_disk_and_are_saved(tmp_path: Path) -> None:
+    content = b"0123456789" * 100_000
+    request = make_request(MULTIPART % content, content_type="multipart/form-data; boundary=B")
+    file = (await request.files)["file"]
+    assert not isinstance(file.stream, BytesIO)
+    await file.save(tmp_path / "saved")
+    assert (tmp_path / "saved").read_bytes() == content
+    request.close()
+
+
+@pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=B"])
+async def test_broken_multipart_forms_are_bad_requests(content_type: str) -> None:
+    with pytest.raises(BadRequest):
+        await make_request((MULTIPART % b"x")[:-30], content_type=content_type).form
+
+
+async def test_form_fields_are_bounded() -> None:
+    request = make_request(MULTIPART % b"x", content_type="multipart/form-data; boundary=B")
+    request.max_form_memory_size = 4
+    with pytest.raises(RequestEntityTooLarge):
+        await request.form
+
+
+async def test_form_parts_are_bounded() -> None:
+    request = make_request(MULTIPART % b"x", content_type="multipart/form-data; boundary=B")
+    request.max_form_parts = 1
+    with pytest.raises(RequestEntityTooLarge):
+        await request.form
+
+
+def test_the_nursery_exists_only_while_the_handler_runs() -> None:
+    with pytest.raises(RuntimeError, match="nursery"):
+        _ = make_request().nursery

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from triows import Response, Triows
+from triows.response import encode_headers
+
+
+async def pieces(closed: list[str]) -> AsyncIterator[str]:
+    try:
+        for piece in ("a", "", "b", "c"):
+            yield piece
+    finally:
+        closed.append("closed")
+
+
+@pytest.mark.parametrize("body", ["héllo", "héllo".encode(), ["hé", b"llo"], bytearray("héllo".encode())])
+async def test_complete_bodies_have_a_length(body: object) -> None:
+    response = Response(body)  # type: ignore[arg-type]
+    assert await response.get_data() == "héllo".encode()
+    assert await response.get_data(as_text=True) == "héllo"
+    assert (b"content-length", b"6") in response.wire_headers()
+    assert response.wire_body() == "héllo".encode()
+
+
+async def test_streamed_bodies_have_none() -> None:
+    response = Response(iter(["a", b"b"]))
+    assert response.is_streamed
+    assert response.wire_body() is None
+    assert not [line for line in response.wire_headers() if line[0] == b"content-length"]
+    assert [piece async for piece in response.iter_body()] == [b"a", b"b"]
+
+
+async def test_get_data_completes_an_async_stream_and_closes_it() -> None:
+    closed: list[str] = []
+    response = Response(pieces(closed))
+    assert await response.get_data() == b"abc"
+    assert closed == ["closed"]
+    assert not response.is_streamed
+    assert await response.get_data() == b"abc"
+
+
+async def test_aclose_closes_a_generator_half_way() -> None:
+    closed: list[str] = []
+    response = Response(pieces(closed))
+    async with aclosing(response.iter_body()) as body:
+        assert await anext(body) == b"a"
+    await response.aclose()
+    assert closed == ["closed"]
+
+
+async def test_a_stream_is_iterated_once() -> None:
+    response = Response(iter(["a"]))
+    assert [piece async for piece in response.iter_body()] == [b"a"]
+    with pytest.raises(RuntimeError, match="already iterated"):
+        [piece async for piece in response.iter_body()]
+
+
+async def test_json_is_read_back() -> None:
+    assert await Response('{"a": 1}', mimetype="application/json").get_json() == {"a": 1}
+    assert await Response('{"a": 1}').json is None
+    assert await Response("{").get_json(force=True, silent=True) is None
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_responses_without_content_have_no_body(status: int) -> None:
+    response = Response("text", status)
+    assert response.wire_body() == b""
+    assert not [line for line in response.wire_headers() if line[0] == b"content-length"]
+
+
+@pytest.mark.parametrize("value", ["a\r\nSet-Cookie: x=1", "a\nb", "a\0b", "\u20ac"])
+def test_header_values_cannot_break_out(value: str) -> None:
+    with pytest.raises(ValueError, match="X-Name"):
+        encode_headers([("X-Name", value)])
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a:b", "a\r\nb", "é"])
+def test_header_names_are_tokens(name: str) -> None:
+    with pytest.raises(ValueError, match="not a token"):
+        encode_headers([(name, "value")])
+
+
+def test_a_body_of_another_type_is_refused() -> None:
+    with pytest.raises(TypeError, match="int 5"):
+        Response(5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("value", "status", "body", "header"),
+    [
+        ("text", 200, b"text", None),
+        (b"bytes", 200, b"bytes", None),
+        ({"a": 1}, 200, b'{"a":1}\n', None),
+        ([1, 2], 200, b"[1,2]\n", None),
+        (("text", 201), 201, b"text", None),
+        (("text", "202 Fine"), 202, b"text", None),
+        (("text", {"X-A": "b"}), 200, b"text", "b"),
+        (("text", [("X-A", "b")]), 200, b"text", "b"),
+        (("text", 201, {"X-A": "b"}), 201, b"text", "b"),
+        ((Response("inner", 202), 203), 203, b"inner", None),
+        (WerkzeugResponse("outer", 202, {"X-A": "b"}), 202, b"outer", "b"),
+        ((letter for letter in "abc"), 200, b"abc", None),
+    ],
+)
+async def test_views_may_return(value: object, status: int, body: bytes, header: str | None) -> None:
+    response = await Triows(__name__).make_response(value)
+    assert (response.status_code, await response.get_data()) == (status, body)
+    assert response.headers.get("X-A") == header
+
+
+@pytest.mark.parametrize("value", [None, (None, 201), int, 5, ("a", 1, {}, 2), ("a", 1.5)])
+async def test_views_may_not_return(value: object) -> None:
+    with pytest.raises(TypeError, match="returned"):
+        await Triows(__name__).make_response(value)

@@ -1,0 +1,5 @@
+"""``python -m triows`` is ``triows``."""
+
+from .cli import main
+
+main(prog_name="triows")

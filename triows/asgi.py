@@ -1,0 +1,344 @@
+"""The app as an ASGI 3 application: the same connections, carried by the events of a server such as hypercorn.
+
+Of a websocket, an ASGI server keeps the protocol to itself: Pings and keepalive, fragments and the text's encoding are its
+own, and it may report any disconnect as 1006. What it hands over is bounded here as it is on a link: its ``receive()`` is
+not asked for more while the inbox is full, and ``send()`` waits above the high-water mark.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+import trio
+
+from .connection import Connection, Disconnect, Head, Headers, HTTPConnection, WebSocketConnection
+from .limits import WebSocketLimits
+from .protocol.frames import ABNORMAL, GOING_AWAY, NO_STATUS, TOO_BIG
+from .waiting import Timer, Timers, Waiter
+
+Scope = MutableMapping[str, Any]
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+
+_BODY_BUFFER = 65536  # bytes of a request's body that are fetched before the handler reads them
+_LAST_WORDS = 1.0  # seconds for the Close frame of a server that goes away
+
+
+class App(Protocol):
+    """What the adapter needs of an app."""
+
+    async def handle(self, connection: Connection) -> None: ...
+    def serving(self) -> AbstractAsyncContextManager[object]: ...
+    def websocket_limits(self) -> WebSocketLimits: ...
+
+
+async def asgi_app(app: App, scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve one ASGI scope: ``http``, ``websocket`` or ``lifespan``."""
+    match scope["type"]:
+        case "http":
+            await _serve_http(app, scope, receive, send)
+        case "websocket":
+            await _serve_websocket(app, scope, receive, send)
+        case "lifespan":
+            await _serve_lifespan(app, receive, send)
+        case other:
+            raise ValueError(f"the ASGI scope {other!r} is not known here")
+
+
+def _head(scope: Scope) -> Head:
+    raw_path = scope.get("raw_path")
+    client, server = scope.get("client"), scope.get("server")
+    return Head(
+        method=scope.get("method", "GET"),
+        raw_path=raw_path.partition(b"?")[0] if raw_path is not None else _quote(scope["path"]),
+        query_string=scope.get("query_string", b""),
+        headers=[(bytes(name).lower(), bytes(value)) for name, value in scope["headers"]],
+        http_version=scope.get("http_version", "1.1"),
+        scheme=scope.get("scheme", "http" if scope["type"] == "http" else "ws"),
+        root_path=scope.get("root_path", ""),
+        client=(client[0], client[1]) if client else None,
+        server=(server[0], server[1]) if server else None,
+        asgi_scope=dict(scope),
+    )
+
+
+def _quote(path: str) -> bytes:
+    return path.replace("%", "%25").encode()
+
+
+# Lifespan
+
+
+async def _serve_lifespan(app: App, receive: Receive, send: Send) -> None:
+    await receive()  # lifespan.startup
+    phase = "startup"
+    try:
+        async with app.serving():
+            await send({"type": "lifespan.startup.complete"})
+            phase = "shutdown"
+            await receive()  # lifespan.shutdown
+    except Exception as error:
+        await send({"type": f"lifespan.{phase}.failed", "message": f"{type(error).__name__}: {error}"})
+    else:
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+# HTTP
+
+
+async def _serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> None:
+    connection = ASGIHTTPConnection(_head(scope), receive, send)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(connection.listen)
+        await connection.serve(app.handle)
+        nursery.cancel_scope.cancel()
+
+
+class ASGIHTTPConnection(HTTPConnection):
+    """One HTTP request of an ASGI server."""
+
+    __slots__ = ("_body", "_body_ended", "_fetching", "_receive", "_response_ended", "_send", "_size", "_waiting")
+
+    def __init__(self, head: Head, receive: Receive, send: Send) -> None:
+        super().__init__(head)
+        self._receive = receive
+        self._send = send
+        self._body: deque[bytes] = deque()
+        self._size = 0
+        self._body_ended = False
+        self._response_ended = False
+        self._waiting = trio.lowlevel.ParkingLot()  # for a piece of the body
+        self._fetching = Waiter()
+
+    async def listen(self) -> None:
+        """Fetch the body, and then wait for the client to go away."""
+        while True:
+            if self._size >= _BODY_BUFFER:
+                await self._fetching.park()
+                continue
+            event = await self._receive()
+            if event["type"] == "http.disconnect":
+                self._body_ended = True
+                if not self._response_ended:
+                    self.lose(Disconnect(ABNORMAL, "", "lost"))
+                self._waiting.unpark_all()
+                return
+            piece = bytes(event.get("body", b""))
+            if piece:
+                self._body.append(piece)
+                self._size += len(piece)
+            self._body_ended = not event.get("more_body", False)
+            self._waiting.unpark_all()
+
+    async def receive_body(self) -> bytes:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while not self._body and not self._body_ended:
+            await self._waiting.park()
+        if not self._body:
+            return b""
+        piece = self._body.popleft()
+        self._size -= len(piece)
+        self._fetching.wake()
+        return piece
+
+    async def send_response(self, status: int, headers: Headers, body: bytes) -> None:
+        if (
+            status >= 200
+            and status not in (204, 304)
+            and not any(name.lower() == b"content-length" for name, _ in headers)
+        ):
+            headers = [*headers, (b"content-length", b"%d" % len(body))]
+        await self.start_response(status, headers)
+        await self._send_last(b"" if self.head.method == "HEAD" else body)
+
+    async def start_response(self, status: int, headers: Headers) -> None:
+        if self.response_started:
+            raise RuntimeError(f"the response to {self.head.method} {self.head.raw_path!r} was begun already")
+        self.response_started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def send_body(self, data: bytes) -> None:
+        if data and self.head.method != "HEAD":
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end_response(self) -> None:
+        await self._send_last(b"")
+
+    async def _send_last(self, data: bytes) -> None:
+        if not self._response_ended:
+            self._response_ended = True
+            await self._send({"type": "http.response.body", "body": data, "more_body": False})
+
+    def abort(self) -> None:
+        """The server drops what was begun when the application returns."""
+
+    async def _finish(self) -> None:
+        if self.disconnect is None and not self.response_started:
+            await self.send_response(500, [(b"content-type", b"text/plain")], b"Internal Server Error\n")
+        elif self.disconnect is None and not self._response_ended:
+            # Returning would end the response in order, and the client would take it for whole.
+            raise RuntimeError(f"the response to {self.head.raw_path!r} broke off")
+
+
+# WebSockets
+
+
+async def _serve_websocket(app: App, scope: Scope, receive: Receive, send: Send) -> None:
+    timers = Timers()
+    transport = ASGITransport(receive, send, denial="websocket.http.response" in (scope.get("extensions") or {}))
+    head = _head(scope)
+    if scope.get("subprotocols") and not head.subprotocols:
+        offered = ", ".join(scope["subprotocols"]).encode("latin-1")
+        head.headers.append((b"sec-websocket-protocol", offered))
+    connection = WebSocketConnection(head, transport, app.websocket_limits(), timers)
+    transport.connection = connection
+    async with trio.open_nursery() as services:
+        services.start_soon(timers.run)
+        services.start_soon(transport.receive_events)
+        services.start_soon(transport.send_events)
+        try:
+            await connection.serve(app.handle)
+        except BaseException:
+            if connection.accepted and not connection.closed:
+                # The server goes away and says nothing to its clients: say it for it (RFC 6455, section 7.4.1).
+                with trio.move_on_after(_LAST_WORDS, shield=True):
+                    await send({"type": "websocket.close", "code": GOING_AWAY, "reason": ""})
+            raise
+        services.cancel_scope.cancel()
+
+
+class ASGITransport:
+    """Carries a websocket as the events of an ASGI server: one task receives, one sends.
+
+    :ivar buffered: bytes of messages that the server has not taken yet.
+    """
+
+    def __init__(self, receive: Receive, send: Send, *, denial: bool) -> None:
+        self.connection: WebSocketConnection
+        self.buffered = 0
+        self._receive = receive
+        self._send = send
+        self._denial = denial
+        self._outgoing: deque[tuple[Event, int]] = deque()
+        self._sender = Waiter()
+        self._receiver = Waiter()
+        self._idle = trio.Event()
+        self._idle.set()
+        self._ended = False
+        self._progressed = 0.0
+        self._send_timer: Timer | None = None
+
+    # The connection's transport
+
+    def accept(self, headers: Headers, subprotocol: str | None) -> None:
+        self._put({"type": "websocket.accept", "headers": headers, "subprotocol": subprotocol})
+
+    async def reject(self, status: int, headers: Headers, body: bytes) -> None:
+        if self._denial:
+            if not any(name.lower() == b"content-length" for name, _ in headers):
+                headers = [*headers, (b"content-length", b"%d" % len(body))]
+            self._put({"type": "websocket.http.response.start", "status": status, "headers": headers})
+            self._put({"type": "websocket.http.response.body", "body": body, "more_body": False})
+        else:
+            self._put({"type": "websocket.close", "code": 1000, "reason": ""})  # the server answers 403
+        await self._idle.wait()
+
+    def send(self, message: str | bytes) -> None:
+        if isinstance(message, str):
+            self._put({"type": "websocket.send", "text": message}, len(message))
+        else:
+            self._put({"type": "websocket.send", "bytes": message}, len(message))
+
+    def send_close(self, code: int, reason: str) -> None:
+        self._put({"type": "websocket.close", "code": code, "reason": reason})
+
+    def flush(self) -> None:
+        """Nothing is put off here."""
+
+    def resume_receiving(self) -> None:
+        self._receiver.wake()
+
+    def abort(self) -> None:
+        self._ended = True
+        self._outgoing.clear()
+        self._idle.set()
+
+    async def finish(self) -> None:
+        timeout = self.connection.limits.close_timeout
+        with trio.CancelScope() as scope:
+            if timeout is not None:
+                scope.deadline = trio.current_time() + timeout
+            await self._idle.wait()
+
+    # The tasks
+
+    def _put(self, event: Event, size: int = 0) -> None:
+        if self._ended:
+            return
+        if self._idle.is_set():
+            self._idle = trio.Event()
+            self._progressed = trio.current_time()
+        self._outgoing.append((event, size))
+        self.buffered += size
+        self._sender.wake()
+        timeout = self.connection.limits.send_timeout
+        if timeout is not None and self._send_timer is None:
+            self._send_timer = self.connection.timers.call_later(timeout, self._check_sending)
+
+    async def send_events(self) -> None:
+        """Hand to the server what is put, in order."""
+        while True:
+            if not self._outgoing:
+                self._idle.set()
+                await self._sender.park()
+                continue
+            event, size = self._outgoing.popleft()
+            await self._send(event)
+            self.buffered -= size
+            self._progressed = trio.current_time()
+            self.connection.room_made()
+
+    async def receive_events(self) -> None:
+        """Take from the server what arrives, while there is room for it."""
+        await self._receive()  # websocket.connect
+        connection = self.connection
+        inbox = connection.inbox
+        while True:
+            if inbox.size >= connection.limits.receive_buffer:
+                await self._receiver.park()
+                continue
+            event = await self._receive()
+            if event["type"] == "websocket.disconnect":
+                code = event.get("code") or NO_STATUS
+                self.abort()
+                connection.lose(Disconnect(code, event.get("reason") or "", "lost" if code == ABNORMAL else "closed"))
+                return
+            message = event.get("text")
+            if message is None:
+                message = bytes(event["bytes"])
+            size = len(message) if isinstance(message, bytes) or message.isascii() else len(message.encode())
+            if size > connection.limits.max_message_size:
+                reason = f"message is over {connection.limits.max_message_size} bytes"
+                connection.lose(Disconnect(TOO_BIG, reason, "protocol_error"))
+                continue
+            if connection.disconnect is None:
+                inbox.append(message)
+                inbox.size += size
+                connection.messages_arrived()
+
+    def _check_sending(self) -> None:
+        timeout = self.connection.limits.send_timeout
+        assert timeout is not None
+        self._send_timer = None
+        if self._idle.is_set():
+            return
+        stalled = trio.current_time() - self._progressed
+        if stalled >= timeout:
+            self.abort()
+            self.connection.lose(Disconnect(ABNORMAL, f"took nothing of what was sent for {timeout:g} s", "timeout"))
+        else:
+            self._send_timer = self.connection.timers.call_later(timeout - stalled, self._check_sending)

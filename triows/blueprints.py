@@ -1,0 +1,242 @@
+"""Blueprints: routes, hooks and error handlers that are written apart and registered on an app, or several times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from .scaffold import F, Scaffold, add_hook, register_handler
+
+if TYPE_CHECKING:
+    from .app import Triows
+
+
+class BlueprintSetup:
+    """One registration of a blueprint on an app: what :meth:`Blueprint.record`'s functions are called with.
+
+    :ivar first: whether the blueprint is registered on an app for the first time.
+    :ivar name: the full name of this registration, dotted where it is nested.
+    """
+
+    def __init__(
+        self, app: Triows, blueprint: Blueprint, *, name: str, url_prefix: str, options: dict[str, Any]
+    ) -> None:
+        self.app = app
+        self.blueprint = blueprint
+        self.name = name
+        self.url_prefix = url_prefix
+        self.options = options
+        self.subdomain: str | None = options.get("subdomain", blueprint.subdomain)
+        self.first = not blueprint.registered
+        self.url_defaults: dict[str, Any] = {**blueprint.url_values, **(options.get("url_defaults") or {})}
+
+    def add(
+        self, method: Callable[..., None], rule: str, endpoint: str, function: Any, options: dict[str, Any]
+    ) -> None:
+        """Register a rule of the blueprint through one of the app's methods, with prefix, name and defaults put in."""
+        if self.subdomain is not None:
+            options.setdefault("subdomain", self.subdomain)
+        defaults = {**self.url_defaults, **(options.pop("defaults", None) or {})}
+        method(
+            join_paths(self.url_prefix, rule),
+            f"{self.name}.{endpoint}",
+            function,
+            defaults=defaults or None,
+            **options,
+        )
+
+
+def join_paths(prefix: str, rule: str) -> str:
+    """Return a rule below a prefix, with one slash between them."""
+    if not prefix:
+        return rule
+    return f"{prefix.rstrip('/')}/{rule.lstrip('/')}" if rule else prefix
+
+
+class Blueprint(Scaffold):
+    """A part of an app: ``Blueprint("chat", __name__, url_prefix="/chat")``.
+
+    Its endpoints are called ``"chat.name"``. Blueprints may hold blueprints.
+
+    :param name: its name, without dots.
+    :param url_prefix: put before each of its rules.
+    :param subdomain: the subdomain of its rules.
+    :param url_defaults: defaults of URL variables for all of its rules.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        import_name: str,
+        *,
+        url_prefix: str | None = None,
+        subdomain: str | None = None,
+        url_defaults: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(import_name)
+        if not name or "." in name:
+            raise ValueError(f"a blueprint cannot be named {name!r}; its name is not empty and has no dots")
+        self.name = name
+        self.url_prefix = url_prefix
+        self.subdomain = subdomain
+        self.url_values = url_defaults or {}
+        self.registered = False
+        self._records: list[Callable[[BlueprintSetup], None]] = []
+        self._children: list[tuple[Blueprint, dict[str, Any]]] = []
+
+    def record(self, function: Callable[[BlueprintSetup], None]) -> None:
+        """Call ``function(setup)`` whenever the blueprint is registered on an app.
+
+        :raises RuntimeError: if it is registered already: the app would not see it.
+        """
+        if self.registered:
+            raise RuntimeError(
+                f"blueprint {self.name!r} was registered already, so the app would not see this;"
+                " add routes, hooks and handlers before register_blueprint()"
+            )
+        self._records.append(function)
+
+    def record_once(self, function: Callable[[BlueprintSetup], None]) -> None:
+        """Call ``function(setup)`` when the blueprint is registered for the first time."""
+        self.record(lambda setup: function(setup) if setup.first else None)
+
+    def add_url_rule(
+        self,
+        rule: str,
+        endpoint: str | None = None,
+        view_func: Callable[..., Any] | None = None,
+        provide_automatic_options: bool | None = None,
+        *,
+        methods: Iterable[str] | None = None,
+        **options: Any,
+    ) -> None:
+        """Register an HTTP view function: what :meth:`route` does, without a decorator."""
+        name = self._endpoint(endpoint, view_func)
+        options = {"provide_automatic_options": provide_automatic_options, "methods": methods, **options}
+        self.record(lambda setup: setup.add(setup.app.add_url_rule, rule, name, view_func, dict(options)))
+
+    def add_websocket(
+        self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
+    ) -> None:
+        """Register a websocket handler: what :meth:`websocket` does, without a decorator."""
+        name = self._endpoint(endpoint, view_func)
+        self.record(lambda setup: setup.add(setup.app.add_websocket, rule, name, view_func, dict(options)))
+
+    def _endpoint(self, endpoint: str | None, function: Callable[..., Any] | None) -> str:
+        name = endpoint if endpoint is not None else getattr(function, "__name__", None)
+        if not name or "." in name:
+            raise ValueError(
+                f"{name!r} cannot be an endpoint of blueprint {self.name!r}; give endpoint= a name without dots"
+            )
+        return str(name)
+
+    def endpoint(self, endpoint: str) -> Callable[[F], F]:
+        """Register the decorated function as the view of an endpoint whose rules were added without one."""
+
+        def decorator(function: F) -> F:
+            self.record(lambda setup: setup.app.set_view(f"{setup.name}.{endpoint}", function))
+            return function
+
+        return decorator
+
+    def register_blueprint(self, blueprint: Blueprint, **options: Any) -> None:
+        """Register a blueprint inside this one; its prefix and name come after this one's.
+
+        :raises ValueError: if a blueprint is registered on itself.
+        """
+        if blueprint is self:
+            raise ValueError(f"blueprint {self.name!r} cannot be registered on itself")
+        self._children.append((blueprint, options))
+
+    def register(self, app: Triows, options: dict[str, Any], *, parent: BlueprintSetup | None = None) -> None:
+        """Put everything into an app; what ``app.register_blueprint()`` calls.
+
+        :raises ValueError: if the app has a blueprint of this full name already.
+        """
+        name = str(options.get("name", self.name))
+        name_prefix = options.get("name_prefix") or (parent.name if parent is not None else "")
+        full_name = f"{name_prefix}.{name}" if name_prefix else name
+        if full_name in app.blueprints:
+            raise ValueError(
+                f"the app has a blueprint {full_name!r} already;"
+                " give this one another name: register_blueprint(blueprint, name='other')"
+            )
+        prefix = options.get("url_prefix", self.url_prefix) or ""
+        if parent is not None:
+            prefix = join_paths(parent.url_prefix, prefix) if prefix else parent.url_prefix
+            if parent.subdomain is not None:
+                own = options.get("subdomain", self.subdomain)
+                options = {**options, "subdomain": f"{own}.{parent.subdomain}" if own else parent.subdomain}
+        app.blueprints[full_name] = self
+        setup = BlueprintSetup(app, self, name=full_name, url_prefix=prefix, options=options)
+        for kind, hooks in self.hooks.items():
+            app.hooks[kind].merge(hooks, full_name)
+        app.url_value_preprocessors.setdefault(full_name, []).extend(self.url_value_preprocessors.get(None, ()))
+        app.url_default_functions.setdefault(full_name, []).extend(self.url_default_functions.get(None, ()))
+        for code, handlers in self.error_handlers.get(None, {}).items():
+            app.error_handlers.setdefault(full_name, {}).setdefault(code, {}).update(handlers)
+        for function in self._records:
+            function(setup)
+        self.registered = True
+        for child, child_options in self._children:
+            child.register(app, child_options, parent=setup)
+
+    # For the whole app
+
+    def before_app_request(self, function: F) -> F:
+        """:meth:`before_request` for every request of the app."""
+        self.record_once(lambda setup: _ignore(add_hook(setup.app.hooks["request"].before, function)))
+        return function
+
+    def after_app_request(self, function: F) -> F:
+        """:meth:`after_request` for every request of the app."""
+        self.record_once(lambda setup: _ignore(add_hook(setup.app.hooks["request"].after, function)))
+        return function
+
+    def teardown_app_request(self, function: F) -> F:
+        """:meth:`teardown_request` for every request of the app."""
+        self.record_once(lambda setup: _ignore(add_hook(setup.app.hooks["request"].teardown, function)))
+        return function
+
+    def before_app_websocket(self, function: F) -> F:
+        """:meth:`before_websocket` for every websocket of the app."""
+        self.record_once(lambda setup: _ignore(add_hook(setup.app.hooks["websocket"].before, function)))
+        return function
+
+    def after_app_websocket(self, function: F) -> F:
+        """:meth:`after_websocket` for every websocket of the app."""
+        self.record_once(lambda setup: _ignore(add_hook(setup.app.hooks["websocket"].after, function)))
+        return function
+
+    def teardown_app_websocket(self, function: F) -> F:
+        """:meth:`teardown_websocket` for every websocket of the app."""
+        self.record_once(lambda setup: _ignore(add_hook(setup.app.hooks["websocket"].teardown, function)))
+        return function
+
+    def before_app_serving(self, function: F) -> F:
+        """``before_serving`` of the app."""
+        self.record_once(lambda setup: _ignore(setup.app.before_serving(function)))
+        return function
+
+    def after_app_serving(self, function: F) -> F:
+        """``after_serving`` of the app."""
+        self.record_once(lambda setup: _ignore(setup.app.after_serving(function)))
+        return function
+
+    def while_app_serving(self, function: F) -> F:
+        """``while_serving`` of the app."""
+        self.record_once(lambda setup: _ignore(setup.app.while_serving(function)))
+        return function
+
+    def app_errorhandler(self, key: type[BaseException] | int) -> Callable[[F], F]:
+        """:meth:`errorhandler` for errors anywhere in the app."""
+
+        def decorator(function: F) -> F:
+            self.record_once(lambda setup: register_handler(setup.app.error_handlers, key, function))
+            return function
+
+        return decorator
+
+
+def _ignore(_result: object) -> None:
+    """Registrations return the function for decorators; records return nothing."""

@@ -1,0 +1,201 @@
+"""The command ``triows``: run an app from a module or a file, and restart it when its code changes."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import importlib.util
+import logging
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import NoReturn
+
+import click
+
+from .app import Triows
+from .groups import unwrap_group
+from .server import serving
+
+_DEFAULT_NAMES = ("app", "application")
+
+
+class UsageError(Exception):
+    """Something that the user named is not there or not usable: one line and exit code 2."""
+
+
+@click.group()
+@click.version_option(package_name="triows")
+def main() -> None:
+    """triows, the web framework for Trio."""
+
+
+@main.command()
+@click.argument("target", metavar="MODULE_OR_FILE[:NAME]")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on, or unix:PATH.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any free one.")
+@click.option("--certfile", type=click.Path(), help="TLS certificate chain (PEM).")
+@click.option("--keyfile", type=click.Path(), help="Its private key (PEM), unless it is in CERTFILE.")
+@click.option("--reload", is_flag=True, help="Restart when a Python file changes (needs triows[reload]).")
+@click.option("--access-log/--no-access-log", default=True, show_default=True, help="Log each request.")
+def run(
+    target: str, host: str, port: int, certfile: str | None, keyfile: str | None, reload: bool, access_log: bool
+) -> None:
+    """Serve an app: NAME (default: app) in a module (pkg.mod) or file (chat.py), until SIGINT or SIGTERM."""
+    try:
+        if reload:
+            _run_reloading(target)
+        else:
+            _run(target, host, port, certfile, keyfile, access_log)
+    except UsageError as error:
+        click.echo(f"triows: {error}", err=True)
+        sys.exit(2)
+
+
+def _run(target: str, host: str, port: int, certfile: str | None, keyfile: str | None, access_log: bool) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    ssl_context = load_certificate(certfile, keyfile)
+    app = load_app(target)
+    try:
+        serving.run(app, host, port, ssl_context=ssl_context, access_log=access_log, announce=click.echo)
+    except BaseException as raised:
+        error = unwrap_group(raised)
+        if isinstance(error, OSError) and (reason := _listening_failure(error)):
+            raise UsageError(
+                f"cannot listen on {host if host.startswith('unix:') else f'{host}:{port}'}: {reason}"
+            ) from error
+        raise error from None
+
+
+def _listening_failure(error: OSError) -> str | None:
+    if isinstance(error, socket.gaierror):
+        return "there is no such host"
+    if error.errno == errno.EADDRINUSE:
+        return "the address is in use by another program (choose another with --port)"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "permission denied"
+    if error.errno in (errno.EADDRNOTAVAIL, errno.ENOENT, errno.ENOTDIR):
+        return "this machine has no such address"
+    return None
+
+
+def load_certificate(certfile: str | None, keyfile: str | None) -> ssl.SSLContext | None:
+    """The TLS context for a certificate, None without one.
+
+    :raises UsageError: if the files cannot be used.
+    """
+    if certfile is None:
+        if keyfile is not None:
+            raise UsageError("--keyfile needs --certfile")
+        return None
+    for path in filter(None, (certfile, keyfile)):
+        try:
+            Path(path).read_bytes()
+        except OSError as error:
+            raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certfile, keyfile, password=_refuse_password)
+    except (ssl.SSLError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise UsageError(
+            f"{certfile} and {keyfile or certfile} are no certificate with its key (PEM): {reason}"
+        ) from error
+    return context
+
+
+def _refuse_password() -> NoReturn:
+    raise ValueError("the key is encrypted")
+
+
+def load_app(target: str) -> Triows:
+    """The app that ``MODULE_OR_FILE[:NAME]`` names.
+
+    :raises UsageError: if there is none. Errors in the module itself are raised as they are.
+    """
+    place, _, name = target.partition(":") if not Path(target).is_file() else (target, "", "")
+    module = _load_file(Path(place)) if place.endswith(".py") or "/" in place else _load_module(place)
+    if name:
+        names: tuple[str, ...] = (name,)
+    else:
+        names = _DEFAULT_NAMES
+    for candidate in names:
+        value: object = module
+        for part in candidate.split("."):
+            value = getattr(value, part, None)
+        if isinstance(value, Triows):
+            return value
+        if value is not None:
+            raise UsageError(f"{candidate} in {place} is {type(value).__name__}, not a Triows app")
+    apps = sorted(key for key, value in vars(module).items() if isinstance(value, Triows))
+    hint = f"; it has {', '.join(apps)}" if apps else "; it has no Triows app at all"
+    raise UsageError(f"there is no {' or '.join(names)} in {place}{hint}")
+
+
+def _load_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}")
+    if path.suffix != ".py":
+        raise UsageError(f"{path} is not a Python file")
+    # As `python file.py` does, so that the app finds the modules beside it.
+    sys.path.insert(0, str(path.resolve().parent))
+    name = path.stem
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _load_module(name: str) -> ModuleType:
+    sys.path.insert(0, "")
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        # Only the named module or its packages: a missing import inside the app is the app's error.
+        if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
+            raise UsageError(f"there is no module {name} (for a file, write {name}.py)") from error
+        raise
+    except ValueError as error:
+        raise UsageError(f"{name!r} is neither a module nor a file") from error
+
+
+# Reloading: a parent that watches, and a child that serves
+
+
+def _run_reloading(target: str) -> None:
+    try:
+        from watchfiles import PythonFilter, watch
+    except ImportError as error:
+        raise UsageError("--reload needs watchfiles: pip install 'triows[reload]'") from error
+    place = Path(target.partition(":")[0])
+    roots = {Path.cwd(), place.resolve().parent} if place.suffix == ".py" else {Path.cwd()}
+    command = [sys.executable, "-m", "triows", *(argument for argument in sys.argv[1:] if argument != "--reload")]
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, terminate)
+    child = subprocess.Popen(command)
+    try:
+        # A short rust_timeout: with the default, an interrupt waits for seconds.
+        for _ in watch(*roots, watch_filter=PythonFilter(), rust_timeout=200, raise_interrupt=True):
+            click.echo("triows: a file changed, restarting")
+            _end(child)
+            child = subprocess.Popen(command)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        _end(child)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Let the child shut down in order, and wait for it."""
+    if child.poll() is None:
+        child.send_signal(signal.SIGTERM)
+    child.wait()

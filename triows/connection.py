@@ -1,0 +1,552 @@
+"""The core of a connection, whatever carries it: what a handler holds on to and what cancels it.
+
+A :class:`Connection` is one HTTP request or one websocket. Servers make it and call :meth:`Connection.serve` in its task;
+the app's callable runs inside its cancel scope, and the handler inside a nursery in there.
+
+How a websocket ends (DESIGN, "Disconnect"), all through :meth:`WebSocketConnection.lose`, which is idempotent:
+
+- the value is set first, and only then is anybody cancelled;
+- with unread messages the scope stays whole until ``receive()`` is called with none left, or nobody asks for them
+  for ``drain_timeout``;
+- a local close does not cancel: ``receive()`` and ``send()`` raise :exc:`WebSocketClosed` from then on.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from math import inf
+from time import perf_counter
+from typing import Any, Literal, Protocol, TypeVar
+from urllib.parse import unquote_to_bytes
+
+import trio
+from trio.lowlevel import ParkingLot, checkpoint, checkpoint_if_cancelled
+
+from .errors import WebSocketClosed, WebSocketStateError
+from .limits import WebSocketLimits
+from .protocol import handshake
+from .protocol.frames import CLOSE_CODE_NAMES, GOING_AWAY, INTERNAL_ERROR, NORMAL, check_close
+from .protocol.messages import Inbox
+from .supervision import Watch
+from .waiting import Timer, Timers, Waiter
+
+T = TypeVar("T")
+Headers = list[tuple[bytes, bytes]]
+Kind = Literal["closed", "lost", "protocol_error", "timeout", "shutdown"]
+
+logger = logging.getLogger("triows.error")
+
+# receive() and send() let other tasks run at the latest after this many calls or seconds of uninterrupted run.
+_CALLS_PER_RUN = 64
+_SECONDS_PER_RUN = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """Why a connection ended.
+
+    :ivar code: the close code (RFC 6455, section 7.4); 1006 when there was none because the transport was lost.
+    :ivar reason: the client's own words, or what it did wrong; may be empty.
+    :ivar kind: ``closed`` (the client sent Close), ``lost`` (end of file or reset without one), ``protocol_error``,
+        ``timeout`` (keepalive, or no progress on sending) or ``shutdown``.
+    """
+
+    code: int
+    reason: str
+    kind: Kind
+
+    def __str__(self) -> str:
+        name = CLOSE_CODE_NAMES.get(self.code)
+        text = f"{self.code} {name}" if name else str(self.code)
+        return f"{text}: {self.reason}" if self.reason else text
+
+
+@dataclass(slots=True)
+class Head:
+    """What a transport knows of a request: its head.
+
+    ``raw_path`` is the target's path as it was sent (percent-encoded), ``headers`` have lower-case names.
+    """
+
+    method: str
+    raw_path: bytes
+    query_string: bytes
+    headers: Headers
+    http_version: str
+    scheme: str
+    root_path: str = ""
+    client: tuple[str, int] | None = None
+    server: tuple[str, int | None] | None = None
+    asgi_scope: dict[str, Any] | None = field(default=None, repr=False)
+
+    @property
+    def path(self) -> str:
+        """The decoded path below ``root_path``."""
+        path = unquote_to_bytes(self.raw_path).decode("utf-8", "replace")
+        root = self.root_path.rstrip("/")
+        if root and (path == root or path.startswith(root + "/")):
+            path = path[len(root) :]
+        return path or "/"
+
+    @property
+    def subprotocols(self) -> list[str]:
+        """The subprotocols that a websocket's client offers, in its order."""
+        return handshake.subprotocols(self.headers)
+
+
+class Connection(ABC):
+    """One HTTP request or one websocket.
+
+    :ivar head: the request's head.
+    :ivar scope: the cancel scope around everything that the app does for this connection.
+    :ivar disconnect: why the client is gone, or None; set before anything is cancelled.
+    :ivar error: the handler's error that nobody handled; the test client raises it.
+    """
+
+    __slots__ = ("__weakref__", "_nursery", "_watch", "disconnect", "error", "head", "scope")
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        self.scope = trio.CancelScope()
+        self.disconnect: Disconnect | None = None
+        self.error: BaseException | None = None
+        self._nursery: trio.Nursery | None = None
+        self._watch: Watch | None = None
+
+    @property
+    def nursery(self) -> trio.Nursery:
+        """The nursery that the handler runs in; its tasks live as long as the handler and its children do."""
+        if self._nursery is None:
+            raise RuntimeError("there is a nursery only while the handler of this connection runs")
+        return self._nursery
+
+    async def run_handler(
+        self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any, name: Callable[..., Any] | None = None
+    ) -> T:
+        """Run ``function(*args)`` as the handler, in its own nursery, and wait for its children.
+
+        Raises what escapes the handler or a child, in groups as nurseries do. ``name`` is the function to name in
+        messages, if it is another.
+        """
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                self._watch = watch = Watch(name or function)
+                if self.scope.cancel_called:
+                    watch.reason = self._cancel_reason()
+                return await watch.drive(function(*args))
+        finally:
+            self._nursery = None
+
+    async def serve(self, handle: Callable[[Connection], Awaitable[None]]) -> None:
+        """Run the app's callable for this connection and bring the connection to its end, in the calling task."""
+        try:
+            with self.scope:
+                await handle(self)
+        except Exception as error:
+            logger.exception("handling %r failed outside of its handler", self.head.raw_path)
+            self.error = error
+        except BaseExceptionGroup as group:
+            self.abort()
+            cancelled, errors = group.split(trio.Cancelled)
+            if errors is not None:
+                logger.error("handling %r failed outside of its handler", self.head.raw_path, exc_info=errors)
+            if cancelled is not None:
+                raise cancelled from None
+        except BaseException:
+            self.abort()
+            raise
+        watch = self._watch
+        if watch is not None and watch.swallowed is not None:
+            logger.error("%s", watch.swallowed)
+            self.error = self.error or watch.swallowed
+        try:
+            await self._finish()
+        except BaseException:
+            self.abort()
+            raise
+
+    def cancel_handler(self) -> None:
+        """Cancel everything that the app does for this connection, with the disconnect as the reason."""
+        if not self.scope.cancel_called:
+            reason = self._cancel_reason()
+            if self._watch is not None:
+                self._watch.reason = reason
+            self.scope.cancel(reason=reason)
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Drop the connection at once."""
+
+    @abstractmethod
+    async def _finish(self) -> None:
+        """Bring the connection to its end after the app's callable has returned."""
+
+    @abstractmethod
+    def _cancel_reason(self) -> str: ...
+
+
+class HTTPConnection(Connection):
+    """One HTTP request and its response.
+
+    :ivar response_started: whether a response was begun; from then on no other can be sent.
+    """
+
+    __slots__ = ("response_started",)
+
+    def __init__(self, head: Head) -> None:
+        super().__init__(head)
+        self.response_started = False
+
+    @abstractmethod
+    async def receive_body(self) -> bytes:
+        """The next piece of the request's body, ``b""`` at its end. Cancellation loses nothing."""
+
+    @abstractmethod
+    async def send_response(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole response; the body is left out for HEAD."""
+
+    @abstractmethod
+    async def start_response(self, status: int, headers: Headers) -> None:
+        """Begin a streamed response; its body is chunked unless the headers tell its length."""
+
+    @abstractmethod
+    async def send_body(self, data: bytes) -> None:
+        """Send a piece of a streamed body. Waits while the client does not keep up."""
+
+    @abstractmethod
+    async def end_response(self) -> None:
+        """End a streamed response."""
+
+    def lose(self, disconnect: Disconnect) -> None:
+        """The client is gone: cancel the handler."""
+        if self.disconnect is None:
+            self.disconnect = disconnect
+            self.cancel_handler()
+
+    def _cancel_reason(self) -> str:
+        return f"request disconnected: {self.disconnect}"
+
+
+class WebSocketTransport(Protocol):
+    """What carries a websocket: bytes on a link, or events of an ASGI server.
+
+    Nothing here waits but :meth:`reject` and :meth:`finish`; what cannot be sent at once is buffered and counted.
+
+    :ivar buffered: bytes that wait to be sent.
+    """
+
+    buffered: int
+
+    def accept(self, headers: Headers, subprotocol: str | None) -> None: ...
+    async def reject(self, status: int, headers: Headers, body: bytes) -> None: ...
+    def send(self, message: str | bytes) -> None: ...
+    def send_close(self, code: int, reason: str) -> None: ...
+    def flush(self) -> None: ...
+    def resume_receiving(self) -> None: ...
+    def abort(self) -> None: ...
+
+    async def finish(self) -> None:
+        """Wait until what is buffered is sent and the transport is closed."""
+
+
+# The states of a websocket as its handler meets them.
+_CONNECTING, _OPEN, _CLOSED, _REJECTED = "connecting", "open", "closed", "rejected"
+
+# After these kinds of disconnect nobody reads what is sent; after the others the client still does.
+_UNHEARD = ("closed", "lost", "timeout")
+
+
+class WebSocketConnection(Connection):
+    """One websocket: inbox, sending, closing.
+
+    :ivar inbox: whole messages that arrived and were not received yet.
+    :ivar limits: the limits that hold for it.
+    :ivar transport: what carries it.
+    :ivar latency: the last round trip of a Ping in seconds, or None.
+    :ivar implied_accept: called when the first ``receive()`` or ``send()`` finds the handshake unanswered.
+    """
+
+    __slots__ = (
+        "_calls_left",
+        "_drain_timer",
+        "_gone",
+        "_last_receive",
+        "_peer_done",
+        "_reader",
+        "_receiving",
+        "_run_ends",
+        "_senders",
+        "_sends",
+        "_state",
+        "implied_accept",
+        "inbox",
+        "latency",
+        "limits",
+        "timers",
+        "transport",
+    )
+
+    def __init__(self, head: Head, transport: WebSocketTransport, limits: WebSocketLimits, timers: Timers) -> None:
+        super().__init__(head)
+        self.transport = transport
+        self.limits = limits
+        self.timers = timers
+        self.inbox = Inbox()
+        self.latency: float | None = None
+        self.implied_accept: Callable[[], object] = lambda: self.accept([], None)
+        self._state = _CONNECTING
+        self._gone = False  # nobody reads any more what is sent
+        self._sends = False  # open, and somebody is there to read: send() needs to look at nothing else
+        self._receiving = False
+        self._reader = Waiter()
+        self._senders = ParkingLot()
+        self._peer_done: trio.Event | None = None  # made by a local close, set by the client's answer
+        self._drain_timer: Timer | None = None
+        self._last_receive = 0.0
+        self._calls_left = _CALLS_PER_RUN
+        self._run_ends = 0.0
+
+    # What the handler calls
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the handshake was accepted."""
+        return self._state in (_OPEN, _CLOSED)
+
+    @property
+    def closed(self) -> bool:
+        """Whether this side has closed or rejected the websocket."""
+        return self._state in (_CLOSED, _REJECTED)
+
+    def accept(self, headers: Headers, subprotocol: str | None) -> None:
+        """Accept the handshake; messages that came with it are in the inbox afterwards."""
+        if self._state != _CONNECTING:
+            raise WebSocketStateError(f"the websocket cannot be accepted any more: it is {self._state}")
+        self._state = _OPEN
+        if not self._gone:
+            self._sends = True
+            self.transport.accept(headers, subprotocol)
+
+    async def reject(self, status: int, headers: Headers, body: bytes) -> None:
+        """Answer the handshake with an HTTP response instead."""
+        if self._state != _CONNECTING:
+            raise WebSocketStateError(f"the handshake cannot be rejected any more: the websocket is {self._state}")
+        self._state = _REJECTED
+        if not self._gone:
+            await self.transport.reject(status, headers, body)
+
+    async def receive(self) -> str | bytes:
+        """The next message. A cancellation loses none."""
+        if self._receiving:
+            raise trio.BusyResourceError("another task is already in receive() of this websocket")
+        if self._drain_timer is not None:
+            self._last_receive = trio.current_time()
+        inbox = self.inbox
+        if inbox and self._state == _OPEN and self._may_run_on():
+            await checkpoint_if_cancelled()
+            message = inbox.popleft()
+            if not inbox:
+                self._inbox_emptied()
+            return message
+        self._receiving = True
+        try:
+            return await self._receive_waiting()
+        finally:
+            self._receiving = False
+
+    async def _receive_waiting(self) -> str | bytes:
+        if self._state == _CONNECTING:
+            self.implied_accept()
+        inbox = self.inbox
+        if inbox:
+            await self._yield()
+        while not inbox:
+            self._check_open("receive")
+            if self.disconnect is not None:
+                await self._end_of_messages()
+            self.transport.flush()
+            await self._reader.park()
+            self._start_run()
+        self._check_open("receive")
+        # No checkpoint between the wait and here: what is taken out is handed out.
+        message = inbox.popleft()
+        if not inbox:
+            self._inbox_emptied()
+        return message
+
+    async def _end_of_messages(self) -> None:
+        """Nothing is left to receive: let the cancellation that was held back for it go on."""
+        self.cancel_handler()
+        await checkpoint()
+        # Only a shield, or a task that is not the connection's, comes here.
+        raise WebSocketClosed(f"receive(): the websocket is disconnected ({self.disconnect})", self)
+
+    def _inbox_emptied(self) -> None:
+        inbox = self.inbox
+        if inbox.size >= self.limits.receive_buffer:
+            self.transport.resume_receiving()
+        inbox.size = 0
+
+    async def send(self, message: str | bytes) -> None:
+        """Put the message whole into the outgoing buffer, after waiting while that is above the high-water mark.
+
+        Cancelled, it has not sent anything.
+        """
+        if not isinstance(message, (str, bytes)):
+            if not isinstance(message, (bytearray, memoryview)):
+                raise TypeError(f"a websocket message is str or bytes, not {type(message).__name__}: use send_json()?")
+            message = bytes(message)
+        if self._may_run_on():
+            await checkpoint_if_cancelled()
+        else:
+            await self._yield()
+        if self._state == _CONNECTING:
+            self.implied_accept()
+        transport = self.transport
+        if transport.buffered >= self.limits.send_buffer:
+            await self._wait_for_room()
+        if self._sends:
+            transport.send(message)
+        else:
+            self._check_open("send")  # open, and the client is gone: nobody can get it
+        if self._senders and transport.buffered < self.limits.send_buffer:
+            self._senders.unpark()
+
+    async def _wait_for_room(self) -> None:
+        self.transport.flush()
+        while self._sends and self.transport.buffered >= self.limits.send_buffer:
+            await self._senders.park()
+
+    async def close(self, code: int = NORMAL, reason: str = "") -> None:
+        """Perform the closing handshake, for ``close_timeout`` seconds at most.
+
+        Cancelled, it leaves the rest of the handshake to the end of the connection.
+        """
+        check_close(code, reason)
+        if self._state == _CONNECTING:
+            await self.reject(403, [], b"")
+        elif self._state == _OPEN:
+            self._close(code, reason)
+        await self._wait_for_peer()
+
+    def _close(self, code: int, reason: str) -> None:
+        self._state = _CLOSED
+        self._sends = False
+        self._reader.wake()
+        self._senders.unpark_all()
+        if not self._gone:
+            self._peer_done = trio.Event()
+            self.inbox.clear()
+            self.transport.send_close(code, reason)
+            self.transport.resume_receiving()
+
+    async def _wait_for_peer(self) -> None:
+        if self._peer_done is None:
+            await checkpoint()
+        else:
+            timeout = self.limits.close_timeout
+            with trio.move_on_after(inf if timeout is None else timeout):
+                await self._peer_done.wait()
+
+    def _check_open(self, call: str) -> None:
+        if self._state != _OPEN:
+            raise WebSocketClosed(f"{call}(): the websocket is {self._state}", self)
+
+    # Fairness: calls that find their message or their room at once do not go through the scheduler each
+
+    def _may_run_on(self) -> bool:
+        self._calls_left -= 1
+        return self._calls_left > 0 and perf_counter() < self._run_ends
+
+    def _start_run(self) -> None:
+        self._calls_left = _CALLS_PER_RUN
+        self._run_ends = perf_counter() + _SECONDS_PER_RUN
+
+    async def _yield(self) -> None:
+        await checkpoint()
+        self._start_run()
+
+    # What the transport calls
+
+    def messages_arrived(self) -> None:
+        """There is something in the inbox."""
+        if self._state == _CLOSED:
+            self.inbox.clear()  # after a local close they are read only to find the client's Close
+        else:
+            self._reader.wake()
+
+    def room_made(self) -> None:
+        """Some of what was buffered has been sent."""
+        if self._senders and self.transport.buffered < self.limits.send_buffer:
+            self._senders.unpark()
+
+    def lose(self, disconnect: Disconnect) -> None:
+        """The connection ends from outside. Only the first call gives the reason, and none after a local close."""
+        if disconnect.kind in _UNHEARD:
+            self._gone = True
+            self._sends = False
+            self._senders.unpark_all()
+            if self._peer_done is not None:
+                self._peer_done.set()
+        if self.disconnect is not None or self.closed:
+            return
+        self.disconnect = disconnect
+        if self.inbox:
+            self._start_draining()
+        else:
+            self.cancel_handler()
+
+    def cancel_handler(self) -> None:
+        super().cancel_handler()
+        if self._drain_timer is not None:
+            self._drain_timer.cancel()
+            self._drain_timer = None
+        if self._sends and self.disconnect is not None and self.disconnect.kind == "protocol_error":
+            # What came before the fault has been handed out and answered: the fault's Close frame comes now.
+            self._sends = False
+            self._gone = True
+            self.transport.send_close(self.disconnect.code, self.disconnect.reason)
+        self._reader.wake()
+
+    def _cancel_reason(self) -> str:
+        return f"websocket disconnected: {self.disconnect}"
+
+    def _start_draining(self) -> None:
+        self._last_receive = trio.current_time()
+        if self.limits.drain_timeout is not None:
+            self._drain_timer = self.timers.call_later(self.limits.drain_timeout, self._check_draining)
+
+    def _check_draining(self) -> None:
+        timeout = self.limits.drain_timeout
+        assert timeout is not None
+        if trio.current_time() - self._last_receive >= timeout:
+            self.cancel_handler()
+        else:
+            self._drain_timer = self.timers.call_at(self._last_receive + timeout, self._check_draining)
+
+    # The end
+
+    def abort(self) -> None:
+        self._sends = False
+        self.transport.abort()
+
+    async def _finish(self) -> None:
+        disconnect = self.disconnect
+        if self._drain_timer is not None:
+            self._drain_timer.cancel()
+        if self._state == _CONNECTING:
+            await self.reject(500 if self.error else 503 if disconnect else 403, [], b"")
+        elif self._state == _OPEN:
+            if disconnect is None:
+                self._close(INTERNAL_ERROR if self.error else NORMAL, "")
+            elif disconnect.kind == "shutdown":
+                self._close(GOING_AWAY, disconnect.reason)
+            else:
+                self.cancel_handler()
+                self._close(disconnect.code, disconnect.reason)
+        await self._wait_for_peer()
+        await self.transport.finish()

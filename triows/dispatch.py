@@ -1,0 +1,458 @@
+"""One connection on its way through the app: the same pipeline for HTTP requests and for websockets.
+
+    match the URL - open the session - before hooks - the handler, in its nursery - a response, or none
+    - after hooks - save the session - send - teardown hooks
+
+What is particular to one kind of connection is in :class:`RequestExchange` and :class:`WebSocketExchange`. Everything
+runs inside the connection's cancel scope. An error from any step goes through ``Exchange._take_error``:
+
+- ``Cancelled`` goes on to its scope, always; errors beside it in a group are logged and stay on ``connection.error``;
+- an error is answered (error handlers, else 500) while an answer can still be sent, and logged if it was not handled;
+- of several errors in a group, the first that has a handler is answered, and all are logged.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import trio
+from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError
+from werkzeug.routing import RoutingException
+
+from .connection import Connection, HTTPConnection, WebSocketConnection
+from .context import Context
+from .errors import JSONMessageError, WebSocketClosed, WebSocketStateError
+from .groups import leaves, unwrap_group
+from .request import Request, RequestBase
+from .response import Response, WireHeaders
+from .returning import response_from
+from .routing import Rule, origin_allowed
+from .scaffold import ErrorHandler, HookTable, Kind
+from .views import View, call, describe
+
+if TYPE_CHECKING:
+    from .app import Triows
+
+_TEARDOWN_TIMEOUT = 5.0  # seconds for all teardown hooks of one connection
+_INVALID_DATA = 1007  # RFC 6455 section 7.4.1
+_INTERNAL_ERROR = 1011
+
+
+async def handle(app: Triows, connection: Connection) -> None:
+    """Serve one connection: what the app gives the servers. Run it inside the connection's cancel scope.
+
+    An error that nobody handled is logged and left on ``connection.error``; only ``Cancelled`` and its like are raised.
+    """
+    exchange: Exchange
+    if isinstance(connection, WebSocketConnection):
+        exchange = WebSocketExchange(app, connection)
+    else:
+        exchange = RequestExchange(app, cast(HTTPConnection, connection))
+    token = exchange.context.push()
+    try:
+        await exchange.run()
+    finally:
+        exchange.context.pop(token)
+
+
+class Exchange(ABC):
+    """One request or websocket, and what is done with it."""
+
+    __slots__ = ("app", "connection", "context", "subject", "unhandled")
+
+    kind: ClassVar[Kind]
+
+    def __init__(self, app: Triows, connection: Connection, subject: RequestBase, context: Context) -> None:
+        self.app = app
+        self.connection = connection
+        self.subject = subject
+        self.context = context
+        self.unhandled: BaseException | None = None
+        subject.json_provider = app.json
+
+    async def run(self) -> None:
+        """Do everything."""
+        try:
+            await self._serve()
+        except BaseException as error:
+            await self._take_error(error)
+        finally:
+            await self._tear_down()
+
+    # The way in
+
+    async def _serve(self) -> None:
+        self.match()
+        await self.open_session()
+        value = await self._run_before_hooks()
+        if value is None:
+            if self.subject.routing_exception is not None:
+                raise self.subject.routing_exception
+            await self._serve_view(self.app.views[cast(str, self.subject.endpoint)])
+        else:
+            await self._finish(response_from(self.app, value))
+
+    def match(self) -> None:
+        """Find the rule for the URL; where there is none, say so on the request."""
+        app, subject = self.app, self.subject
+        try:
+            adapter = app.url_map.adapter_for(subject, app.config["SERVER_NAME"], app.subdomain_matching)
+            self.context.url_adapter = adapter
+            websocket = self.kind == "websocket"
+            subject.url_rule, subject.view_args = cast(
+                "tuple[Rule, dict[str, Any]]",
+                adapter.match(
+                    subject.path,
+                    # Over HTTP/2 a websocket's method is CONNECT (RFC 8441).
+                    "GET" if websocket else subject.method,
+                    return_rule=True,
+                    query_args=subject.query_string.decode("ascii") or None,
+                    websocket=websocket,
+                ),
+            )
+        except HTTPException as error:
+            subject.routing_exception = error
+        if app.url_value_preprocessors:
+            for function in self._hooks(app.url_value_preprocessors):
+                function(subject.endpoint, subject.view_args)
+
+    async def open_session(self) -> None:
+        """Put the session into the context."""
+        interface = self.app.session_interface
+        session = await interface.open_session(self.app, self.subject)
+        self.context.session = session if session is not None else await interface.make_null_session(self.app)
+
+    async def _run_before_hooks(self) -> Any:
+        for function in self._hooks(self.app.hooks[self.kind].before):
+            value = await call(function)
+            if value is not None:
+                return value
+        return None
+
+    def _hooks(self, table: HookTable, *, outwards: bool = False) -> Iterator[Any]:
+        """Yield the app's functions, then those of the blueprints inwards; outwards, the other way round."""
+        if not table:
+            return
+        names: list[str | None] = [*self.subject.blueprints, None]
+        if outwards:
+            for name in names:
+                yield from reversed(table.get(name, ()))
+        else:
+            for name in reversed(names):
+                yield from table.get(name, ())
+
+    @abstractmethod
+    async def _serve_view(self, view: View) -> None:
+        """Run the view in the handler's nursery and answer with what it returned."""
+
+    # The way out
+
+    async def _finish(self, response: Response | None) -> None:
+        await self._send(await self._process(response))
+
+    async def _process(self, response: Response | None) -> Response | None:
+        """Run the after hooks and save the session."""
+        for function in self.context.after_this_request or ():
+            response = self._replace(response, await call(function, response))
+        for function in self._hooks(self.app.hooks[self.kind].after, outwards=True):
+            response = self._replace(response, await call(function, response))
+        await self._save_session(response)
+        return response
+
+    def _replace(self, response: Response | None, value: Any) -> Response | None:
+        return response if value is None or value is response else response_from(self.app, value)
+
+    async def _save_session(self, response: Response | None) -> None:
+        interface, session = self.app.session_interface, self.context.session
+        if session is not None and not interface.is_null_session(session):
+            await interface.save_session(self.app, session, response)
+
+    @abstractmethod
+    async def _send(self, response: Response | None) -> None:
+        """Send the response; None: there is nothing to send."""
+
+    async def _tear_down(self) -> None:
+        app = self.app
+        functions = [*self._hooks(app.hooks[self.kind].teardown, outwards=True), *reversed(app.teardown_functions)]
+        if functions:
+            await run_teardown(app, functions, self.unhandled)
+
+    # Errors
+
+    async def _take_error(self, raised: BaseException) -> None:
+        cancelled: BaseException | None = None
+        rest: BaseException | None = raised
+        if isinstance(raised, BaseExceptionGroup):
+            cancelled, rest = raised.split(trio.Cancelled)
+        elif isinstance(raised, trio.Cancelled):
+            cancelled, rest = raised, None
+        if rest is not None:
+            errors = [error for error in leaves(rest) if not self._is_normal_end(error)]
+            if not all(isinstance(error, Exception) for error in errors):
+                raise raised  # KeyboardInterrupt and its like stop the program
+            await self._take_errors(cast("list[Exception]", errors), cancelled=cancelled is not None)
+        if cancelled is not None:
+            raise cancelled
+
+    async def _take_errors(self, errors: list[Exception], *, cancelled: bool) -> None:
+        if cancelled:
+            self._leave_unhandled(errors)
+        elif self.connection.disconnect is not None:
+            # Nobody is there for an abort(404) any more, and it is no fault of the handler.
+            self._leave_unhandled([error for error in errors if not isinstance(error, HTTPException)])
+        elif errors:
+            if len(errors) > 1:
+                self._log(errors)
+            if self._can_answer():
+                await self._answer(errors)
+            else:
+                await self._end_by_error(errors)
+
+    def _is_normal_end(self, error: BaseException) -> bool:
+        return False
+
+    @abstractmethod
+    def _can_answer(self) -> bool:
+        """Whether a response can still be sent."""
+
+    async def _end_by_error(self, errors: list[Exception]) -> None:
+        """Do what is to be done with errors that no response can tell of."""
+        self._leave_unhandled(errors, log=len(errors) == 1)
+
+    async def _answer(self, errors: list[Exception]) -> None:
+        """Send what the error handlers make of the errors."""
+        try:
+            response = await self._error_response(errors)
+        except Exception as error:
+            self._leave_unhandled([error])
+            response = self._plain_error()
+        try:
+            await self._finish_error(response)
+        except Exception as error:
+            self._leave_unhandled([error])
+            if self._can_answer():
+                await self._send(self._plain_error())
+
+    async def _error_response(self, errors: list[Exception]) -> Response:
+        for error in errors:
+            handler = self._find_handler(error)
+            if handler is not None:
+                return await self._call_error_handler(handler, error)
+        faults = [error for error in errors if not isinstance(error, HTTPException)]
+        if not faults:
+            return response_from(self.app, errors[0])
+        self._leave_unhandled(errors, log=len(errors) == 1)
+        # An HTTPException beside a fault is still an error of this handler, but the answer is the fault's.
+        failure = InternalServerError(original_exception=self.unhandled)
+        handler = self._find_handler(failure)
+        return response_from(self.app, failure) if handler is None else await self._call_error_handler(handler, failure)
+
+    async def _call_error_handler(self, handler: ErrorHandler, error: Exception) -> Response:
+        try:
+            return response_from(self.app, await call(handler, error), handler)
+        except HTTPException as http_error:
+            return response_from(self.app, http_error)
+
+    async def _finish_error(self, response: Response) -> None:
+        """Finish with a response of an error handler: what the after hooks raise cannot become another one."""
+        processed: Response | None = response
+        try:
+            processed = await self._process(response)
+        except Exception as error:
+            self._leave_unhandled([error])
+        await self._send(processed)
+
+    def _plain_error(self) -> Response:
+        return response_from(self.app, InternalServerError())
+
+    def _find_handler(self, error: BaseException) -> ErrorHandler | None:
+        if isinstance(error, RoutingException):
+            return None
+        code = error.code if isinstance(error, HTTPException) else None
+        names = (*self.subject.blueprints, None)
+        for key in (None,) if code is None else (code, None):
+            for name in names:
+                handlers = self.app.error_handlers.get(name, {}).get(key)
+                if handlers:
+                    for class_ in type(error).__mro__:
+                        if class_ in handlers:
+                            return handlers[class_]
+        return None
+
+    def _leave_unhandled(self, errors: Sequence[Exception], *, log: bool = True) -> None:
+        """Log the errors and leave them on the connection. The first ones stay: later ones come of them."""
+        if not errors:
+            return
+        if log:
+            self._log(errors)
+        if self.unhandled is None:
+            error = errors[0] if len(errors) == 1 else ExceptionGroup(f"several errors in {self._name}", errors)
+            self.unhandled = self.connection.error = error
+
+    def _log(self, errors: Sequence[Exception]) -> None:
+        for error in errors:
+            self.app.logger.error("%s: unhandled %s", self._name, type(error).__name__, exc_info=error)
+
+    @property
+    def _name(self) -> str:
+        """What is served, for the log; the path is the client's, so control characters are escaped."""
+        method = "WEBSOCKET" if self.kind == "websocket" else ascii(self.subject.method)[1:-1]
+        return f"{method} {self.subject.path!a}"
+
+
+class RequestExchange(Exchange):
+    """An HTTP request."""
+
+    __slots__ = ()
+
+    kind = "request"
+    connection: HTTPConnection
+    subject: Request
+
+    def __init__(self, app: Triows, connection: HTTPConnection) -> None:
+        request = app.request_class(connection)
+        app.limit_request(request)
+        super().__init__(app, connection, request, Context(app, request=request))
+
+    async def _serve_view(self, view: View) -> None:
+        rule = cast(Rule, self.subject.url_rule)
+        if rule.provide_automatic_options and self.subject.method == "OPTIONS":
+            response: Response | None = self.app.options_response(self.context)
+        else:
+            response = await self.connection.run_handler(self._call_view, view, name=view.function)
+        if response is not None:
+            await self._finish(response)
+
+    async def _call_view(self, view: View) -> Response | None:
+        """Run the view. A streamed response is sent from inside the nursery: its tasks may be what feeds the stream."""
+        value = await view(self.subject, self.subject.view_args)
+        response = response_from(self.app, value, view.function)
+        if not response.is_streamed:
+            return response
+        await self._finish(response)
+        return None
+
+    def _can_answer(self) -> bool:
+        return not self.connection.response_started
+
+    async def _send(self, response: Response | None) -> None:
+        assert response is not None
+        headers = response.wire_headers()
+        body = response.wire_body()
+        if body is not None:
+            await self.connection.send_response(response.status_code, headers, body)
+            return
+        try:
+            await self.connection.start_response(response.status_code, headers)
+            if self.subject.method != "HEAD":
+                async with aclosing(response.iter_body()) as pieces:
+                    async for piece in pieces:
+                        await self.connection.send_body(piece)
+            await self.connection.end_response()
+        finally:
+            await response.aclose()
+
+    async def _tear_down(self) -> None:
+        self.subject.close()
+        await super()._tear_down()
+
+
+class WebSocketExchange(Exchange):
+    """A websocket."""
+
+    __slots__ = ()
+
+    kind = "websocket"
+    connection: WebSocketConnection
+
+    def __init__(self, app: Triows, connection: WebSocketConnection) -> None:
+        websocket = app.websocket_class(connection)
+        super().__init__(app, connection, websocket, Context(app, websocket=websocket))
+        websocket.accept_headers = self._accept_headers
+
+    def match(self) -> None:
+        """Find the rule for the URL, and give its limits to the connection."""
+        super().match()
+        rule = self.subject.url_rule
+        if rule is None:
+            return
+        limits = self.connection.limits = self.app.rule_limits(rule)
+        origin = self.subject.headers.get("origin")
+        if origin is not None and not origin_allowed(origin, self.subject.host, limits.origins):
+            self.subject.routing_exception = Forbidden("Websockets from this origin are not allowed.")
+
+    async def _serve_view(self, view: View) -> None:
+        value = await self.connection.run_handler(view, self.subject, self.subject.view_args, name=view.function)
+        if self.connection.accepted or self.connection.closed:
+            if value is not None:
+                raise WebSocketStateError(
+                    f"{describe(view.function)} returned {type(value).__name__} {value!r:.100} after the websocket had"
+                    " been accepted or closed, when no response can be sent any more; send it as a message instead,"
+                    " or return it before accepting"
+                )
+            await self._finish(None)
+        elif value is None:
+            raise Forbidden()
+        else:
+            await self._finish(response_from(self.app, value, view.function))
+
+    def _accept_headers(self) -> WireHeaders:
+        interface, session = self.app.session_interface, self.context.session
+        if session is None or interface.is_null_session(session):
+            return []
+        return interface.accept_headers(self.app, session)
+
+    def _can_answer(self) -> bool:
+        return not (self.connection.accepted or self.connection.closed)
+
+    def _is_normal_end(self, error: BaseException) -> bool:
+        return isinstance(error, WebSocketClosed) and error.connection in (None, self.connection)
+
+    async def _end_by_error(self, errors: list[Exception]) -> None:
+        for error in errors:
+            handler = self._find_handler(error)
+            if handler is not None:
+                await self._tell(handler, error, errors)
+                return
+        if all(isinstance(error, JSONMessageError) for error in errors):
+            self.app.logger.log(logging.INFO, "%s: closed with 1007: %s", self._name, errors[0])
+            await self.connection.close(_INVALID_DATA, "invalid JSON")
+        else:
+            await super()._end_by_error(errors)
+
+    async def _tell(self, handler: ErrorHandler, error: Exception, errors: list[Exception]) -> None:
+        """Call an error handler after accepting: it may send and close; a response it returns can go nowhere."""
+        try:
+            value = await call(handler, error)
+        except Exception as second:
+            self._leave_unhandled([*errors, second])
+            return
+        if value is not None:
+            self._leave_unhandled(errors, log=len(errors) == 1)
+        elif not self.connection.closed:
+            await self.connection.close(_INTERNAL_ERROR, "")
+
+    async def _send(self, response: Response | None) -> None:
+        if response is not None and self._can_answer():
+            headers, body = response.wire_headers(), response.wire_body()
+            if body is None:
+                body = await response.get_data()
+                headers = response.wire_headers()
+            await self.connection.reject(response.status_code, headers, body)
+
+
+async def run_teardown(app: Triows, functions: Sequence[Any], error: BaseException | None) -> None:
+    """Call teardown hooks; what one raises is logged, so that the others run too."""
+    # Connections are mostly cancelled in the end; what the hooks give back must be given back all the same.
+    with trio.move_on_after(_TEARDOWN_TIMEOUT, shield=True) as scope:
+        for function in functions:
+            try:
+                await call(function, error)
+            except Exception as raised:
+                app.logger.error("teardown hook %s failed", describe(function), exc_info=unwrap_group(raised))
+    if scope.cancelled_caught:
+        app.logger.error("the teardown hooks took longer than %s seconds and were cancelled", _TEARDOWN_TIMEOUT)

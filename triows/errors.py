@@ -1,0 +1,76 @@
+"""Every exception that triows raises at its users.
+
+::
+
+    TriowsError
+    ├── WebSocketClosed            receive() or send() after the connection was closed locally, or is over
+    ├── WebSocketStateError        a call that the state of the websocket does not allow
+    ├── JSONMessageError           receive_json(): the message is not JSON (also a ValueError)
+    ├── CancelledSwallowedError    a handler ended normally although a disconnect had cancelled it
+    ├── LifespanError              the app failed to start or to stop
+    └── WebsocketResponseError     test client: the handshake was answered by an HTTP response
+
+A client's disconnect is not among them: it arrives as :exc:`trio.Cancelled`.
+HTTP errors are werkzeug's (:mod:`werkzeug.exceptions`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class TriowsError(Exception):
+    """The base of all exceptions of triows."""
+
+
+class WebSocketClosed(TriowsError):
+    """``receive()`` or ``send()`` was called after the websocket was closed by this side, or is over.
+
+    When it escapes the handler, alone or in a group, that is the handler's normal end.
+
+    :ivar connection: the connection that was closed; the exception is a normal end only for its own handler.
+    """
+
+    def __init__(self, message: str, connection: object = None) -> None:
+        super().__init__(message)
+        self.connection = connection
+
+
+class WebSocketStateError(TriowsError, RuntimeError):
+    """The call does not fit the state of the websocket: accepted twice in two ways, a response after accepting."""
+
+
+class JSONMessageError(TriowsError, ValueError):
+    """``receive_json()`` got a message that is not JSON.
+
+    If the handler does not catch it, the connection is closed with 1007.
+
+    :ivar message: the message as it was received.
+    """
+
+    def __init__(self, text: str, message: str | bytes) -> None:
+        super().__init__(text)
+        self.message = message
+
+
+class CancelledSwallowedError(TriowsError):
+    """A handler ended normally after the ``trio.Cancelled`` of a disconnect had been raised in it.
+
+    Catching ``trio.Cancelled`` (or ``BaseException``) without raising it again breaks Trio's cancellation: the
+    handler goes on talking to a client that is gone. The connection is closed all the same.
+    """
+
+
+class LifespanError(TriowsError):
+    """The app's start-up or shutdown functions failed under an ASGI server or the test app."""
+
+
+class WebsocketResponseError(TriowsError):
+    """The server answered a websocket handshake of the test client with an HTTP response.
+
+    :ivar response: the :class:`~triows.Response`: its status code, headers and body.
+    """
+
+    def __init__(self, response: Any) -> None:
+        super().__init__(f"the handshake was answered with HTTP status {response.status_code}")
+        self.response = response

@@ -1,0 +1,205 @@
+"""Forms in request bodies, parsed as they arrive: large files go to disk, from a worker thread."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterable
+from io import BytesIO
+from os import PathLike, fspath
+from tempfile import TemporaryFile
+from typing import IO, Any, cast
+from urllib.parse import parse_qsl
+
+import trio
+from werkzeug.datastructures import FileStorage as SyncFileStorage
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
+from werkzeug.http import parse_options_header
+from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
+
+_MAX_IN_MEMORY = 500 * 1024  # bytes of one file
+_STEP = 64 * 1024  # bytes that the decoder is given at once
+_MAX_PADDING = 256  # bytes of white space that may follow a delimiter (RFC 2046, 5.1.1)
+_CHARSETS = ("ascii", "us-ascii", "utf-8", "iso-8859-1")
+
+
+class FileStorage(SyncFileStorage):
+    """A file of a form. ``read()`` and its other file methods are synchronous; :meth:`save` is awaited."""
+
+    async def save(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, destination: str | PathLike[str] | IO[bytes], buffer_size: int = 16384
+    ) -> None:
+        """Write the file, from where it is read now, to a path or an open binary file, in a worker thread.
+
+        Cancelled, it finishes writing first.
+
+        :param buffer_size: bytes that are copied at a time.
+        :raises OSError: if the file cannot be written.
+        """
+        await trio.to_thread.run_sync(self._copy, destination, buffer_size)
+
+    def _copy(self, destination: str | PathLike[str] | IO[bytes], buffer_size: int) -> None:
+        if isinstance(destination, str | PathLike):
+            with open(fspath(destination), "wb") as file:
+                shutil.copyfileobj(self.stream, file, buffer_size)
+        else:
+            shutil.copyfileobj(self.stream, destination, buffer_size)
+
+
+class _Spool:
+    """A file that is kept in memory until it is large."""
+
+    def __init__(self) -> None:
+        self.file: IO[bytes] = BytesIO()
+        self._size = 0
+        self._on_disk = False
+
+    async def write(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._on_disk or self._size > _MAX_IN_MEMORY:
+            await trio.to_thread.run_sync(self._write_to_disk, data)
+        else:
+            self.file.write(data)
+
+    def _write_to_disk(self, data: bytes) -> None:
+        if not self._on_disk:
+            memory = cast(BytesIO, self.file)
+            self.file = TemporaryFile("w+b")  # noqa: SIM115  (the form's user closes it)
+            self.file.write(memory.getbuffer())
+            self._on_disk = True
+        self.file.write(data)
+
+
+async def parse_urlencoded(body: AsyncIterable[bytes], *, max_size: int | None) -> list[tuple[str, str]]:
+    """Return the fields of an ``application/x-www-form-urlencoded`` body of ``max_size`` bytes at most.
+
+    :raises werkzeug.exceptions.RequestEntityTooLarge: beyond that.
+    :raises werkzeug.exceptions.BadRequest: if it has more fields than Python's parser takes.
+    """
+    data = bytearray()
+    async for piece in body:
+        data += piece
+        if max_size is not None and len(data) > max_size:
+            raise RequestEntityTooLarge()
+    try:
+        return parse_qsl(data.decode("utf-8", "replace"), keep_blank_values=True, errors="replace")
+    except ValueError:
+        raise BadRequest("The form cannot be read.") from None
+
+
+async def parse_multipart(
+    body: AsyncIterable[bytes], boundary: bytes, *, max_field_size: int | None, max_parts: int | None
+) -> tuple[list[tuple[str, str]], list[tuple[str, FileStorage]]]:
+    """Return the fields and the files of a ``multipart/form-data`` body (RFC 7578).
+
+    On any error, also a cancellation, the files read so far are closed.
+
+    :param max_field_size: the largest field that is not a file, in bytes.
+    :raises werkzeug.exceptions.RequestEntityTooLarge: beyond a limit.
+    :raises werkzeug.exceptions.BadRequest: if it is malformed or ends too early.
+    """
+    if not boundary:
+        raise BadRequest("The multipart form names no boundary.")
+    parser = _MultipartParser(boundary, max_field_size, max_parts)
+    try:
+        async for piece in body:
+            await parser.feed(piece)
+        await parser.feed(None)
+    except BaseException as error:
+        parser.close()
+        if isinstance(error, ValueError):
+            raise BadRequest("The multipart form is malformed.") from error
+        raise
+    return parser.fields, parser.files
+
+
+class _MultipartParser:
+    def __init__(self, boundary: bytes, max_field_size: int | None, max_parts: int | None) -> None:
+        self.fields: list[tuple[str, str]] = []
+        self.files: list[tuple[str, FileStorage]] = []
+        # The decoder's own limit is one of its buffer, which holds a step and a part's head.
+        buffer_size = None if max_field_size is None else max(max_field_size, 2 * _STEP)
+        self._decoder = MultipartDecoder(boundary, buffer_size, max_parts=max_parts)
+        self._delimiter = b"--" + boundary
+        self._held = b""
+        self._max_field_size = max_field_size
+        self._part: Field | File | None = None
+        self._spool: _Spool | None = None
+        self._value = bytearray()
+
+    async def feed(self, data: bytes | None) -> None:
+        """Take a piece of the body, None at its end. Raises ValueError where it is malformed."""
+        ready = self._hold_back(data)
+        for start in range(0, len(ready), _STEP):
+            self._decoder.receive_data(ready[start : start + _STEP])
+            await self._take_events()
+        if data is None:
+            self._decoder.receive_data(None)
+            await self._take_events()
+
+    def _hold_back(self, data: bytes | None) -> bytes:
+        """Return what can be decoded now.
+
+        A delimiter is given whole, with what ends it: the decoder takes its CR for content where a piece ends inside.
+        """
+        ready = self._held + (data or b"")
+        self._held = b""
+        if data is None:
+            return ready
+        length = len(self._delimiter)
+        cut = len(ready) - length - 4  # what is left may be a delimiter's beginning, with the line ends around it
+        last = ready.rfind(self._delimiter)
+        if last >= 0:
+            after = ready[last + length : last + length + _MAX_PADDING]
+            padded = after[:1] in (b" ", b"\t") and b"\n" not in after and len(after) < _MAX_PADDING
+            if padded or last + length + 2 > cut:
+                cut = min(cut, last - 2)
+        cut = max(cut, 0)
+        self._held = ready[cut:]
+        return ready[:cut]
+
+    async def _take_events(self) -> None:
+        while not isinstance(event := self._decoder.next_event(), NeedData | Epilogue):
+            match event:
+                case Field():
+                    self._part, self._value = event, bytearray()
+                case File():
+                    self._part, self._spool = event, _Spool()
+                case Data():
+                    await self._take(event)
+                case _:
+                    pass  # the preamble
+
+    async def _take(self, event: Data) -> None:
+        if self._spool is not None:
+            await self._spool.write(event.data)
+        else:
+            self._value += event.data
+            if self._max_field_size is not None and len(self._value) > self._max_field_size:
+                raise RequestEntityTooLarge()
+        if not event.more_data:
+            self._end_part()
+
+    def _end_part(self) -> None:
+        part: Any = self._part
+        if self._spool is None:
+            self.fields.append((part.name, self._value.decode(_charset(part.headers), "replace")))
+        else:
+            file = self._spool.file
+            file.seek(0)
+            self.files.append((part.name, FileStorage(file, part.filename, part.name, headers=part.headers)))
+            self._spool = None
+
+    def close(self) -> None:
+        """Close the files."""
+        if self._spool is not None:
+            self._spool.file.close()
+        for _, file in self.files:
+            file.close()
+
+
+def _charset(headers: Headers) -> str:
+    """The charset that a part names, if it is one of the harmless ones."""
+    content_type = headers.get("content-type")
+    charset = parse_options_header(content_type)[1].get("charset", "").lower() if content_type else ""
+    return charset if charset in _CHARSETS else "utf-8"

@@ -1,0 +1,137 @@
+"""Small functions for use inside handlers."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NoReturn, TypeVar, cast
+
+from werkzeug.exceptions import abort as _abort
+from werkzeug.sansio.response import Response as SansIOResponse
+from werkzeug.utils import redirect as _redirect
+
+from .context import Context, current_context, require_context
+from .response import Response
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def abort(code: int | SansIOResponse, *args: Any, **kwargs: Any) -> NoReturn:
+    """End the handler with an HTTP error: ``abort(404)``, ``abort(403, "Members only")``, ``abort(response)``.
+
+    Before a websocket is accepted, this rejects its handshake.
+
+    :raises werkzeug.exceptions.HTTPException: always; the error handlers may answer it.
+    :raises LookupError: if there is no error of that code.
+    """
+    _abort(code, *args, **kwargs)
+
+
+def redirect(location: str, code: int = 302) -> Response:
+    """Return a response that sends the client to another URL.
+
+    :param code: 301, 302, 303, 307 or 308 (RFC 9110, 15.4).
+    """
+    # Werkzeug types its parameter as its own, WSGI, response class but only constructs it.
+    return cast(Response, _redirect(location, code, Response=cast(Any, Response)))
+
+
+def jsonify(*args: Any, **kwargs: Any) -> Response:
+    """Return a JSON response: of one value, of several as a list, or of keyword arguments as an object.
+
+    :raises TypeError: if a value has no JSON form.
+    """
+    return require_context("jsonify()").app.json.response(*args, **kwargs)
+
+
+async def make_response(*args: Any) -> Response:
+    """Turn what a view may return into a response: a body, a status, headers.
+
+    :raises TypeError: if a handler may not return that.
+    """
+    app = require_context("make_response()").app
+    if not args:
+        return app.response_class()
+    return await app.make_response(args[0] if len(args) == 1 else args)
+
+
+def url_for(
+    endpoint: str,
+    *,
+    _anchor: str | None = None,
+    _external: bool | None = None,
+    _method: str | None = None,
+    _scheme: str | None = None,
+    **values: Any,
+) -> str:
+    """Return the URL of an endpoint; one that begins with a dot is in the current blueprint.
+
+    :param values: the URL's variables; those that it has none for become the query.
+    :param _external: with scheme and host. Always so outside of a request and for websocket endpoints.
+    :raises werkzeug.routing.BuildError: if no rule fits.
+    """
+    return require_context("url_for()").app.url_for(
+        endpoint, _anchor=_anchor, _external=_external, _method=_method, _scheme=_scheme, **values
+    )
+
+
+def after_this_request(function: F) -> F:
+    """Call ``function(response)`` with the response of this request; it returns that or another. For use in handlers.
+
+    :raises RuntimeError: outside of a request or websocket.
+    """
+    context = current_context()
+    if context is None or context.subject is None:
+        raise RuntimeError("after_this_request() is only available while a request or websocket is handled")
+    if context.after_this_request is None:
+        context.after_this_request = []
+    context.after_this_request.append(function)
+    return function
+
+
+after_this_websocket = after_this_request
+
+
+def stream_with_context(function: F) -> F:
+    """Return the generator or generator function as it is: streamed bodies always run in their request's context."""
+    return function
+
+
+def copy_current_request_context(function: F) -> F:
+    """Return ``function`` bound to the current context, for calls from tasks that did not inherit it.
+
+    Tasks that a handler starts, in any nursery, inherit the context without this.
+
+    :raises RuntimeError: outside of a context.
+    """
+    context = require_context(f"copying the context for {getattr(function, '__name__', function)}()")
+    return cast(F, _bind(context, function))
+
+
+copy_current_websocket_context = copy_current_request_context
+copy_current_app_context = copy_current_request_context
+
+
+def _bind(context: Context, function: Callable[..., Any]) -> Callable[..., Any]:
+    if inspect.iscoroutinefunction(function):
+
+        @wraps(function)
+        async def bound_async(*args: Any, **kwargs: Any) -> Any:
+            token = context.push()
+            try:
+                return await function(*args, **kwargs)
+            finally:
+                context.pop(token)
+
+        return bound_async
+
+    @wraps(function)
+    def bound(*args: Any, **kwargs: Any) -> Any:
+        token = context.push()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            context.pop(token)
+
+    return bound

@@ -1,0 +1,317 @@
+"""The app's own life: start-up, background tasks, shutdown.
+
+The life runs in a task of its own, so that it belongs to none of the servers that use the app, whichever of them comes
+first or leaves last. In this order it ends: the background tasks are cancelled and waited for, then what started up is
+shut down, in reverse. The shutdown functions are never cancelled half-way, except when ``shutdown_timeout`` is
+over, and then the log says so.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextvars import copy_context
+from functools import partial
+from math import inf
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import trio
+
+from .context import Context
+from .groups import unwrap_group
+from .views import call, describe
+
+if TYPE_CHECKING:
+    from .app import Triows
+
+F = TypeVar("F", bound=Callable[..., Any])
+_Steps = list[Callable[..., Any]]
+
+
+class BackgroundNursery:
+    """``app.nursery``: tasks that live as long as the app serves.
+
+    As a :class:`trio.Nursery` has it, :meth:`start_soon` and :meth:`start` start tasks. Unlike there, a task's crash is
+    logged and leaves the other tasks alone; with ``BACKGROUND_TASK_CRASH_STOPS`` in the config it ends the app.
+    """
+
+    def __init__(self, nursery: trio.Nursery, on_crash: Callable[[Callable[..., Any], Exception], None]) -> None:
+        self._nursery = nursery
+        self._on_crash = on_crash
+
+    @property
+    def cancel_scope(self) -> trio.CancelScope:
+        """The scope around all tasks."""
+        return self._nursery.cancel_scope
+
+    @property
+    def child_tasks(self) -> frozenset[trio.lowlevel.Task]:
+        """The tasks that run now."""
+        return self._nursery.child_tasks
+
+    def start_soon(self, async_fn: Callable[..., Awaitable[Any]], *args: Any, name: object = None) -> None:
+        """Start a task that runs ``async_fn(*args)`` until it ends or the app stops serving.
+
+        :raises RuntimeError: if the app is shutting down.
+        """
+        self._nursery.start_soon(partial(self._guard, async_fn, *args), name=name or async_fn)
+
+    def start_call(self, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
+        """Start a task that calls ``function(*args, **kwargs)``, in a worker thread if it is not async."""
+        self._nursery.start_soon(partial(self._guard, partial(call, function, *args, **kwargs)), name=function)
+
+    async def start(self, async_fn: Callable[..., Awaitable[Any]], *args: Any, name: object = None) -> Any:
+        """Start a task and wait until it calls ``task_status.started(value)``; return the value.
+
+        An error before that is raised here; cancelled before that, the task is cancelled too.
+        """
+        return await self._nursery.start(partial(self._guard_start, async_fn, *args), name=name or async_fn)
+
+    async def _guard(self, async_fn: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> None:
+        try:
+            await async_fn(*args, **kwargs)
+        except Exception as error:
+            self._on_crash(async_fn, error)
+        except BaseExceptionGroup as group:
+            # Cancelled goes on to its scope; an error beside it is not lost with it.
+            errors, rest = group.split(Exception)
+            if errors is not None:
+                self._on_crash(async_fn, errors)
+            if rest is not None:
+                raise rest from None
+
+    async def _guard_start(
+        self, async_fn: Callable[..., Awaitable[Any]], *args: Any, task_status: trio.TaskStatus[Any]
+    ) -> None:
+        status = _Status(task_status)
+        try:
+            await async_fn(*args, task_status=status)
+        except Exception as error:
+            if not status.is_started:
+                raise
+            self._on_crash(async_fn, error)
+
+
+class _Status:
+    def __init__(self, status: trio.TaskStatus[Any]) -> None:
+        self._status = status
+        self.is_started = False
+
+    def started(self, value: Any = None) -> None:
+        self._status.started(value)
+        self.is_started = True
+
+
+class Lifespan:
+    """What an app registers for its start-up and shutdown, and its life while at least one server uses it."""
+
+    def __init__(self, app: Triows) -> None:
+        self._app = app
+        self.before: _Steps = []
+        self.after: _Steps = []
+        self.contexts: list[Callable[[], AbstractAsyncContextManager[Any]]] = []
+        self._life: _Life | None = None
+
+    def add_context(self, function: F) -> F:
+        """Add an async generator function, or one that returns an async context manager; it may take the app.
+
+        :raises TypeError: if it is something else.
+        """
+        self.contexts.append(partial(_open_context, _context_factory(function), self._app))
+        return function
+
+    @property
+    def nursery(self) -> BackgroundNursery:
+        """The background tasks.
+
+        :raises RuntimeError: if the app does not serve.
+        """
+        if self._life is None or self._life.nursery is None:
+            raise RuntimeError(
+                "app.nursery is only available while the app serves (and in its start-up functions);"
+                " in tests, use 'async with app.test_app():'"
+            )
+        return self._life.nursery
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Let the app live in the block: the first of several users starts it up, the last one shuts it down.
+
+        What start-up or shutdown raise is raised here, as is the error of a background task that ends the app. A
+        cancellation waits for the shutdown, which is shielded and bounded by ``shutdown_timeout``.
+        """
+        while (life := self._life) is not None and life.stopping:
+            await life.ended.wait()
+        if life is None:
+            life = self._life = _Life(self._app, self)
+            life.spawn()
+        life.users += 1
+        scope = trio.CancelScope()
+        try:
+            await life.started.wait()
+            if life.failure is not None:
+                raise life.failure
+            life.scopes.add(scope)
+            with scope:
+                yield
+        except BaseException as error:
+            await self._leave(life, scope)
+            if life.failure is not None and life.failure is not error:
+                self._app.logger.error("the app's life ended with an error too", exc_info=life.failure)
+            raise
+        await self._leave(life, scope)
+        if life.failure is not None:
+            raise life.failure
+
+    async def _leave(self, life: _Life, scope: trio.CancelScope) -> None:
+        life.scopes.discard(scope)
+        life.users -= 1
+        if life.users == 0:
+            life.stop()
+            with trio.CancelScope(shield=True):
+                await life.ended.wait()
+            if self._life is life:
+                self._life = None
+
+
+class _Life:
+    """One run from start-up to shutdown, in a system task: a task that belongs to no user of the app."""
+
+    def __init__(self, app: Triows, lifespan: Lifespan) -> None:
+        self.app = app
+        self.lifespan = lifespan
+        self.users = 0
+        self.scopes: set[trio.CancelScope] = set()
+        self.nursery: BackgroundNursery | None = None
+        self.failure: BaseException | None = None
+        self.stopping = False
+        self.started = trio.Event()
+        self.ended = trio.Event()
+        self._stop = trio.Event()
+        self._background_ended = trio.Event()
+        self._outer: trio.Nursery | None = None
+
+    def spawn(self) -> None:
+        """Start the task, with a copy of the caller's context variables."""
+        trio.lowlevel.spawn_system_task(self._run, name=f"the life of {self.app!r}", context=copy_context())
+
+    def stop(self) -> None:
+        """End it; :attr:`ended` is set when it has ended. A start-up that has not ended is cancelled."""
+        self.stopping = True
+        self._stop.set()
+        if not self.started.is_set() and self._outer is not None:
+            self._outer.cancel_scope.cancel(reason="the app stops serving")
+
+    async def _run(self) -> None:
+        token = (context := Context(self.app)).push()
+        try:
+            await self._live()
+        except Exception as error:
+            self._fail(unwrap_group(error))
+        except BaseException:
+            # The program ends under the app's users. They are cancelled as well, and have nothing to wait for.
+            self._fail(RuntimeError("the app's life was cancelled from outside"))
+            raise
+        finally:
+            self.nursery = None
+            self.stopping = True
+            self.started.set()
+            self.ended.set()
+            context.pop(token)
+
+    async def _live(self) -> None:
+        async with trio.open_nursery() as self._outer:
+            if self._stop.is_set():
+                return
+            self.nursery = await self._outer.start(self._hold_background_tasks)
+            # Entered before anything that start-up opens and left after it, so that it can be made to shield the exits.
+            with trio.CancelScope() as scope:
+                async with AsyncExitStack() as stack:
+                    try:
+                        await self._start_up(stack)
+                        self.started.set()
+                        await self._stop.wait()
+                    finally:
+                        await self._begin_shutdown(scope)
+            if scope.cancelled_caught:
+                self._log_cut()
+
+    async def _start_up(self, stack: AsyncExitStack) -> None:
+        for function in self.lifespan.before:
+            await call(function)
+        for open_context in self.lifespan.contexts:
+            await stack.enter_async_context(open_context())
+
+    async def _begin_shutdown(self, scope: trio.CancelScope) -> None:
+        assert self.nursery is not None
+        scope.shield = True
+        self.nursery.cancel_scope.cancel(reason="the app stops serving")
+        with trio.CancelScope(shield=True):
+            await self._background_ended.wait()
+        timeout = self.app.limits.shutdown_timeout
+        scope.deadline = inf if timeout is None else trio.current_time() + timeout
+        if not self.started.is_set():
+            return
+        # A scope of its own: a lifespan whose nursery crashed has cancelled everything inside it.
+        with trio.CancelScope(shield=True, deadline=scope.deadline) as after_scope:
+            for function in self.lifespan.after:
+                await self._call_after_serving(function)
+        if after_scope.cancelled_caught:
+            self._log_cut()
+
+    async def _call_after_serving(self, function: Callable[..., Any]) -> None:
+        try:
+            await call(function)
+        except Exception as error:
+            if self.failure is not None:
+                self.app.logger.error("after_serving function %s failed too", describe(function), exc_info=error)
+            self.failure = self.failure or unwrap_group(error)
+
+    def _log_cut(self) -> None:
+        timeout = self.app.limits.shutdown_timeout
+        self.app.logger.error("the app's shutdown was cut: it took longer than shutdown_timeout, %s seconds", timeout)
+
+    async def _hold_background_tasks(self, task_status: trio.TaskStatus[BackgroundNursery]) -> None:
+        try:
+            async with trio.open_nursery() as nursery:
+                task_status.started(BackgroundNursery(nursery, self._crash))
+                await trio.sleep_forever()
+        finally:
+            self._background_ended.set()
+
+    def _crash(self, function: Callable[..., Any], error: Exception) -> None:
+        """Log a background task's error, and end the app if the config asks for that."""
+        error = unwrap_group(error)
+        self.app.logger.error("background task %s failed", describe(function), exc_info=error)
+        if self.app.config["BACKGROUND_TASK_CRASH_STOPS"]:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self.failure = self.failure or error
+        for scope in self.scopes:
+            scope.cancel(reason=f"the app's life ended with {error!r}")
+
+
+def _context_factory(function: Callable[..., Any]) -> Callable[..., AbstractAsyncContextManager[Any]]:
+    """Return what makes the context manager of a lifespan function."""
+    if inspect.isasyncgenfunction(function):
+        return asynccontextmanager(function)
+    if inspect.isasyncgenfunction(inspect.unwrap(function)) or (
+        isinstance(function, type) and hasattr(function, "__aenter__")
+    ):
+        return function  # decorated with @asynccontextmanager already
+    raise TypeError(
+        f"{describe(function)} is no lifespan: write an async function with one 'yield', between start-up and shutdown"
+    )
+
+
+def _open_context(
+    factory: Callable[..., AbstractAsyncContextManager[Any]], app: Triows
+) -> AbstractAsyncContextManager[Any]:
+    takes_app = any(
+        parameter.default is parameter.empty
+        and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        for parameter in inspect.signature(factory).parameters.values()
+    )
+    return factory(app) if takes_app else factory()

@@ -1,0 +1,93 @@
+"""Requests that come from no client, for ``app.test_request_context()``."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from werkzeug.datastructures import Headers
+
+from .connection import Head, HTTPConnection
+from .dispatch import RequestExchange
+
+if TYPE_CHECKING:
+    from .app import Triows
+
+
+class OfflineConnection(HTTPConnection):
+    """A request whose body is there already, and whose response goes nowhere."""
+
+    __slots__ = ("_body",)
+
+    def __init__(self, head: Head, body: bytes) -> None:
+        super().__init__(head)
+        self._body = body
+
+    async def receive_body(self) -> bytes:
+        """The body, then ``b""``."""
+        body, self._body = self._body, b""
+        return body
+
+    async def send_response(self, status: int, headers: Any, body: bytes) -> None:
+        """Do nothing but note it."""
+        self.response_started = True
+
+    async def start_response(self, status: int, headers: Any) -> None:
+        """Do nothing but note it."""
+        self.response_started = True
+
+    async def send_body(self, data: bytes) -> None:
+        """Do nothing."""
+
+    async def end_response(self) -> None:
+        """Do nothing."""
+
+    def abort(self) -> None:
+        """Do nothing."""
+
+    async def _finish(self) -> None:
+        pass
+
+
+def offline_request(
+    app: Triows,
+    path: str,
+    *,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+    query_string: str | Mapping[str, Any] | None = None,
+    data: str | bytes | None = None,
+    json: Any = None,
+    form: Mapping[str, Any] | None = None,
+    scheme: str = "http",
+    root_path: str = "",
+    auth: tuple[str, str] | None = None,
+) -> RequestExchange:
+    """Return what the dispatcher would make of such a request."""
+    url = urlsplit(path)
+    query = url.query if query_string is None else query_string
+    if not isinstance(query, str):
+        query = urlencode(query, doseq=True)
+    body = data.encode() if isinstance(data, str) else data or b""
+    all_headers = Headers({"Host": app.config["SERVER_NAME"] or "localhost"})
+    if json is not None:
+        body, all_headers["Content-Type"] = app.json.dumps(json).encode(), "application/json"
+    elif form is not None:
+        body, all_headers["Content-Type"] = urlencode(form, doseq=True).encode(), "application/x-www-form-urlencoded"
+    if body:
+        all_headers["Content-Length"] = str(len(body))
+    if auth is not None:
+        all_headers["Authorization"] = "Basic " + base64.b64encode(":".join(auth).encode()).decode("ascii")
+    all_headers.update(headers or {})
+    head = Head(
+        method=method,
+        raw_path=quote(url.path or "/", safe="/%:@!$&'()*+,;=~").encode("ascii"),
+        query_string=query.encode("ascii", "replace"),
+        headers=[(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in all_headers],
+        http_version="1.1",
+        scheme=scheme,
+        root_path=root_path,
+    )
+    return RequestExchange(app, OfflineConnection(head, body))

@@ -1,0 +1,103 @@
+"""The opening handshake of a server (RFC 6455, section 4.2)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+from hashlib import sha1
+
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class HandshakeError(Exception):
+    """The request is no valid handshake.
+
+    :ivar status: the HTTP status to answer with.
+    :ivar headers: headers of that answer.
+    """
+
+    def __init__(self, status: int, message: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = list(headers)
+
+
+def values(headers: Headers, name: bytes) -> list[bytes]:
+    """The values of all fields with this (lower-case) name."""
+    return [value for key, value in headers if key == name]
+
+
+def list_values(headers: Headers, name: bytes) -> list[str]:
+    """The members of a comma-separated field, in all its lines."""
+    joined = b",".join(values(headers, name)).decode("latin-1")
+    return [member for part in joined.split(",") if (member := part.strip())]
+
+
+def wants_websocket(headers: Headers) -> bool:
+    """Whether a request asks to become a websocket: ``Upgrade`` names it and ``Connection`` names ``Upgrade``."""
+    if not any(token.lower() == "websocket" for token in list_values(headers, b"upgrade")):
+        return False
+    return any(token.lower() == "upgrade" for token in list_values(headers, b"connection"))
+
+
+def subprotocols(headers: Headers) -> list[str]:
+    """The subprotocols that the client offers, in its order of preference."""
+    return list_values(headers, b"sec-websocket-protocol")
+
+
+def check(method: str, http_version: str, headers: Headers) -> bytes:
+    """Check a handshake request and return its ``Sec-WebSocket-Key``.
+
+    Raises :exc:`HandshakeError` with the status to answer (section 4.2.1; 426 with the version spoken, section 4.4).
+    """
+    if http_version != "1.1":
+        raise HandshakeError(400, f"a websocket handshake needs HTTP/1.1, not HTTP/{http_version}")
+    if method != "GET":
+        raise HandshakeError(400, f"a websocket handshake is a GET request, not {method}")
+    if values(headers, b"transfer-encoding") or any(length != b"0" for length in values(headers, b"content-length")):
+        raise HandshakeError(400, "a websocket handshake has no body")
+    versions = values(headers, b"sec-websocket-version")
+    if versions != [b"13"]:
+        spoken = [(b"sec-websocket-version", b"13")]
+        raise HandshakeError(426, "the websocket version spoken here is 13", spoken)
+    keys = values(headers, b"sec-websocket-key")
+    if len(keys) != 1:
+        raise HandshakeError(400, f"a websocket handshake has one Sec-WebSocket-Key, not {len(keys)}")
+    try:
+        nonce = base64.b64decode(keys[0], validate=True)
+    except binascii.Error:
+        nonce = b""
+    if len(nonce) != 16:
+        raise HandshakeError(400, "Sec-WebSocket-Key is not 16 bytes in base64")
+    offered = subprotocols(headers)
+    if not all(_TOKEN.fullmatch(name) for name in offered):
+        raise HandshakeError(400, "Sec-WebSocket-Protocol is no list of tokens")
+    return keys[0]
+
+
+def accept_token(key: bytes) -> bytes:
+    """The value of ``Sec-WebSocket-Accept`` for a key (section 4.2.2)."""
+    return base64.b64encode(sha1(key + _GUID, usedforsecurity=False).digest())
+
+
+def same_origin(origin: bytes, host: bytes, secure: bool) -> bool:
+    """Whether an ``Origin`` names the host and port that ``Host`` does (RFC 6454, section 5; default ports implied)."""
+    scheme, separator, authority = origin.decode("latin-1").lower().partition("://")
+    if not separator or scheme not in ("http", "https"):
+        return False
+    default = {"http": "80", "https": "443"}
+    return _host_port(authority, default[scheme]) == _host_port(
+        host.decode("latin-1").lower(), "443" if secure else "80"
+    )
+
+
+def _host_port(authority: str, default: str) -> tuple[str, str]:
+    match = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(\d*))?", authority)
+    if match is None:
+        return authority, ""
+    return match[1], match[2] or default

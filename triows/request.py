@@ -1,0 +1,378 @@
+"""What handlers see of a request: the head, shared by HTTP requests and websockets, and the body of an HTTP request."""
+
+from __future__ import annotations
+
+import json as stdlib_json
+from collections.abc import AsyncIterator, Callable, Generator
+from typing import Any, Generic, Literal, Protocol, Self, TypeVar, cast, overload
+from urllib.parse import quote
+
+import trio
+from werkzeug.datastructures import CombinedMultiDict, Headers, ImmutableMultiDict, MultiDict
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
+from werkzeug.sansio.request import Request as SansIORequest
+
+from .connection import Connection, Disconnect, Head, HTTPConnection
+from .formdata import FileStorage, parse_multipart, parse_urlencoded
+from .limits import DEFAULTS
+from .response import WireHeaders
+from .routing import Rule
+
+T = TypeVar("T")
+_UNSET: Any = object()
+
+
+class _Lazy(Generic[T]):
+    """Computes an attribute when it is first touched, and is out of the way from then on."""
+
+    def __init__(self, function: Callable[[Any], T]) -> None:
+        self.function = function
+        self.name = function.__name__
+        self.__doc__ = function.__doc__
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self
+        value = instance.__dict__[self.name] = self.function(instance)
+        return value
+
+
+def _lazy(function: Callable[[Any], T]) -> T:
+    # Werkzeug declares these as plain attributes; so they look to type checkers here too.
+    return cast(T, _Lazy(function))
+
+
+class _Loads(Protocol):
+    def loads(self, text: str | bytes) -> Any: ...
+
+    def dumps(self, obj: Any) -> str: ...
+
+
+class _StdlibJSON:
+    def loads(self, text: str | bytes) -> Any:
+        return stdlib_json.loads(text)
+
+    def dumps(self, obj: Any) -> str:
+        return stdlib_json.dumps(obj)
+
+
+class RequestBase(SansIORequest):
+    """What HTTP requests and websockets have in common: everything that stands in the head of the request.
+
+    :ivar connection: the connection underneath.
+    :ivar url_rule: the rule that matched, None if none did.
+    :ivar view_args: the URL variables for the view.
+    :ivar routing_exception: why no rule matched: 404, 405, a redirect ...
+    :ivar json_provider: the app's JSON provider.
+    """
+
+    connection: Connection
+    url_rule: Rule | None = None
+    view_args: dict[str, Any] | None = None
+    routing_exception: Exception | None = None
+    json_provider: _Loads = _StdlibJSON()
+    accept_headers: Callable[[], WireHeaders] | None = None
+    """What the app adds to the headers of an accepted websocket: its session's cookie."""
+
+    def __init__(self, connection: Connection) -> None:
+        # Not super().__init__(): it would build what most handlers never look at.
+        self.connection = connection
+        head = self.head = connection.head
+        self.method = head.method
+        self.scheme = head.scheme
+        self.server = head.server
+        self.path = "/" + head.path.lstrip("/")
+        self.root_path = head.root_path.rstrip("/")
+        self.query_string = head.query_string if head.query_string.isascii() else _quote_query(head.query_string)
+        self.http_version = head.http_version
+
+    @_lazy
+    def headers(self) -> Headers:
+        """The request's headers; names compare without regard to case."""
+        return Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.head.headers])
+
+    @_lazy
+    def remote_addr(self) -> str | None:
+        """The client's address, None where the transport has none."""
+        client = self.head.client
+        return client[0] if client else None
+
+    def current(self) -> Self:
+        """Return the object itself: in hot loops it is quicker than the proxy, and it may be handed to other tasks."""
+        return self
+
+    @property
+    def disconnect(self) -> Disconnect | None:
+        """Why the client is gone, None while it is there. It is set before anything is cancelled."""
+        return self.connection.disconnect
+
+    @property
+    def nursery(self) -> trio.Nursery:
+        """The handler's nursery: its tasks are cancelled with the connection, and the handler's end waits for them.
+
+        :raises RuntimeError: while no handler runs.
+        """
+        return self.connection.nursery
+
+    @property
+    def scope(self) -> dict[str, Any] | None:
+        """The ASGI scope, None where no ASGI server is underneath."""
+        return self.head.asgi_scope
+
+    @property
+    def endpoint(self) -> str | None:
+        """The endpoint of the matched rule."""
+        return None if self.url_rule is None else cast("str | None", self.url_rule.endpoint)
+
+    @property
+    def blueprint(self) -> str | None:
+        """The name of the blueprint that the endpoint belongs to."""
+        endpoint = self.endpoint
+        return endpoint.rpartition(".")[0] or None if endpoint is not None else None
+
+    @property
+    def blueprints(self) -> list[str]:
+        """The names of the endpoint's blueprints, from the innermost outwards."""
+        names = []
+        name = self.blueprint
+        while name:
+            names.append(name)
+            name = name.rpartition(".")[0]
+        return names
+
+    @property
+    def requested_subprotocols(self) -> list[str]:
+        """The subprotocols that the client offers, in its order of preference (RFC 6455, 11.3.4)."""
+        return self.head.subprotocols
+
+    @property
+    def subprotocols(self) -> list[str]:
+        """The same as :attr:`requested_subprotocols`."""
+        return self.head.subprotocols
+
+    @property
+    def script_root(self) -> str:
+        """The path that the app is mounted under, without a trailing slash."""
+        return self.root_path
+
+    @property
+    def url_root(self) -> str:
+        """The URL of the app's root."""
+        return self.root_url
+
+
+def _quote_query(query: bytes) -> bytes:
+    # Raw non-ASCII bytes have no place in a target (RFC 3986, 2.1) but are sent; args and url need text.
+    return quote(query, safe="%!$&'()*+,/:;=?@[]~-._\"<>\\^`{|}# ").encode("ascii")
+
+
+class Body:
+    """The body of a request: ``await`` it for the whole, or iterate over its pieces as they arrive.
+
+    Iterating keeps nothing, so each piece can be had once. More than ``max_size`` bytes raise werkzeug's
+    :exc:`~werkzeug.exceptions.RequestEntityTooLarge` (413), at once if the Content-Length says so.
+    """
+
+    def __init__(self, connection: HTTPConnection, max_size: int | None, content_length: int | None) -> None:
+        self.max_size = max_size
+        self._connection = connection
+        self._content_length = content_length
+        self._lock: trio.Lock | None = None
+        self._received = 0
+        self._ended = False
+        self._pieces: list[bytes] = []
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The next piece. A cancellation loses none."""
+        async with self.lock:
+            if self._pieces:
+                # What a cancelled read of the whole had collected so far.
+                return self._pieces.pop(0)
+            piece = await self._next()
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+    def __await__(self) -> Generator[Any, Any, bytes]:
+        return self.read().__await__()
+
+    @property
+    def lock(self) -> trio.Lock:
+        """Held by the task that reads, so that others wait for it."""
+        if self._lock is None:
+            self._lock = trio.Lock()
+        return self._lock
+
+    async def read(self) -> bytes:
+        """The whole body, or what iteration has left of it; the same again later. Cancelled, it keeps what it has."""
+        if self._ended:
+            return self._joined()
+        async with self.lock:
+            while piece := await self._next():
+                self._pieces.append(piece)
+            return self._joined()
+
+    def clear(self) -> None:
+        """Forget what was read."""
+        self._pieces.clear()
+
+    def _joined(self) -> bytes:
+        if len(self._pieces) != 1:
+            self._pieces = [b"".join(self._pieces)] if self._pieces else []
+        return self._pieces[0] if self._pieces else b""
+
+    async def _next(self) -> bytes:
+        limit = self.max_size
+        if limit is not None and (self._content_length or 0) > limit:
+            raise RequestEntityTooLarge()
+        if self._ended:
+            return b""
+        piece = await self._connection.receive_body()
+        self._received += len(piece)
+        if not piece:
+            self._ended = True
+        elif limit is not None and self._received > limit:
+            raise RequestEntityTooLarge()
+        return piece
+
+
+class Request(RequestBase):
+    """An HTTP request. What concerns the body is awaited: ``await request.get_json()``, ``await request.form``."""
+
+    connection: HTTPConnection  # pyright: ignore[reportIncompatibleVariableOverride]
+    max_content_length: int | None = cast(int, DEFAULTS["max_body_size"])
+    """The largest body, in bytes (413 beyond); set it before the body is read."""
+    max_form_memory_size: int | None = 500_000
+    """The largest field of a form that is not a file, in bytes (413 beyond)."""
+    max_form_parts: int | None = 1_000
+    """The most parts of a multipart form (413 beyond)."""
+
+    def __init__(self, connection: HTTPConnection) -> None:
+        super().__init__(connection)
+        self._json: Any = _UNSET
+        self._form: MultiDict[str, str] | None = None
+        self._files: MultiDict[str, FileStorage] | None = None
+
+    @_lazy
+    def body(self) -> Body:
+        """The body: ``await`` it, or ``async for piece in request.body``."""
+        return Body(self.connection, self.max_content_length, self.content_length)
+
+    @overload
+    async def get_data(
+        self, cache: bool = True, as_text: Literal[False] = False, parse_form_data: bool = False
+    ) -> bytes: ...
+
+    @overload
+    async def get_data(self, cache: bool = True, *, as_text: Literal[True], parse_form_data: bool = False) -> str: ...
+
+    async def get_data(self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False) -> str | bytes:
+        """Return the whole body.
+
+        :param cache: keep it for the next call.
+        :param as_text: return text (UTF-8) instead of bytes.
+        :param parse_form_data: parse a form first; a form's body is empty afterwards.
+        :raises werkzeug.exceptions.RequestEntityTooLarge: beyond :attr:`max_content_length`.
+        :raises werkzeug.exceptions.BadRequest: if text was asked for and the body is not UTF-8.
+        """
+        if parse_form_data:
+            await self._load_form()
+        data = await self.body.read()
+        if not cache:
+            self.body.clear()
+        if not as_text:
+            return data
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            raise BadRequest("The body is not UTF-8 text.") from None
+
+    @property
+    async def data(self) -> bytes:
+        """The whole body, unless it is a form: ``await request.data``."""
+        return await self.get_data(parse_form_data=True)
+
+    async def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
+        """Return what the body's JSON stands for; None if the mimetype is another one and ``force`` is False.
+
+        :param silent: return None instead of raising if it is not JSON.
+        :param cache: keep the result for the next call.
+        :raises werkzeug.exceptions.BadRequest: if it is not JSON; :meth:`on_json_loading_failed` may change that.
+        """
+        if cache and self._json is not _UNSET:
+            return self._json
+        if not (force or self.is_json):
+            return None
+        data = await self.get_data(cache=cache)
+        try:
+            value = self.json_provider.loads(data)
+        except (ValueError, RecursionError) as error:
+            return None if silent else self.on_json_loading_failed(error)
+        if cache:
+            self._json = value
+        return value
+
+    def on_json_loading_failed(self, error: Exception) -> Any:
+        """Raise a 400; a subclass may return a value for ``get_json()`` instead."""
+        raise BadRequest("The body is not valid JSON.") from error
+
+    @property
+    async def json(self) -> Any:
+        """``await request.json``: the same as :meth:`get_json`."""
+        return await self.get_json()
+
+    @property
+    async def form(self) -> MultiDict[str, str]:
+        """The form's fields, without its files: ``await request.form``."""
+        await self._load_form()
+        return cast("MultiDict[str, str]", self._form)
+
+    @property
+    async def files(self) -> MultiDict[str, FileStorage]:
+        """The form's files: ``await request.files``."""
+        await self._load_form()
+        return cast("MultiDict[str, FileStorage]", self._files)
+
+    @property
+    async def values(self) -> CombinedMultiDict[str, str]:
+        """The query's and the form's values together: ``await request.values``. A GET has no form."""
+        sources: list[MultiDict[str, str]] = [self.args]
+        if self.method != "GET":
+            sources.append(await self.form)
+        return CombinedMultiDict(sources)
+
+    async def _load_form(self) -> None:
+        if self._form is not None:
+            return
+        async with self._form_lock:
+            if self._form is not None:
+                return
+            fields: list[tuple[str, str]] = []
+            files: list[tuple[str, FileStorage]] = []
+            if self.mimetype == "multipart/form-data":
+                boundary = self.mimetype_params.get("boundary", "").encode("latin-1", "replace")
+                fields, files = await parse_multipart(
+                    self.body, boundary, max_field_size=self.max_form_memory_size, max_parts=self.max_form_parts
+                )
+            elif self.mimetype == "application/x-www-form-urlencoded":
+                fields = await parse_urlencoded(self.body, max_size=self.max_form_memory_size)
+            self._files = ImmutableMultiDict(files)
+            self._form = ImmutableMultiDict(fields)  # last: it says that the form is parsed
+
+    @_lazy
+    def _form_lock(self) -> trio.Lock:
+        return trio.Lock()
+
+    async def send_push_promise(self, path: str) -> None:
+        """Do nothing: browsers have given up HTTP/2 push. It is here for apps that call it."""
+
+    def close(self) -> None:
+        """Close the form's files, which removes the temporary ones. The app calls it when the request is over."""
+        for file in self._files.values() if self._files else ():
+            file.close()
+
+
+__all__ = ["Body", "FileStorage", "Head", "Request", "RequestBase"]

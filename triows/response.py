@@ -1,0 +1,273 @@
+"""What handlers answer with: a status, headers and a body, complete or streamed.
+
+A body is *complete* when it is given as str, bytes, or a list or tuple of them: it is sent with its Content-Length.
+Anything else that can be iterated, asynchronously or not, is *streamed* piece by piece. Synchronous iterators run in
+a worker thread, since they may block.
+"""
+
+from __future__ import annotations
+
+import json as stdlib_json
+import re
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
+from http import HTTPStatus
+from typing import Any, Literal, Protocol, cast, overload
+
+import trio
+from werkzeug.datastructures import Headers
+from werkzeug.sansio.response import Response as SansIOResponse
+
+Body = str | bytes | bytearray | Iterable[str | bytes] | AsyncIterable[str | bytes]
+"""What a response's body may be given as."""
+
+WireHeaders = list[tuple[bytes, bytes]]
+"""Header lines as connections take them: lower-case names, latin-1."""
+
+# RFC 9110 section 5.5 and 5.6.2: what would let a value start a line of its own, and what a name is made of.
+_UNSAFE_VALUE = re.compile(r"[\r\n\0]")
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+
+
+class _Loads(Protocol):
+    def loads(self, text: str | bytes) -> Any: ...
+
+
+class _StdlibJSON:
+    def loads(self, text: str | bytes) -> Any:
+        return stdlib_json.loads(text)
+
+
+_encoded_names: dict[str, bytes] = {}
+
+
+def _encode_name(name: str) -> bytes:
+    if not _NAME.match(name):
+        raise ValueError(f"header name {name!r} is not a token; use letters, digits and hyphens (RFC 9110, 5.1)")
+    encoded = name.lower().encode("ascii")
+    if len(_encoded_names) < 256:  # names come from the application, but some applications make them up
+        _encoded_names[name] = encoded
+    return encoded
+
+
+def encode_headers(headers: Iterable[tuple[str, str]]) -> WireHeaders:
+    """Return header lines as they go over the wire.
+
+    :raises ValueError: if a name is not a token, or a value holds CR, LF or NUL or is not latin-1 (RFC 9110, 5.5).
+    """
+    lines = []
+    for name, value in headers:
+        if _UNSAFE_VALUE.search(value):
+            raise ValueError(f"header {name!r} has the value {value!r}; CR, LF and NUL may not be in header values")
+        try:
+            encoded = value.encode("latin-1")
+        except UnicodeEncodeError:
+            raise ValueError(
+                f"header {name!r} has the value {value!r}, which is not latin-1; percent-encode or escape it"
+            ) from None
+        lines.append((_encoded_names.get(name) or _encode_name(name), encoded))
+    return lines
+
+
+class Response(SansIOResponse):
+    """An HTTP response: ``Response(body, status, headers)``.
+
+    :param response: the body: see the module's text. None is an empty body.
+    :param status: the status code, or code and phrase (``"404 Not Found"``); 200 if None.
+    :param headers: a mapping, pairs, or :class:`werkzeug.datastructures.Headers`.
+    :param mimetype: the Content-Type without parameters; ``charset=utf-8`` is added to texts.
+    :param content_type: the whole Content-Type instead.
+    """
+
+    default_mimetype = "text/html"
+    json_provider: _Loads = _StdlibJSON()
+
+    def __init__(
+        self,
+        response: Body | None = None,
+        status: int | str | HTTPStatus | None = None,
+        headers: Mapping[str, str | Iterable[str]] | Iterable[tuple[str, str]] | None = None,
+        mimetype: str | None = None,
+        content_type: str | None = None,
+    ) -> None:
+        super().__init__(status, headers, mimetype, content_type)
+        self._complete: bytes | None = b""
+        self._stream: Iterable[str | bytes] | AsyncIterable[str | bytes] | None = None
+        self._started = False
+        if response is not None:
+            self.response = response
+
+    @property
+    def response(self) -> Body:
+        """The body: bytes if it is complete, else what will be iterated."""
+        return self._stream if self._stream is not None else cast(bytes, self._complete)
+
+    @response.setter
+    def response(self, body: Body) -> None:
+        match body:
+            case str() | bytes() | bytearray():
+                self.set_data(body)
+            case memoryview():
+                self.set_data(bytes(body))
+            case list() | tuple():
+                self.set_data(b"".join(_to_bytes(piece) for piece in body))
+            case AsyncIterable() | Iterable():
+                self._complete, self._stream, self._started = None, body, False
+            case _:
+                raise TypeError(
+                    f"a response body cannot be {type(body).__name__} {body!r};"
+                    " it is str, bytes, or an iterable or async iterable of them"
+                )
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the body is sent piece by piece, without its length being known."""
+        return self._stream is not None
+
+    def set_data(self, data: str | bytes | bytearray) -> None:
+        """Replace the body by a complete one."""
+        self._complete, self._stream = _to_bytes(data), None
+
+    @overload
+    async def get_data(self, as_text: Literal[True]) -> str: ...
+
+    @overload
+    async def get_data(self, as_text: Literal[False] = False) -> bytes: ...
+
+    async def get_data(self, as_text: bool = False) -> str | bytes:
+        """Return the whole body, as bytes or as text (UTF-8). A streamed body is read to its end and complete then.
+
+        Cancelled, it leaves a streamed body closed and lost.
+        """
+        if self._stream is not None:
+            pieces = []
+            try:
+                async for piece in self.iter_body():
+                    pieces.append(piece)
+            finally:
+                await self.aclose()
+            self.set_data(b"".join(pieces))
+        data = cast(bytes, self._complete)
+        return data.decode() if as_text else data
+
+    @property
+    def data(self) -> Any:
+        """The whole body, to be awaited: ``await response.data``. Assigning replaces it."""
+        return self.get_data()
+
+    @data.setter
+    def data(self, value: str | bytes) -> None:
+        self.set_data(value)
+
+    async def get_json(self, force: bool = False, silent: bool = False) -> Any:
+        """Return what the body's JSON stands for, None if the mimetype is another one and ``force`` is False.
+
+        :raises ValueError: if it is not JSON, unless ``silent``: None then.
+        """
+        if not (force or self.is_json):
+            return None
+        try:
+            return self.json_provider.loads(await self.get_data())
+        except ValueError:
+            if silent:
+                return None
+            raise
+
+    @property
+    def json(self) -> Any:
+        """:meth:`get_json`, to be awaited: ``await response.json``."""
+        return self.get_json()
+
+    async def iter_body(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body's pieces, none of them empty. Call :meth:`aclose` afterwards, whatever happened.
+
+        Iterate inside :func:`contextlib.aclosing` where the iteration may end early.
+
+        :raises RuntimeError: if a streamed body is iterated a second time.
+        """
+        stream = self._stream
+        if stream is None:
+            if self._complete:
+                yield self._complete
+            return
+        if self._started:
+            raise RuntimeError("this streamed response body was already iterated; use get_data() to keep it")
+        self._started = True
+        if isinstance(stream, AsyncIterable):
+            async for piece in stream:
+                if piece:
+                    yield _to_bytes(piece)
+            return
+        iterator: Iterator[str | bytes] = await trio.to_thread.run_sync(iter, stream)
+        while (data := await trio.to_thread.run_sync(_next_piece, iterator)) is not None:
+            if data:
+                yield data
+
+    async def aclose(self) -> None:
+        """Close a streamed body's generator, so that its ``finally`` blocks run now. May be called again.
+
+        Inside a cancelled scope the generator's own awaits are cancelled, and its ``finally`` blocks still run.
+        """
+        stream = self._stream
+        close = getattr(stream, "aclose", None)
+        if close is not None:
+            await close()
+        elif (sync_close := getattr(stream, "close", None)) is not None:
+            # A thread that cannot be abandoned: the generator may not be closed and running at once.
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(sync_close)
+
+    def wire_headers(self) -> WireHeaders:
+        """Return the headers for the wire, with Content-Length where the body is complete (RFC 9110, 8.6).
+
+        :raises ValueError: as :func:`encode_headers` does.
+        """
+        headers = self.headers
+        status = self._status_code
+        if status < 200 or status in (204, 304):
+            # RFC 9110 section 6.4.1: these have no content; a 304's Content-Length, if any, is the handler's own.
+            lines = encode_headers(headers)
+            return lines if status == 304 else [line for line in lines if line[0] != b"content-length"]
+        lines = encode_headers(headers)
+        if self._complete is not None:
+            lines = [line for line in lines if line[0] != b"content-length"]
+            lines.append((b"content-length", b"%d" % len(self._complete)))
+        return lines
+
+    def wire_body(self) -> bytes | None:
+        """Return the complete body for the wire; None if it must be streamed."""
+        if self._status_code < 200 or self._status_code in (204, 304):
+            return b""
+        return self._complete
+
+    @classmethod
+    def from_sansio(cls, response: SansIOResponse) -> Response:
+        """Return a werkzeug response (WSGI or sans-I/O) as one of this class; one of its own comes back as it is."""
+        if isinstance(response, Response):
+            return response
+        get_data = getattr(response, "get_data", None)
+        body = cast(bytes, get_data()) if get_data is not None else b""
+        converted = cls(body, response.status, Headers(response.headers), content_type=None)
+        if "content-type" not in response.headers:
+            converted.headers.pop("content-type", None)
+        return converted
+
+    def __repr__(self) -> str:
+        body = "streamed" if self._complete is None else f"{len(self._complete)} bytes"
+        return f"<{type(self).__name__} {body} [{self.status}]>"
+
+
+def _next_piece(iterator: Iterator[str | bytes]) -> bytes | None:
+    # None for the end: StopIteration cannot leave a thread for a coroutine.
+    for piece in iterator:
+        return _to_bytes(piece)
+    return None
+
+
+def _to_bytes(piece: str | bytes | bytearray | memoryview) -> bytes:
+    if isinstance(piece, bytes):
+        return piece
+    if isinstance(piece, str):
+        return piece.encode()
+    if isinstance(piece, bytearray | memoryview):
+        return bytes(piece)
+    raise TypeError(f"a response body holds {type(piece).__name__} {piece!r}; its pieces are str or bytes")

@@ -1,0 +1,77 @@
+"""What views may return, made into responses."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException
+from werkzeug.sansio.response import Response as SansIOResponse
+
+from .response import Response
+from .views import describe
+
+if TYPE_CHECKING:
+    from .app import Triows
+
+_SHAPES = (
+    "return str, bytes, dict, list, a Response, an async generator, or a tuple (body, status), (body, headers)"
+    " or (body, status, headers)"
+)
+
+
+def response_from(app: Triows, value: Any, function: Callable[..., Any] | None = None) -> Response:
+    """Return the response that a view means by returning ``value``.
+
+    :param function: the view, for the error's message.
+    :raises TypeError: if a view may not return that.
+    """
+    status: Any = None
+    headers: Any = None
+    body = value
+    if isinstance(value, tuple):
+        match value:
+            case (body, Headers() | dict() | tuple() | list() as headers):
+                pass
+            case (body, status):
+                pass
+            case (body, status, headers):
+                pass
+            case _:
+                raise TypeError(f"{_who(function)} returned a tuple of {len(value)}; {_SHAPES}")
+    response = _from_body(app, body, function)
+    if status is not None:
+        if isinstance(status, bool) or not isinstance(status, int | str):
+            raise TypeError(
+                f"{_who(function)} returned {status!r} as status; it is a number or a text like '404 Not Found'"
+            )
+        response.status = str(status) if isinstance(status, str) else f"{int(status)}"
+    if headers is not None:
+        response.headers.update(headers)
+    return response
+
+
+def _from_body(app: Triows, body: Any, function: Callable[..., Any] | None) -> Response:
+    match body:
+        case Response():
+            return body
+        case str() | bytes() | bytearray():
+            return app.response_class(body)
+        case dict() | list():
+            return app.json.response(body)
+        case HTTPException():
+            return app.response_class.from_sansio(body.get_response())
+        case SansIOResponse():
+            return app.response_class.from_sansio(body)
+        case type():
+            pass  # a class is never meant, though some have __iter__
+        case AsyncIterable() | Iterator():
+            return app.response_class(body)
+    if body is None:
+        raise TypeError(f"{_who(function)} returned None, or a path through it has no return; {_SHAPES}")
+    raise TypeError(f"{_who(function)} returned {type(body).__name__} {body!r:.100}; {_SHAPES}")
+
+
+def _who(function: Callable[..., Any] | None) -> str:
+    return "the view" if function is None else describe(function)

@@ -1,0 +1,104 @@
+"""URL rules, on werkzeug's map: HTTP and websocket rules side by side, and the adapters that match them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import Map, MapAdapter
+from werkzeug.routing import Rule as WerkzeugRule
+
+from .limits import WebSocketLimits
+
+if TYPE_CHECKING:
+    from .request import RequestBase
+
+# Adapters are kept per host, and hosts are the client's choice.
+_MAX_ADAPTERS = 64
+
+
+class Rule(WerkzeugRule):
+    """A rule of the app's URL map.
+
+    :ivar provide_automatic_options: whether the app answers OPTIONS itself.
+    :ivar websocket_options: the limits that this websocket route sets for itself.
+    """
+
+    def __init__(
+        self,
+        string: str,
+        *,
+        provide_automatic_options: bool = False,
+        websocket_options: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(string, **options)
+        self.provide_automatic_options = provide_automatic_options
+        self.websocket_options = websocket_options or {}
+        self.limits: tuple[int, WebSocketLimits] | None = None  # with the config revision they were made from
+
+    def get_empty_kwargs(self) -> dict[str, Any]:
+        """What a copy of this rule is made with (werkzeug's rule factories ask for it)."""
+        return {
+            **super().get_empty_kwargs(),
+            "provide_automatic_options": self.provide_automatic_options,
+            "websocket_options": self.websocket_options,
+        }
+
+
+class URLMap(Map):
+    """The app's URL map."""
+
+    def __init__(self, rules: Iterable[Any] | None = None, **options: Any) -> None:
+        super().__init__(rules, **options)
+        self._adapters: dict[tuple[str, str, str, str | None], MapAdapter] = {}
+
+    def adapter_for(self, subject: RequestBase, server_name: str | None, subdomains: bool) -> MapAdapter:
+        """Return the adapter that matches this request and builds URLs for it.
+
+        :param server_name: the configured SERVER_NAME, if any.
+        :param subdomains: whether rules may name subdomains of it.
+        :raises werkzeug.exceptions.NotFound: if the host is none of the server's.
+        """
+        key = (subject.host, subject.root_path, subject.scheme, server_name if subdomains else None)
+        adapter = self._adapters.get(key)
+        if adapter is None:
+            adapter = self._bind(subject, server_name if subdomains else None)
+            if len(self._adapters) >= _MAX_ADAPTERS:
+                self._adapters.clear()
+            self._adapters[key] = adapter
+        return adapter
+
+    def _bind(self, subject: RequestBase, server_name: str | None) -> MapAdapter:
+        host = subject.host.lower()
+        subdomain = None
+        if server_name is not None and not self.host_matching:
+            server_name = _without_default_port(server_name.lower(), subject.scheme)
+            if host != server_name and not host.endswith(f".{server_name}"):
+                raise NotFound()
+            subdomain, host = host[: -len(server_name)].rstrip("."), server_name
+        return self.bind(host, subject.root_path, subdomain, subject.scheme)
+
+
+def _without_default_port(host: str, scheme: str) -> str:
+    return host.removesuffix(":80" if scheme in ("http", "ws") else ":443")
+
+
+def origin_allowed(origin: str, host: str, allowed: tuple[str, ...] | None) -> bool:
+    """Whether a browser's page from ``origin`` may open a websocket (RFC 6455, section 10.2).
+
+    Without ``allowed`` only the same origin may. The schemes are not compared there: behind a proxy that ends TLS the
+    page's is https and the request's is http.
+
+    :param origin: the Origin header.
+    :param host: the Host header.
+    :param allowed: the allowed origins, in lower case; ``"*"`` allows all.
+    """
+    origin = origin.lower()
+    if allowed is not None:
+        return "*" in allowed or origin in allowed
+    scheme, separator, origin_host = origin.partition("://")
+    if not separator or not origin_host:
+        return False  # "null": a page without an origin is no page of ours
+    return _without_default_port(origin_host, scheme) == _without_default_port(host.lower(), scheme)

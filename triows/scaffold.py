@@ -1,0 +1,203 @@
+"""What apps and blueprints share: the decorators that register routes, hooks and error handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Literal, TypeVar
+
+from werkzeug.exceptions import HTTPException, default_exceptions
+
+F = TypeVar("F", bound=Callable[..., Any])
+Kind = Literal["request", "websocket"]
+HookTable = dict[str | None, list[Callable[..., Any]]]
+"""Functions by the name of the blueprint that they belong to; None: the whole app."""
+ErrorHandler = Callable[[Any], Any | Awaitable[Any]]
+HandlerTable = dict[str | None, dict[int | None, dict[type[BaseException], ErrorHandler]]]
+"""Error handlers by blueprint, by HTTP status (None: for other exceptions), by class."""
+
+
+class Hooks:
+    """The hooks of one kind of connection: HTTP requests, or websockets."""
+
+    __slots__ = ("after", "before", "teardown")
+
+    def __init__(self) -> None:
+        self.before: HookTable = {}
+        self.after: HookTable = {}
+        self.teardown: HookTable = {}
+
+    def merge(self, other: Hooks, name: str) -> None:
+        """Take over a blueprint's own hooks under its registered name."""
+        for mine, theirs in ((self.before, other.before), (self.after, other.after), (self.teardown, other.teardown)):
+            mine.setdefault(name, []).extend(theirs.get(None, ()))
+
+
+def add_hook(table: HookTable, function: F) -> F:
+    """Add a function that runs for everything the table's owner serves."""
+    table.setdefault(None, []).append(function)
+    return function
+
+
+def error_key(key: type[BaseException] | int) -> tuple[type[BaseException], int | None]:
+    """Return the class and the status code under which a handler for ``key`` is kept.
+
+    :raises TypeError: if ``key`` is neither an exception class nor a number.
+    :raises ValueError: if it is a number that is no HTTP error status.
+    """
+    if isinstance(key, int):
+        if key not in default_exceptions:
+            raise ValueError(f"{key} is no HTTP error status with an exception; register a handler for a class instead")
+        return default_exceptions[key], key
+    if not isinstance(key, type) or not issubclass(key, BaseException):
+        raise TypeError(f"an error handler is registered for an exception class or a status code, not for {key!r}")
+    return key, key.code if issubclass(key, HTTPException) else None
+
+
+class Scaffold:
+    """The decorators that :class:`~triows.Triows` and :class:`~triows.Blueprint` have in common.
+
+    Hooks may be async; synchronous ones run in a worker thread.
+    """
+
+    def __init__(self, import_name: str) -> None:
+        self.import_name = import_name
+        self.hooks: dict[Kind, Hooks] = {"request": Hooks(), "websocket": Hooks()}
+        self.error_handlers: HandlerTable = {}
+        self.url_value_preprocessors: HookTable = {}
+        self.url_default_functions: HookTable = {}
+
+    # Routes
+
+    def add_url_rule(
+        self,
+        rule: str,
+        endpoint: str | None = None,
+        view_func: Callable[..., Any] | None = None,
+        provide_automatic_options: bool | None = None,
+        *,
+        methods: Iterable[str] | None = None,
+        **options: Any,
+    ) -> None:
+        """Register an HTTP view function: what :meth:`route` does, without a decorator."""
+        raise NotImplementedError
+
+    def add_websocket(
+        self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
+    ) -> None:
+        """Register a websocket handler: what :meth:`websocket` does, without a decorator."""
+        raise NotImplementedError
+
+    def route(self, rule: str, *, endpoint: str | None = None, **options: Any) -> Callable[[F], F]:
+        """Register the decorated function for HTTP requests to ``rule``.
+
+        :param rule: the path, with variables: ``"/users/<int:id>"`` (werkzeug's converters).
+        :param methods: the methods, ``["GET"]`` by default; HEAD comes with GET, OPTIONS by itself.
+        :param endpoint: the name for ``url_for``; the function's name by default.
+        :param options: ``defaults``, ``strict_slashes``, ``host``, ``subdomain`` ... of werkzeug's rules.
+        :raises ValueError: if the rule is malformed.
+        :raises AssertionError: if the endpoint has another function already.
+        """
+
+        def decorator(function: F) -> F:
+            self.add_url_rule(rule, endpoint, function, **options)
+            return function
+
+        return decorator
+
+    def get(self, rule: str, **options: Any) -> Callable[[F], F]:
+        """:meth:`route` for GET."""
+        return self.route(rule, methods=["GET"], **options)
+
+    def post(self, rule: str, **options: Any) -> Callable[[F], F]:
+        """:meth:`route` for POST."""
+        return self.route(rule, methods=["POST"], **options)
+
+    def put(self, rule: str, **options: Any) -> Callable[[F], F]:
+        """:meth:`route` for PUT."""
+        return self.route(rule, methods=["PUT"], **options)
+
+    def patch(self, rule: str, **options: Any) -> Callable[[F], F]:
+        """:meth:`route` for PATCH."""
+        return self.route(rule, methods=["PATCH"], **options)
+
+    def delete(self, rule: str, **options: Any) -> Callable[[F], F]:
+        """:meth:`route` for DELETE."""
+        return self.route(rule, methods=["DELETE"], **options)
+
+    def websocket(self, rule: str, *, endpoint: str | None = None, **options: Any) -> Callable[[F], F]:
+        """Register the decorated async function for websockets at ``rule``.
+
+        :param options: the limits of :class:`~triows.WebSocketLimits` for this route (``max_message_size``,
+            ``ping_interval``, ``origins``, ``subprotocols`` ...), and the options of :meth:`route` except ``methods``.
+        :raises TypeError: if the function is not async, or a limit has a wrong type.
+        :raises ValueError: if a limit makes no sense, or the rule is malformed.
+        """
+
+        def decorator(function: F) -> F:
+            self.add_websocket(rule, endpoint, function, **options)
+            return function
+
+        return decorator
+
+    # Hooks
+
+    def before_request(self, function: F) -> F:
+        """Call ``function()`` before each request's view; a value it returns is the response instead of the view's."""
+        return add_hook(self.hooks["request"].before, function)
+
+    def after_request(self, function: F) -> F:
+        """Call ``function(response)`` after each request's view; it returns that response or another."""
+        return add_hook(self.hooks["request"].after, function)
+
+    def teardown_request(self, function: F) -> F:
+        """Call ``function(error)`` at the end of each request, however it ended, with the unhandled error or None."""
+        return add_hook(self.hooks["request"].teardown, function)
+
+    def before_websocket(self, function: F) -> F:
+        """Call ``function()`` before each websocket's handler; a value it returns rejects the handshake."""
+        return add_hook(self.hooks["websocket"].before, function)
+
+    def after_websocket(self, function: F) -> F:
+        """Call ``function(response)`` after each websocket's handler; the response is None if it was accepted."""
+        return add_hook(self.hooks["websocket"].after, function)
+
+    def teardown_websocket(self, function: F) -> F:
+        """Call ``function(error)`` at the end of each websocket, however it ended, with the unhandled error or None."""
+        return add_hook(self.hooks["websocket"].teardown, function)
+
+    def url_value_preprocessor(self, function: F) -> F:
+        """Call ``function(endpoint, view_args)``, synchronously, before the view; it may change the variables."""
+        return add_hook(self.url_value_preprocessors, function)
+
+    def url_defaults(self, function: F) -> F:
+        """Call ``function(endpoint, values)``, synchronously, in ``url_for``; it may add to the values."""
+        return add_hook(self.url_default_functions, function)
+
+    # Errors
+
+    def errorhandler(self, key: type[BaseException] | int) -> Callable[[F], F]:
+        """Register the decorated function to answer an exception class or an HTTP status.
+
+        It is called with the exception, and may return what a view may. An exception of a child task is found in
+        any depth of exception groups. See :func:`register_error_handler` for what is raised.
+        """
+
+        def decorator(function: F) -> F:
+            self.register_error_handler(key, function)
+            return function
+
+        return decorator
+
+    def register_error_handler(self, key: type[BaseException] | int, function: ErrorHandler) -> None:
+        """Register ``function`` as :meth:`errorhandler` does.
+
+        :raises TypeError: if ``key`` is neither an exception class nor a status code.
+        :raises ValueError: if ``key`` is no HTTP error status.
+        """
+        register_handler(self.error_handlers, key, function)
+
+
+def register_handler(table: HandlerTable, key: type[BaseException] | int, function: ErrorHandler) -> None:
+    """Add an error handler for everything the table's owner serves."""
+    class_, code = error_key(key)
+    table.setdefault(None, {}).setdefault(code, {})[class_] = function

@@ -1,0 +1,115 @@
+"""The reactor: one task that reads and writes for every socket of a server.
+
+It waits on an epoll of its own. An epoll descriptor is itself readable when one of its sockets is ready, so that one
+``wait_readable`` covers them all: Trio pays one registration a wake-up, not one a connection and message.
+"""
+
+from __future__ import annotations
+
+import select
+import sys
+
+import trio
+
+from ..waiting import Waiter
+from .link import SocketLink
+
+# Whether this platform has what the reactor needs. Elsewhere each connection has its own reading and writing task.
+AVAILABLE = sys.platform == "linux"
+
+# After activity the sockets are polled in this many passes of the scheduler before the reactor waits: the answer to what
+# was just sent is often there by then, and waiting costs two passes more.
+_SPINS = 3
+
+if sys.platform == "linux":
+    _READ, _WRITE = select.EPOLLIN, select.EPOLLOUT
+    _END = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+
+    class Reactor:
+        """Registers links and runs them. :meth:`run` is a service: it must outlive the handlers."""
+
+        def __init__(self) -> None:
+            self._epoll = select.epoll()
+            self._links: dict[int, SocketLink] = {}
+            self._to_flush: list[SocketLink] = []
+            self._flusher = Waiter()
+            self._waiting = False
+
+        def close(self) -> None:
+            """Drop all links and the poller."""
+            for link in list(self._links.values()):
+                link.abort()
+            self._epoll.close()
+
+        # What links call
+
+        def update(self, link: SocketLink) -> None:
+            """Watch for what the link wants now."""
+            fileno = link.fileno
+            interest = _WRITE if link.wants_to_write else 0
+            if not link.input_ended:
+                # The client's end is wanted also while reading is paused.
+                interest |= select.EPOLLRDHUP if link.paused else select.EPOLLRDHUP | _READ
+            if fileno in self._links:
+                if interest:
+                    self._epoll.modify(fileno, interest)
+                else:
+                    self.remove(link)
+            elif interest and fileno >= 0:
+                self._links[fileno] = link
+                self._epoll.register(fileno, interest)
+
+        def remove(self, link: SocketLink) -> None:
+            """Forget a link; one that is not known is no error."""
+            if self._links.pop(link.fileno, None) is not None:
+                self._epoll.unregister(link.fileno)
+
+        def flush_later(self, link: SocketLink) -> None:
+            """Flush the link in the next pass."""
+            self._to_flush.append(link)
+            if self._waiting:
+                self._flusher.wake()
+
+        # The task
+
+        async def run(self) -> None:
+            """Serve the links, for ever."""
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._flush_while_waiting)
+                idle = 0
+                while True:
+                    if self._to_flush:
+                        self._flush()
+                    events = self._epoll.poll(0)
+                    if events:
+                        idle = 0
+                        for fileno, event in events:
+                            self._handle(fileno, event)
+                    else:
+                        idle += 1
+                    if idle <= _SPINS:
+                        await trio.lowlevel.checkpoint()
+                    else:
+                        self._waiting = True
+                        await trio.lowlevel.wait_readable(self._epoll.fileno())
+                        self._waiting = False
+                        idle = 0
+
+        async def _flush_while_waiting(self) -> None:
+            while True:
+                await self._flusher.park()
+                self._flush()
+
+        def _flush(self) -> None:
+            to_flush, self._to_flush = self._to_flush, []
+            for link in to_flush:
+                link.flush()
+
+        def _handle(self, fileno: int, event: int) -> None:
+            link = self._links.get(fileno)
+            if link is None:
+                return  # an earlier event of this pass ended it
+            if event & _WRITE:
+                link.can_write()
+            if event & ~_WRITE:
+                link.can_read(bool(event & _END))

@@ -1,0 +1,268 @@
+"""Sessions: a dict that survives between the requests of one client, by default in a signed cookie.
+
+A websocket's session is written where there still is a response to write it to: when the handshake is accepted or
+rejected. What is changed after accepting cannot reach the client and is reported in the log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
+
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+
+from .response import Response, WireHeaders, encode_headers
+from .tagged_json import TaggedJSONSerializer
+
+if TYPE_CHECKING:
+    from .app import Triows
+    from .request import RequestBase
+
+
+class SessionMixin(dict[str, Any]):
+    """What the app and the session interface ask a session.
+
+    :ivar new: whether the client had none before.
+    :ivar modified: whether it must be saved. In-place changes of values inside it are not seen: set it then.
+    :ivar accessed: whether it was looked at, so that the response varies with the Cookie header.
+    """
+
+    new = False
+    modified = True
+    accessed = True
+
+    @property
+    def permanent(self) -> bool:
+        """Whether the session outlives the browser, by PERMANENT_SESSION_LIFETIME."""
+        return bool(dict.get(self, "_permanent", False))
+
+    @permanent.setter
+    def permanent(self, value: bool) -> None:
+        self["_permanent"] = bool(value)
+
+
+class SecureCookieSession(SessionMixin):
+    """The session of :class:`SecureCookieSessionInterface`. It notices changes to itself."""
+
+    def __init__(self, initial: dict[str, Any] | None = None) -> None:
+        super().__init__(initial or {})
+        self.modified = False
+        self.accessed = False
+
+    def __getitem__(self, key: str) -> Any:
+        self.accessed = True
+        return super().__getitem__(key)
+
+    def __contains__(self, key: object) -> bool:
+        self.accessed = True
+        return super().__contains__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """As a dict does."""
+        self.accessed = True
+        return super().get(key, default)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._touch()
+        super().__setitem__(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        self._touch()
+        super().__delitem__(key)
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """As a dict does."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def pop(self, key: str, *default: Any) -> Any:
+        """As a dict does."""
+        self._touch()
+        return super().pop(key, *default)
+
+    def popitem(self) -> tuple[str, Any]:
+        """As a dict does."""
+        self._touch()
+        return super().popitem()
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """As a dict does."""
+        self._touch()
+        super().update(*args, **kwargs)
+
+    def __ior__(self, other: Any) -> SecureCookieSession:  # type: ignore[override,misc]
+        self.update(other)
+        return self
+
+    def clear(self) -> None:
+        """As a dict does."""
+        self._touch()
+        super().clear()
+
+    def _touch(self) -> None:
+        self.modified = self.accessed = True
+
+
+class NullSession(SecureCookieSession):
+    """The session of an app without a secret key: empty, and an error to write to."""
+
+    def _touch(self) -> NoReturn:
+        raise RuntimeError(
+            "the session cannot be written because the app has no secret key; set app.secret_key to a random string"
+        )
+
+
+class SessionInterface:
+    """Where sessions are kept. Set an instance of a subclass as ``app.session_interface``."""
+
+    null_session_class: type[SessionMixin] = NullSession
+
+    async def open_session(self, app: Triows, request: RequestBase) -> SessionMixin | None:
+        """Return the session that belongs to a request or websocket; None if there can be none."""
+        raise NotImplementedError(f"{type(self).__name__} needs an open_session() method")
+
+    async def save_session(self, app: Triows, session: SessionMixin, response: Response | None) -> None:
+        """Save the session, into the response if it lives in a cookie.
+
+        :param response: None at the end of a websocket that was accepted.
+        """
+        raise NotImplementedError(f"{type(self).__name__} needs a save_session() method")
+
+    async def make_null_session(self, app: Triows) -> SessionMixin:
+        """Return what stands for the session where :meth:`open_session` returned None."""
+        return self.null_session_class()
+
+    def is_null_session(self, obj: object) -> bool:
+        """Whether this is a stand-in that must not be saved."""
+        return isinstance(obj, self.null_session_class)
+
+    def accept_headers(self, app: Triows, session: SessionMixin) -> WireHeaders:
+        """Return the headers that save the session with the acceptance of a websocket, which cannot wait."""
+        return []
+
+    def get_cookie_name(self, app: Triows) -> str:
+        """SESSION_COOKIE_NAME."""
+        return cast(str, app.config["SESSION_COOKIE_NAME"])
+
+    def get_cookie_domain(self, app: Triows) -> str | None:
+        """SESSION_COOKIE_DOMAIN."""
+        return cast("str | None", app.config["SESSION_COOKIE_DOMAIN"])
+
+    def get_cookie_path(self, app: Triows) -> str:
+        """SESSION_COOKIE_PATH, else APPLICATION_ROOT."""
+        return cast(str, app.config["SESSION_COOKIE_PATH"] or app.config["APPLICATION_ROOT"])
+
+    def get_cookie_httponly(self, app: Triows) -> bool:
+        """SESSION_COOKIE_HTTPONLY."""
+        return cast(bool, app.config["SESSION_COOKIE_HTTPONLY"])
+
+    def get_cookie_secure(self, app: Triows) -> bool:
+        """SESSION_COOKIE_SECURE."""
+        return cast(bool, app.config["SESSION_COOKIE_SECURE"])
+
+    def get_cookie_samesite(self, app: Triows) -> str | None:
+        """SESSION_COOKIE_SAMESITE."""
+        return cast("str | None", app.config["SESSION_COOKIE_SAMESITE"])
+
+    def get_cookie_partitioned(self, app: Triows) -> bool:
+        """SESSION_COOKIE_PARTITIONED."""
+        return cast(bool, app.config["SESSION_COOKIE_PARTITIONED"])
+
+    def get_expiration_time(self, app: Triows, session: SessionMixin) -> datetime | None:
+        """When the cookie expires; None: with the browser."""
+        if session.permanent:
+            return datetime.now(UTC) + app.permanent_session_lifetime
+        return None
+
+    def should_set_cookie(self, app: Triows, session: SessionMixin) -> bool:
+        """Whether the cookie must be sent again."""
+        return session.modified or (session.permanent and app.config["SESSION_REFRESH_EACH_REQUEST"])
+
+
+class SecureCookieSessionInterface(SessionInterface):
+    """Keeps the session in a cookie that the client can read but not change: it is signed with the app's secret key."""
+
+    salt = "cookie-session"
+    key_derivation = "hmac"
+    digest_method: ClassVar[Callable[..., Any]] = staticmethod(hashlib.sha1)
+    serializer: Any = TaggedJSONSerializer()
+    session_class = SecureCookieSession
+
+    def get_signing_serializer(self, app: Triows) -> URLSafeTimedSerializer | None:
+        """Return what signs the cookies; None without a secret key.
+
+        SECRET_KEY_FALLBACKS, a list of former keys, are still accepted.
+        """
+        if not app.secret_key:
+            return None
+        keys = [*(app.config["SECRET_KEY_FALLBACKS"] or ()), app.secret_key]  # itsdangerous signs with the last
+        return URLSafeTimedSerializer(
+            keys,
+            salt=self.salt,
+            serializer=self.serializer,
+            signer_kwargs={"key_derivation": self.key_derivation, "digest_method": self.digest_method},
+        )
+
+    async def open_session(self, app: Triows, request: RequestBase) -> SecureCookieSession | None:
+        """Return what the cookie holds; an empty session if it is missing, forged or too old, None without a key."""
+        if not app.secret_key:
+            return None
+        if "cookie" not in request.headers:
+            return self.session_class()
+        cookie = request.cookies.get(self.get_cookie_name(app))
+        signer = self.get_signing_serializer(app)
+        if cookie is None or signer is None:
+            return self.session_class()
+        max_age = int(app.permanent_session_lifetime.total_seconds())
+        try:
+            return self.session_class(signer.loads(cookie, max_age=max_age))
+        except BadSignature:
+            return self.session_class()
+
+    async def save_session(self, app: Triows, session: SessionMixin, response: Response | None) -> None:
+        """Write the cookie into the response."""
+        if response is not None:
+            self._write(app, session, response)
+        elif session.modified:
+            app.logger.warning(
+                "the session was modified after its websocket had been accepted, when no cookie can be set any more;"
+                " the changes are lost: make them before websocket.accept()"
+            )
+
+    def accept_headers(self, app: Triows, session: SessionMixin) -> WireHeaders:
+        """Return the cookie as a header for the acceptance of a websocket."""
+        if not session.accessed and not session.modified:
+            return []
+        carrier = Response()
+        self._write(app, session, carrier)
+        session.modified = False  # from here on it is about what comes too late
+        return encode_headers([("Set-Cookie", cookie) for cookie in carrier.headers.getlist("Set-Cookie")])
+
+    def _write(self, app: Triows, session: SessionMixin, response: Response) -> None:
+        name = self.get_cookie_name(app)
+        attributes: dict[str, Any] = {
+            "domain": self.get_cookie_domain(app),
+            "httponly": self.get_cookie_httponly(app),
+            "partitioned": self.get_cookie_partitioned(app),
+            "path": self.get_cookie_path(app),
+            "samesite": self.get_cookie_samesite(app),
+            "secure": self.get_cookie_secure(app),
+        }
+        if session.accessed:
+            response.vary.add("Cookie")
+        if not session:
+            if session.modified:
+                response.delete_cookie(name, **attributes)
+                response.vary.add("Cookie")
+            return
+        if not self.should_set_cookie(app, session):
+            return
+        signer = self.get_signing_serializer(app)
+        if signer is None:
+            raise RuntimeError("the session cannot be saved: the app's secret key was removed while it was open")
+        expires = self.get_expiration_time(app, session)
+        response.set_cookie(name, signer.dumps(dict(session)), expires=expires, **attributes)
+        response.vary.add("Cookie")

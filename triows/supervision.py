@@ -1,0 +1,120 @@
+"""Finding out that a handler swallowed the cancellation of its disconnect.
+
+A generator-based coroutine drives the handler's coroutine: it passes on what Trio sends in and what the handler traps
+out, and so sees each ``Cancelled`` that is raised at an await of the handler's own task. The disconnect's is known by its
+reason. One way in it does not see: a nursery that was waited for raises the ``Cancelled`` of its children by itself.
+Trio has no public view of that, so the nurseries of the task are looked at when the task wakes after the cancellation.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Coroutine, Generator, Iterable
+from typing import Any, TypeVar
+
+import trio
+from outcome import Error
+
+from .errors import CancelledSwallowedError
+
+T = TypeVar("T")
+
+# A handler may meet its cancellation several times on its way out: each `finally:` that awaits raises it again.
+_PATIENCE = 100
+_PAUSE = 0.05  # seconds
+_PAUSES = 20
+
+# Coroutines that swallow even GeneratorExit cannot be closed; the interpreter would complain of each that it collects.
+_unclosable: list[Coroutine[Any, Any, Any]] = []
+
+
+def describe(function: Callable[..., Any]) -> str:
+    """A handler for people: its name, file and line."""
+    code = getattr(function, "__code__", None)
+    name = getattr(function, "__qualname__", repr(function))
+    return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code else name
+
+
+class Watch:
+    """Watches one handler for one cancellation.
+
+    :ivar reason: the reason text of the disconnect's cancellation; None until there is one.
+    :ivar swallowed: the error to report, once the handler has swallowed it.
+    """
+
+    __slots__ = ("_depth", "_met", "_task", "function", "reason", "swallowed")
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.reason: str | None = None
+        self.swallowed: CancelledSwallowedError | None = None
+        self._met = 0  # how often the cancellation was raised in the handler
+        self._task = trio.lowlevel.current_task()
+        self._depth = len(self._task.child_nurseries)
+
+    @types.coroutine
+    def drive(self, coroutine: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+        """Run the handler's coroutine in this task, looking at what goes in once there is a ``reason`` to look for."""
+        resume: Callable[[Any], Any] = coroutine.send
+        value: Any = None
+        while True:
+            try:
+                trap = resume(value)
+            except StopIteration as stop:
+                if self._met:
+                    self._report()
+                return stop.value  # type: ignore[no-any-return]
+            try:
+                value = yield trap
+                resume = coroutine.send
+            except BaseException as error:
+                value = error
+                resume = coroutine.throw
+            if self.reason is not None and self._meets_cancellation(value):
+                self._met += 1
+                if self._met > _PATIENCE and (yield from self._slow_down(coroutine)):
+                    return None  # type: ignore[return-value]
+
+    def _meets_cancellation(self, value: object) -> bool:
+        if type(value) is Error:
+            return self._is_ours(value.error)
+        return any(
+            self._is_ours(error)
+            for nursery in self._task.child_nurseries[self._depth :]
+            if not nursery.child_tasks
+            for error in _leaves(getattr(nursery, "_pending_excs", ()))
+        )
+
+    def _is_ours(self, error: BaseException) -> bool:
+        return isinstance(error, trio.Cancelled) and error.reason == self.reason
+
+    def _report(self) -> None:
+        if self.swallowed is None:
+            self.swallowed = CancelledSwallowedError(
+                f"{describe(self.function)} swallowed trio.Cancelled ({self.reason}): catch Exception instead of "
+                "BaseException, or raise Cancelled again after the cleanup"
+            )
+
+    def _slow_down(self, coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, bool]:
+        """Hold back a handler that swallows in a loop, so that it takes no processor time, and in the end give it up.
+
+        Only a handler without open nurseries can be given up: they would be left behind with their tasks.
+        """
+        self._report()
+        with trio.CancelScope(shield=True):
+            yield from trio.sleep(_PAUSE).__await__()
+        if self._met < _PATIENCE + _PAUSES or len(self._task.child_nurseries) > self._depth:
+            return False
+        try:
+            coroutine.close()
+        except RuntimeError:
+            _unclosable.append(coroutine)
+        return True
+
+
+def _leaves(errors: Iterable[BaseException]) -> Iterable[BaseException]:
+    for error in errors:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error.exceptions)
+        else:
+            yield error

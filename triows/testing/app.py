@@ -1,0 +1,61 @@
+"""An app that lives for the time of a test, without a server."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from ..errors import LifespanError
+
+if TYPE_CHECKING:
+    from ..app import Triows
+    from .client import TestClient
+
+
+class TestApp:
+    """The app between its start-up and its shutdown: ``async with app.test_app() as test_app:``.
+
+    Inside, ``app.nursery`` is there, and what ``before_serving`` and the like have made. Enter and leave it in one task.
+    """
+
+    __test__ = False  # pytest takes any class named Test... for a collection of tests
+
+    def __init__(self, app: Triows) -> None:
+        self.app = app
+        self._life = AsyncExitStack()
+
+    def test_client(self, **options: Any) -> TestClient:
+        """Return a client of the app."""
+        return self.app.test_client(**options)
+
+    async def startup(self) -> None:
+        """Start the app up.
+
+        :raises LifespanError: from the error with which a start-up function failed.
+        """
+        try:
+            await self._life.enter_async_context(self.app.serving())
+        except Exception as error:
+            raise LifespanError(f"the app failed to start: {error!r}") from error
+
+    async def shutdown(self) -> None:
+        """Shut the app down; calling it again does nothing.
+
+        :raises LifespanError: from the error with which a shutdown function failed, or that ended the app before.
+        """
+        await self.__aexit__(None, None, None)
+
+    async def __aenter__(self) -> Self:
+        await self.startup()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        try:
+            return await self._life.__aexit__(kind, error, traceback)
+        except Exception as failure:
+            if failure is error:
+                raise
+            raise LifespanError(f"the app failed: {failure!r}") from failure

@@ -1,0 +1,195 @@
+"""One HTTP request of the test client, spoken through h11."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import h11
+import trio
+from werkzeug.datastructures import Headers
+
+from ..errors import HTTPDisconnectError
+from ..response import Response
+from .serving import Served
+
+if TYPE_CHECKING:
+    from ..app import Triows
+
+_MAX_HEAD = 1 << 20  # bytes
+_SWITCHING_PROTOCOLS = 101
+_SEND_SIZE = 65536
+
+
+def make_response(app: Triows, body: bytes, status: int, headers: Headers) -> Response:
+    """Return what was received as a response of the app's class."""
+    response = app.response_class(body, status, headers.copy())
+    if "content-type" not in headers:
+        response.headers.pop("content-type", None)  # the class has put its default there
+    response.json_provider = app.json
+    return response
+
+
+class TestHTTPConnection:
+    """A request under way: ``async with client.request(path, method="POST") as connection:``.
+
+    The head of the request is sent when the block begins. What is read of the response is only what is asked for, so
+    that the app feels a client that does not keep up. At the end of the block the request is completed and the rest
+    of the response is read, unless :meth:`disconnect` was called; :meth:`as_response` has it then.
+
+    :ivar status_code: of the response; None until its head was received.
+    :ivar headers: of the response; None until then.
+    """
+
+    __test__ = False  # pytest takes any class named Test... for a collection of tests
+
+    def __init__(self, app: Triows, served: Served, request: h11.Request, keep: Callable[[Headers], None]) -> None:
+        self.status_code: int | None = None
+        self.headers: Headers | None = None
+        self._app = app
+        self._served = served
+        self._stream = served.stream
+        self._keep_cookies = keep
+        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
+        self._request = request
+        self._rest: list[bytes] = []
+        self._ended = False
+
+    # The request
+
+    async def send_head(self) -> None:
+        await self._send(self._h11.send(self._request))
+
+    async def send(self, data: bytes) -> None:
+        """Send a piece of the body. Waits while the app does not read. Cancelled, it has sent nothing.
+
+        :raises HTTPDisconnectError: if the connection is gone.
+        """
+        if data:
+            await self._send(self._h11.send(h11.Data(data=data)))
+
+    async def send_complete(self) -> None:
+        """End the body.
+
+        :raises HTTPDisconnectError: if the connection is gone.
+        """
+        await self._send(self._h11.send(h11.EndOfMessage()))
+
+    async def _send(self, data: bytes | None) -> None:
+        try:
+            await self._stream.send_all(data or b"")
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            await self._raise_end()
+
+    async def send_body(self, body: bytes) -> None:
+        """Send the whole body, as far as the server wants it."""
+        try:
+            for start in range(0, len(body), _SEND_SIZE):
+                await self._stream.send_all(
+                    self._h11.send(h11.Data(data=body[start : start + _SEND_SIZE])) or b"",
+                )
+            await self._stream.send_all(self._h11.send(h11.EndOfMessage()) or b"")
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # it may have answered all the same
+
+    # The response
+
+    async def receive_head(self) -> None:
+        """Wait for the status and the headers of the response. Cancelled, it loses nothing.
+
+        :raises HTTPDisconnectError: if the connection ends before.
+        """
+        while self.status_code is None:
+            event = await self._next_event()
+            if isinstance(event, h11.Response) or (
+                isinstance(event, h11.InformationalResponse) and event.status_code == _SWITCHING_PROTOCOLS
+            ):
+                self.headers = Headers(
+                    [(name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers.raw_items()]
+                )
+                self.status_code = event.status_code
+                self._ended = isinstance(event, h11.InformationalResponse)
+                self._keep_cookies(self.headers)
+
+    async def receive(self) -> bytes:
+        """Wait for the next piece of the response's body; ``b""`` is its end. Cancelled, it loses nothing.
+
+        :raises HTTPDisconnectError: if the connection ends before the response does.
+        """
+        await self.receive_head()
+        while not self._ended:
+            event = await self._next_event()
+            if isinstance(event, h11.Data):
+                return bytes(event.data)
+            self._ended = isinstance(event, h11.EndOfMessage)
+        return b""
+
+    async def _next_event(self) -> h11.Event | type[h11.PAUSED]:
+        while True:
+            try:
+                event = self._h11.next_event()
+            except h11.RemoteProtocolError as error:
+                await self._raise_end(error)
+            if event is not h11.NEED_DATA:
+                if isinstance(event, h11.ConnectionClosed):
+                    await self._raise_end()
+                return event
+            try:
+                data = await self._stream.receive_some()
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                data = b""
+            self._h11.receive_data(data)
+
+    async def _raise_end(self, cause: Exception | None = None) -> None:
+        """The connection ended early: raise the handler's error if that is why."""
+        self._stream.close()
+        await self._served.ended.wait()
+        error = self._served.pending_error()
+        if error is not None:
+            raise error
+        raise HTTPDisconnectError("the connection ended before the response was complete") from cause
+
+    async def as_response(self) -> Response:
+        """Return the response, with the part of its body that :meth:`receive` has not taken.
+
+        :raises HTTPDisconnectError: if there is none, since the connection ended before.
+        """
+        await self.read_rest()
+        assert self.status_code is not None and self.headers is not None
+        return make_response(self._app, b"".join(self._rest), self.status_code, self.headers)
+
+    async def read_rest(self) -> None:
+        """Read the response to its end."""
+        await self.receive_head()
+        while piece := await self.receive():
+            self._rest.append(piece)
+
+    # The end
+
+    async def disconnect(self) -> None:
+        """Go away in the middle: the app's handler is cancelled."""
+        self._ended = True
+        await self._stream.aclose()
+
+    def stall(self) -> None:
+        """Let nothing more arrive, until :meth:`resume`; the app's sending waits when the connection is full."""
+        self._stream.stall()
+
+    def resume(self) -> None:
+        """End a :meth:`stall`."""
+        self._stream.resume()
+
+    async def finish(self) -> None:
+        """Complete the request, read the rest of the response, and wait until the app is done with it."""
+        self._stream.resume()
+        if not self._ended:
+            if self._h11.our_state is h11.SEND_BODY:
+                await self.send_body(b"")
+            await self.read_rest()
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection when the app has nothing more to do for it: a client that is gone would cancel it."""
+        if self.status_code != _SWITCHING_PROTOCOLS and self._served.connection is not None:
+            await self._served.handled.wait()
+        await self._stream.aclose()

@@ -1,0 +1,80 @@
+"""What the server really sent on a websocket: the head of its answer, and its Close frame (RFC 6455, section 5.2).
+
+trio-websocket tells neither in full: it keeps some headers for itself, and after a local close reports 1000 whether the
+server answered or not.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from werkzeug.datastructures import Headers
+
+_CLOSE = 0x8
+_NO_STATUS = 1005
+_EXTENDED = {126: 2, 127: 8}
+
+
+class Close(NamedTuple):
+    """A Close frame."""
+
+    code: int
+    reason: str
+
+
+class ServerBytes:
+    """Reads along with the client: :meth:`feed` it what arrives.
+
+    :ivar headers: those of the handshake's answer; None until it is whole.
+    :ivar close: the server's Close frame, or None.
+    :ivar ended: whether the client has gone away, or has met the end.
+    """
+
+    def __init__(self) -> None:
+        self.headers: Headers | None = None
+        self.close: Close | None = None
+        self.ended = False
+        self._buffer = bytearray()
+        self._skip = 0  # bytes of a payload that are still to come and are of no interest
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes."""
+        self._buffer += data
+        if self.headers is None:
+            head, end, rest = self._buffer.partition(b"\r\n\r\n")
+            if not end:
+                return
+            lines = bytes(head).decode("latin-1").split("\r\n")[1:]
+            self.headers = Headers(
+                [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+            )
+            self._buffer = rest
+        while self.close is None and self._take_frame():
+            pass
+
+    def _take_frame(self) -> bool:
+        """Pass over a frame, or what is there of it; returns whether there may be another one."""
+        buffer = self._buffer
+        if self._skip:
+            skipped = min(self._skip, len(buffer))
+            del buffer[:skipped]
+            self._skip -= skipped
+        if len(buffer) < 2:
+            return False
+        length = buffer[1] & 0x7F
+        extra = _EXTENDED.get(length, 0)
+        start = 2 + extra
+        if len(buffer) < start:
+            return False
+        if extra:
+            length = int.from_bytes(buffer[2:start], "big")
+        if buffer[0] & 0x0F == _CLOSE:
+            if len(buffer) < start + length:
+                return False
+            payload = bytes(buffer[start : start + length])
+            code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else _NO_STATUS
+            self.close = Close(code, payload[2:].decode("utf-8", "replace"))
+        else:
+            del buffer[:start]
+            self._skip = length
+        return True

@@ -1,0 +1,111 @@
+"""The functions that users register: how each is called, found out once, when it is registered."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any, get_type_hints
+
+import trio
+
+from .request import Request
+from .websocket import WebSocket
+
+
+def describe(function: Callable[..., Any]) -> str:
+    """Return a function for messages: its name, file and line."""
+    plain = unwrap(function)
+    code = getattr(plain, "__code__", None)
+    name = getattr(plain, "__qualname__", repr(plain))
+    return f"{name}() ({code.co_filename}:{code.co_firstlineno})" if code is not None else name
+
+
+def unwrap(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function inside partials and decorators that used :func:`functools.wraps`."""
+    while isinstance(function, partial):
+        function = function.func
+    plain: Callable[..., Any] = inspect.unwrap(function)
+    return plain
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether calling the function gives a coroutine."""
+    while isinstance(function, partial):
+        function = function.func
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004  (an instance with an async __call__)
+    )
+
+
+def _is_async_generator(function: Callable[..., Any]) -> bool:
+    while isinstance(function, partial):
+        function = function.func
+    return inspect.isasyncgenfunction(function)
+
+
+async def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a user's hook: await it if it is async, else run it in a worker thread, with the same context variables.
+
+    A cancellation waits for the thread to end.
+    """
+    result = (
+        function(*args, **kwargs)
+        if is_async(function)
+        else await trio.to_thread.run_sync(partial(function, *args, **kwargs))
+    )
+    return await result if inspect.isawaitable(result) else result
+
+
+class View:
+    """A registered view function.
+
+    :ivar function: as the user wrote it.
+    :ivar injected: the parameters that take the request or the websocket itself.
+    """
+
+    __slots__ = ("_kind", "function", "injected")
+
+    def __init__(self, function: Callable[..., Any], *, websocket: bool) -> None:
+        self.function = function
+        self._kind = "async" if is_async(function) else "generator" if _is_async_generator(function) else "thread"
+        if websocket and self._kind == "thread":
+            raise TypeError(
+                f"{describe(function)} is not async, and a websocket's handler has to be: write 'async def'"
+                " (if a decorator wraps it, its wrapper too)"
+            )
+        if websocket and self._kind == "generator":
+            raise TypeError(
+                f"{describe(function)} yields, which a websocket's handler cannot: use 'await websocket.send(...)'"
+            )
+        self.injected = _injected_parameters(function, WebSocket if websocket else Request)
+
+    async def __call__(self, subject: Any, view_args: dict[str, Any] | None) -> Any:
+        """Call the function for a request or websocket, with the URL's variables, and return what it returns."""
+        arguments = view_args or {}
+        if self.injected:
+            arguments = {**arguments, **dict.fromkeys(self.injected, subject)}
+        if self._kind == "async":
+            return await self.function(**arguments)
+        if self._kind == "generator":
+            return self.function(**arguments)
+        result = await trio.to_thread.run_sync(partial(self.function, **arguments))
+        return await result if inspect.isawaitable(result) else result
+
+
+def _injected_parameters(function: Callable[..., Any], kind: type) -> tuple[str, ...]:
+    plain = unwrap(function)
+    try:
+        annotations: dict[str, Any] = get_type_hints(plain)
+    except Exception:  # names that exist for type checkers only: what can be read of the text must do
+        annotations = dict(getattr(plain, "__annotations__", {}))
+    names = {kind.__name__, f"triows.{kind.__name__}"}
+    return tuple(
+        name
+        for name, annotation in annotations.items()
+        if name != "return"
+        and (
+            (isinstance(annotation, type) and issubclass(annotation, kind))
+            or (isinstance(annotation, str) and annotation.strip("'\"") in names)
+        )
+    )

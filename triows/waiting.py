@@ -1,0 +1,91 @@
+"""The two things that everything above waits with: one parked task, and timers without a task each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from math import inf
+from typing import Any
+
+import trio
+from trio.lowlevel import Abort, Task, current_task, reschedule, wait_task_rescheduled
+
+
+class Waiter:
+    """A place where one task waits to be woken. Waking when nobody waits does nothing and is not remembered."""
+
+    __slots__ = ("_abort", "task")
+
+    def __init__(self) -> None:
+        self.task: Task | None = None
+        self._abort = self._leave  # bound once: park() is on the path of every message
+
+    async def park(self) -> None:
+        """Wait for :meth:`wake`. A checkpoint; a cancellation leaves the place free."""
+        self.task = current_task()
+        await wait_task_rescheduled(self._abort)
+
+    def wake(self) -> None:
+        task = self.task
+        if task is not None:
+            self.task = None
+            reschedule(task)
+
+    def _leave(self, _raise_cancel: Any) -> Abort:
+        self.task = None
+        return Abort.SUCCEEDED
+
+
+class Timer:
+    """One call in the future; :meth:`cancel` may be called at any time, also after it ran."""
+
+    __slots__ = ("callback", "deadline")
+
+    def __init__(self, deadline: float, callback: Callable[[], None]) -> None:
+        self.deadline = deadline
+        self.callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        self.callback = None
+
+    def __lt__(self, other: Timer) -> bool:
+        return self.deadline < other.deadline
+
+
+class Timers:
+    """Calls at points of Trio's clock, all from one task, which :meth:`run` is.
+
+    The callbacks are synchronous and must not raise. Timers are lazy: a moved deadline is found out when the
+    old one fires, so that traffic costs no heap operation.
+    """
+
+    def __init__(self) -> None:
+        self._heap: list[Timer] = []
+        self._scope = trio.CancelScope()
+
+    def call_at(self, deadline: float, callback: Callable[[], None]) -> Timer:
+        """Call ``callback()`` when :func:`trio.current_time` reaches ``deadline``."""
+        timer = Timer(deadline, callback)
+        heappush(self._heap, timer)
+        # Moving the deadline of the sleeping task's scope wakes it in time without a task switch now.
+        if deadline < self._scope.deadline:
+            self._scope.deadline = deadline
+        return timer
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Call ``callback()`` ``seconds`` from now."""
+        return self.call_at(trio.current_time() + seconds, callback)
+
+    async def run(self) -> None:
+        """Fire the timers, for ever."""
+        while True:
+            self._scope = trio.CancelScope(deadline=self._heap[0].deadline if self._heap else inf)
+            with self._scope:
+                await trio.sleep_forever()
+            self._fire(trio.current_time())
+
+    def _fire(self, now: float) -> None:
+        while self._heap and (self._heap[0].callback is None or self._heap[0].deadline <= now):
+            callback = heappop(self._heap).callback
+            if callback is not None:
+                callback()
