@@ -41,7 +41,7 @@ async def test_start_up_and_shutdown_nest() -> None:
             nursery.cancel_scope.cancel()
 
     async with app.test_app() as tested:
-        assert tested is app
+        assert tested.app is app
         assert events == ["before", "while", "life"]
     assert events[3:] == ["after", "end life", "end while"]
 

@@ -1,5 +1,12 @@
 """triows: a web framework for Trio, with WebSockets first."""
 
+# The proxies `request` and `websocket` have the names of submodules: those must be bound first, or type checkers (and an
+# import that comes late) would see the submodules.
+# isort: off
+from .request import FileStorage as FileStorage
+from .request import Request as Request
+from .websocket import WebSocket as WebSocket
+# isort: on
 from .app import Triows as Triows
 from .blueprints import Blueprint as Blueprint
 from .config import Config as Config
@@ -32,10 +39,7 @@ from .helpers import url_for as url_for
 from .json import JSONProvider as JSONProvider
 from .limits import ServerLimits as ServerLimits
 from .limits import WebSocketLimits as WebSocketLimits
-from .request import FileStorage as FileStorage
-from .request import Request as Request
 from .response import Response as Response
 from .sessions import SessionInterface as SessionInterface
-from .websocket import WebSocket as WebSocket
 
 __version__ = "0.1.0"

@@ -32,7 +32,7 @@ from .views import View
 from .websocket import WebSocket
 
 if TYPE_CHECKING:
-    from .testing import TestClient
+    from .testing import TestApp, TestClient
 
 _NO_METHODS: Iterable[str] = ()
 
@@ -355,11 +355,11 @@ class Triows(Scaffold):
         """
         return self._lifespan.serving()
 
-    @asynccontextmanager
-    async def test_app(self) -> AsyncIterator[Triows]:
-        """Let the app live in the block, for tests."""
-        async with self.serving():
-            yield self
+    def test_app(self) -> TestApp:
+        """Return the app for tests: ``async with app.test_app() as test_app:`` lets it live in the block."""
+        from .testing import TestApp
+
+        return TestApp(self)
 
     @asynccontextmanager
     async def app_context(self) -> AsyncIterator[Context]:

@@ -58,7 +58,8 @@ class Disconnect:
     reason: str
     kind: Kind
 
-    def __str__(self) -> str:
+    def describe(self) -> str:
+        """The code, its registered name, and the client's words, for people: ``1001 going away: bye``."""
         name = CLOSE_CODE_NAMES.get(self.code)
         text = f"{self.code} {name}" if name else str(self.code)
         return f"{text}: {self.reason}" if self.reason else text
@@ -153,6 +154,8 @@ class Connection(ABC):
             self.abort()
             cancelled, errors = group.split(trio.Cancelled)
             if errors is not None:
+                if not isinstance(errors, Exception):
+                    raise  # KeyboardInterrupt and its like stop the program
                 logger.error("handling %r failed outside of its handler", self.head.raw_path, exc_info=errors)
             if cancelled is not None:
                 raise cancelled from None
@@ -228,7 +231,7 @@ class HTTPConnection(Connection):
             self.cancel_handler()
 
     def _cancel_reason(self) -> str:
-        return f"request disconnected: {self.disconnect}"
+        return f"request disconnected: {self.disconnect.describe()}"
 
 
 class WebSocketTransport(Protocol):
@@ -383,7 +386,7 @@ class WebSocketConnection(Connection):
         self.cancel_handler()
         await checkpoint()
         # Only a shield, or a task that is not the connection's, comes here.
-        raise WebSocketClosed(f"receive(): the websocket is disconnected ({self.disconnect})", self)
+        raise WebSocketClosed(f"receive(): the websocket is disconnected ({self.disconnect.describe()})", self)
 
     def _inbox_emptied(self) -> None:
         inbox = self.inbox
@@ -513,7 +516,7 @@ class WebSocketConnection(Connection):
         self._reader.wake()
 
     def _cancel_reason(self) -> str:
-        return f"websocket disconnected: {self.disconnect}"
+        return f"websocket disconnected: {self.disconnect.describe()}"
 
     def _start_draining(self) -> None:
         self._last_receive = trio.current_time()

@@ -8,7 +8,9 @@
     ├── JSONMessageError           receive_json(): the message is not JSON (also a ValueError)
     ├── CancelledSwallowedError    a handler ended normally although a disconnect had cancelled it
     ├── LifespanError              the app failed to start or to stop
-    └── WebsocketResponseError     test client: the handshake was answered by an HTTP response
+    ├── WebsocketResponseError     test client: the handshake was answered by an HTTP response
+    ├── WebsocketDisconnectError   test client: the websocket has ended, by the server or by a lost connection
+    └── HTTPDisconnectError        test client: the connection ended before the response was complete
 
 A client's disconnect is not among them: it arrives as :exc:`trio.Cancelled`.
 HTTP errors are werkzeug's (:mod:`werkzeug.exceptions`).
@@ -74,3 +76,20 @@ class WebsocketResponseError(TriowsError):
     def __init__(self, response: Any) -> None:
         super().__init__(f"the handshake was answered with HTTP status {response.status_code}")
         self.response = response
+
+
+class WebsocketDisconnectError(TriowsError):
+    """A call of the test client's found its websocket ended.
+
+    :ivar code: the code of the server's Close frame; 1005 if it had none, 1006 if the connection was lost without one.
+    :ivar reason: the reason in it.
+    """
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        super().__init__(f"the websocket has ended with {code}" + (f": {reason}" if reason else ""))
+        self.code = code
+        self.reason = reason
+
+
+class HTTPDisconnectError(TriowsError):
+    """A call of the test client's found its connection ended before the response was complete."""

@@ -25,7 +25,7 @@ _PAUSE = 0.05  # seconds
 _PAUSES = 20
 
 # Coroutines that swallow even GeneratorExit cannot be closed; the interpreter would complain of each that it collects.
-_unclosable: list[Coroutine[Any, Any, Any]] = []
+_unclosable: list[object] = []
 
 
 def describe(function: Callable[..., Any]) -> str:
@@ -105,10 +105,13 @@ class Watch:
             yield from trio.sleep(_PAUSE).__await__()
         if self._met < _PATIENCE + _PAUSES or len(self._task.child_nurseries) > self._depth:
             return False
+        chain: list[object] = [coroutine]
+        while (awaited := getattr(chain[-1], "cr_await", None)) is not None:
+            chain.append(awaited)
         try:
             coroutine.close()
         except RuntimeError:
-            _unclosable.append(coroutine)
+            _unclosable.append(chain)
         return True
 
 

@@ -116,7 +116,7 @@ class WebSocket(RequestBase):
         message = await self.connection.receive()
         try:
             return self.json_provider.loads(message)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise JSONMessageError(f"the message is not JSON: {error}", message) from error
 
     async def send_json(self, *args: Any, **kwargs: Any) -> None:

@@ -284,7 +284,7 @@ class HTTP1Connection:
     def _log_websocket(self, connection: WebSocketConnection) -> None:
         if self.service.access_log and connection.accepted and access_log.isEnabledFor(logging.INFO):
             end = connection.disconnect
-            how = f"{end.kind} {ascii(str(end))[1:-1]}" if end else "closed by the server"
+            how = f"{end.kind} {ascii(end.describe())[1:-1]}" if end else "closed by the server"
             seconds = time.perf_counter() - self._started
             access_log.info('%s "%s" %s after %.1f s', self._client(), self._request_line, how, seconds)
 

@@ -337,7 +337,7 @@ class SocketLink(Link):
 class StreamLink(Link):
     """A link over any Trio stream. :meth:`run` is its life: it reads and writes until the link is closed."""
 
-    __slots__ = ("_broken", "_ended", "_outgoing", "_reader", "_scope", "_stream", "_writer")
+    __slots__ = ("_broken", "_ended", "_input_ended", "_outgoing", "_reader", "_scope", "_stream", "_writer")
 
     def __init__(self, stream: trio.abc.Stream, timers: Timers) -> None:
         super().__init__(timers)
@@ -347,6 +347,7 @@ class StreamLink(Link):
         self._reader = Waiter()
         self._scope = trio.CancelScope()
         self._broken = False  # sending failed; what arrived before can still be read
+        self._input_ended = False
         self._ended = False
 
     @property
@@ -389,7 +390,7 @@ class StreamLink(Link):
                     await self._write()
                     if self._linger_timer is not None:
                         self._linger_timer.cancel()
-                    if self._lingering:
+                    if self._lingering and not self._input_ended:
                         # The end comes from the client, through _read(), or from the timer.
                         self._linger_timer = self.timers.call_later(self._lingering, self.abort)
                     else:
@@ -444,12 +445,11 @@ class StreamLink(Link):
                 data = b""
             receiver = self.receiver
             if not data:
+                self._input_ended = True
                 if receiver is not None:
                     receiver.link_lost()
-                elif self._closing:
-                    self._lingering = 0.0
-                    if not self.buffered:
-                        self.abort()
+                elif self._closing and not self.buffered:
+                    self.abort()
                 return
             if receiver is not None:
                 guarded(receiver.data_received, data, self)

@@ -44,8 +44,8 @@ _UNIX_PREFIX = "unix:"
 class App(Protocol):
     """What a server needs of an app."""
 
-    limits: ServerLimits
-
+    @property
+    def limits(self) -> ServerLimits: ...
     async def handle(self, connection: Connection) -> None: ...
     def serving(self) -> AbstractAsyncContextManager[object]: ...
     def websocket_limits(self) -> WebSocketLimits: ...
@@ -132,13 +132,30 @@ class Server:
                 self._stop()
 
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
-        """Serve a client over a stream, beside those that this running server accepts."""
+        """Serve a client over a stream, beside those that this running server accepts, until it is gone.
+
+        Cancelled, it leaves the client to the server, whose shutdown ends it.
+        """
+        ended = trio.Event()
+
+        async def run() -> None:
+            try:
+                await self._run_stream(stream)
+            finally:
+                ended.set()
+
+        self._connection_nursery.start_soon(run)
+        await ended.wait()
+
+    async def _run_stream(self, stream: trio.abc.Stream) -> None:
         link = StreamLink(stream, self._timers)
         await self._services.start(link.run)
         await self._serve_link(link, _stream_endpoints(stream))
 
     async def _run_services(self, task_status: trio.TaskStatus[None]) -> None:
         """Everything that an outer cancellation must not tear down before the connections have ended."""
+        # Not yet behind the shield: cancelled while it starts this, the server would wait for it forever.
+        await trio.lowlevel.checkpoint_if_cancelled()
         with trio.CancelScope(shield=True):
             try:
                 async with trio.open_nursery() as self._services:
@@ -172,7 +189,7 @@ class Server:
             else:
                 while True:
                     stream = await listener.accept()
-                    self._connection_nursery.start_soon(self.serve_stream, stream)
+                    self._connection_nursery.start_soon(self._run_stream, stream)
 
     async def _accept_sockets(self, listener: trio.SocketListener) -> None:
         # A second descriptor for the same socket, to accept many clients a wake-up without Trio's stream for each.
@@ -210,14 +227,14 @@ class Server:
             self._connection_nursery.start_soon(self._serve_tls, client, self._ssl_context)
         elif self._reactor is None:
             stream = trio.SocketStream(trio.socket.from_stdlib_socket(client))
-            self._connection_nursery.start_soon(self.serve_stream, stream)
+            self._connection_nursery.start_soon(self._run_stream, stream)
         else:
             link = SocketLink(client, self._reactor, self._timers)
             self._connection_nursery.start_soon(self._serve_link, link, _endpoints(client, address))
 
     async def _serve_tls(self, client: socket.socket, ssl_context: ssl.SSLContext) -> None:
         stream = trio.SocketStream(trio.socket.from_stdlib_socket(client))
-        await self.serve_stream(trio.SSLStream(stream, ssl_context, server_side=True, https_compatible=True))
+        await self._run_stream(trio.SSLStream(stream, ssl_context, server_side=True, https_compatible=True))
 
     async def _serve_link(self, link: Link, endpoints: Endpoints) -> None:
         connection = HTTP1Connection(link, self.service, endpoints)

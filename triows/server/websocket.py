@@ -49,6 +49,7 @@ class WireTransport:
         "_protocol",
         "_pong_timer",
         "_send_timer",
+        "_silent_since",
         "connection",
     )
 
@@ -61,6 +62,7 @@ class WireTransport:
         self._protocol: Protocol | None = None  # made on accept, with the limits of the route
         self._close_sent = False
         self._heard = 0.0
+        self._silent_since = 0.0  # when the Ping was sent whose answer is waited for
         self._pings = 0
         self._ping_sent: float | None = None
         self._ping_timer: Timer | None = None
@@ -128,7 +130,7 @@ class WireTransport:
 
     async def finish(self) -> None:
         self._stop_timers()
-        self._link.close(linger=self._close_timeout, timeout=self._close_timeout)
+        self._link.close(timeout=self._close_timeout)
         await self._link.wait_closed()
 
     # The link's receiver
@@ -207,28 +209,30 @@ class WireTransport:
         self._link.write(encode(PING, b"%d" % self._pings))
         self._link.flush()
         self._schedule_ping()
+        if self._pong_timer is None:
+            self._await_sign_of_life(self._ping_sent)
+
+    def _await_sign_of_life(self, since: float) -> None:
         timeout = self.connection.limits.ping_timeout
-        if timeout is not None and self._pong_timer is None:
-            self._pong_timer = self.connection.timers.call_later(timeout, self._check_life)
+        if timeout is not None:
+            self._silent_since = since
+            self._pong_timer = self.connection.timers.call_at(since + timeout, self._check_life)
 
     def _check_life(self) -> None:
-        timeout = self.connection.limits.ping_timeout
-        assert timeout is not None
         self._pong_timer = None
-        silent_since = trio.current_time() - timeout
         if self._link.paused:
             # Nobody listens for signs of life while the handler has not taken what is there: start again.
             self._heard = trio.current_time()
-        elif self._heard <= silent_since:
+        elif self._heard < self._silent_since:
+            timeout = self.connection.limits.ping_timeout
             self._time_out(f"no sign of life for {timeout:g} s after a ping")
-            return
-        if self._ping_sent is not None and self._heard <= self._ping_sent:
-            self._pong_timer = self.connection.timers.call_at(self._ping_sent + timeout, self._check_life)
+        elif self._ping_sent is not None and self._heard < self._ping_sent:
+            self._await_sign_of_life(self._ping_sent)
 
     def _pong_arrived(self, payload: bytes) -> None:
         if self._ping_sent is not None and payload == b"%d" % self._pings:
             self.connection.latency = trio.current_time() - self._ping_sent
-            self._ping_sent = None
+            self._ping_sent = None  # the same Pong twice is measured once
 
     # Progress of sending
 

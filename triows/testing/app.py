@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+import trio
+
 from ..errors import LifespanError
 
 if TYPE_CHECKING:
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
 class TestApp:
     """The app between its start-up and its shutdown: ``async with app.test_app() as test_app:``.
 
-    Inside, ``app.nursery`` is there, and what ``before_serving`` and the like have made. Enter and leave it in one task.
+    Inside, ``app.nursery`` is there, and what ``before_serving`` and the like have made. An error that ends the app in
+    the middle of the block is raised as it is. Enter and leave it in one task.
     """
 
     __test__ = False  # pytest takes any class named Test... for a collection of tests
@@ -42,7 +45,7 @@ class TestApp:
     async def shutdown(self) -> None:
         """Shut the app down; calling it again does nothing.
 
-        :raises LifespanError: from the error with which a shutdown function failed, or that ended the app before.
+        :raises LifespanError: from the error with which a shutdown function failed.
         """
         await self.__aexit__(None, None, None)
 
@@ -56,6 +59,6 @@ class TestApp:
         try:
             return await self._life.__aexit__(kind, error, traceback)
         except Exception as failure:
-            if failure is error:
-                raise
-            raise LifespanError(f"the app failed: {failure!r}") from failure
+            if failure is error or isinstance(error, trio.Cancelled):
+                raise  # the block's own, or what ended the app, and with it the block, in the middle
+            raise LifespanError(f"the app failed to stop: {failure!r}") from failure

@@ -108,7 +108,7 @@ def _split_query(path: str, query_string: Query | None) -> tuple[str, str]:
 
 def make_headers(headers: HeadersLike | None, auth: Auth | None) -> Headers:
     """Return a copy of the headers with those that the client adds."""
-    made = Headers(headers)  # type: ignore[arg-type]
+    made = Headers(headers)
     if auth is not None:
         if isinstance(auth, tuple):
             auth = Authorization("basic", {"username": auth[0], "password": auth[1]})

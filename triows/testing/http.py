@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import h11
 import trio
@@ -58,39 +58,48 @@ class TestHTTPConnection:
     # The request
 
     async def send_head(self) -> None:
-        await self._send(self._h11.send(self._request))
+        await self._send(self._request)
 
     async def send(self, data: bytes) -> None:
         """Send a piece of the body. Waits while the app does not read. Cancelled, it has sent nothing.
 
         :raises HTTPDisconnectError: if the connection is gone.
         """
-        if data:
-            await self._send(self._h11.send(h11.Data(data=data)))
+        await self._send(h11.Data(data=data))
 
     async def send_complete(self) -> None:
         """End the body.
 
         :raises HTTPDisconnectError: if the connection is gone.
         """
-        await self._send(self._h11.send(h11.EndOfMessage()))
+        await self._send(h11.EndOfMessage())
 
-    async def _send(self, data: bytes | None) -> None:
+    async def _send(self, event: h11.Event) -> None:
         try:
-            await self._stream.send_all(data or b"")
+            await self._write(event)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             await self._raise_end()
 
-    async def send_body(self, body: bytes) -> None:
-        """Send the whole body, as far as the server wants it."""
-        try:
-            for start in range(0, len(body), _SEND_SIZE):
-                await self._stream.send_all(
-                    self._h11.send(h11.Data(data=body[start : start + _SEND_SIZE])) or b"",
-                )
-            await self._stream.send_all(self._h11.send(h11.EndOfMessage()) or b"")
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass  # it may have answered all the same
+    async def _write(self, event: h11.Event) -> None:
+        await self._stream.send_all(self._h11.send(event) or b"")
+
+    async def exchange(self, body: bytes) -> None:
+        """Send everything and receive the response, which may come before the server has taken the whole body."""
+        sending = trio.CancelScope()
+        self._served.nursery.start_soon(self._send_whole, body, sending)
+        await self.read_rest()
+        sending.cancel()
+        await self.close()
+
+    async def _send_whole(self, body: bytes, scope: trio.CancelScope) -> None:
+        with scope:
+            try:
+                await self._write(self._request)
+                for start in range(0, len(body), _SEND_SIZE):
+                    await self._write(h11.Data(data=body[start : start + _SEND_SIZE]))
+                await self._write(h11.EndOfMessage())
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                pass  # the server may have answered all the same
 
     # The response
 
@@ -124,7 +133,7 @@ class TestHTTPConnection:
             self._ended = isinstance(event, h11.EndOfMessage)
         return b""
 
-    async def _next_event(self) -> h11.Event | type[h11.PAUSED]:
+    async def _next_event(self) -> object:
         while True:
             try:
                 event = self._h11.next_event()
@@ -140,7 +149,7 @@ class TestHTTPConnection:
                 data = b""
             self._h11.receive_data(data)
 
-    async def _raise_end(self, cause: Exception | None = None) -> None:
+    async def _raise_end(self, cause: Exception | None = None) -> NoReturn:
         """The connection ended early: raise the handler's error if that is why."""
         self._stream.close()
         await self._served.ended.wait()
@@ -155,7 +164,8 @@ class TestHTTPConnection:
         :raises HTTPDisconnectError: if there is none, since the connection ended before.
         """
         await self.read_rest()
-        assert self.status_code is not None and self.headers is not None
+        assert self.status_code is not None
+        assert self.headers is not None
         return make_response(self._app, b"".join(self._rest), self.status_code, self.headers)
 
     async def read_rest(self) -> None:
@@ -184,7 +194,7 @@ class TestHTTPConnection:
         self._stream.resume()
         if not self._ended:
             if self._h11.our_state is h11.SEND_BODY:
-                await self.send_body(b"")
+                await self.send_complete()
             await self.read_rest()
         await self.close()
 

@@ -2,7 +2,7 @@
 
 An exchange may fail in several places at once. What is raised, from the first that applies:
 
-1. what ended the program or the test from within the server's tasks (KeyboardInterrupt, ``pytest.fail()`` in a handler);
+1. what ends the program or the test from within the server's tasks (KeyboardInterrupt, ``pytest.fail()``);
 2. what the test's own block raised, as it is, unless it only says that the connection ended;
 3. the handler's error that no error handler took, and that was not raised in the block already;
 4. what the block raised because the connection ended.
@@ -123,6 +123,9 @@ async def serve(app: Triows, endpoint: Endpoint) -> AsyncIterator[Served]:
             except BaseException as error:
                 in_block = error
                 served.stream.reset()
+                if not isinstance(error, trio.Cancelled):
+                    # Raised right now, it would cancel the server before it sees that the client is gone.
+                    await served.ended.wait()
                 raise
     except BaseException as error:
         raised = error

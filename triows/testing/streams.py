@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import index
 
 import trio
 from trio.lowlevel import ParkingLot, checkpoint
@@ -105,10 +106,11 @@ class MemoryStream(trio.abc.HalfCloseableStream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Receive what is there. Cancelled, it has taken nothing."""
-        if max_bytes is not None and max_bytes < 1:
+        max_bytes = CAPACITY if max_bytes is None else index(max_bytes)
+        if max_bytes < 1:
             raise ValueError(f"max_bytes is {max_bytes!r}; it must be at least 1")
         with self._only_one("receive_some"):
-            return await self._incoming.get(max_bytes or CAPACITY)
+            return await self._incoming.get(max_bytes)
 
     async def aclose(self) -> None:
         self.close()

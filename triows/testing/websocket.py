@@ -1,4 +1,4 @@
-"""One websocket of the test client. trio-websocket is the other side, so that the two implementations check each other."""
+"""One websocket of the test client. The client side is trio-websocket: two implementations that check each other."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class TestWebSocket:
 
     async def _run(self) -> None:
         """Carry the client's side, until the connection ends."""
-        stream = _ClientStream(self._served.stream, self._seen, self._opening.cancel)
+        stream = _ClientStream(self._served.stream, self._seen, self._note_end)
         try:
             async with trio.open_nursery() as nursery:
                 with self._opening:
@@ -153,6 +153,10 @@ class TestWebSocket:
             self._take_rejection(rejections[0])
         finally:
             self._answered.set()
+
+    def _note_end(self) -> None:
+        self._seen.ended = True
+        self._opening.cancel()
 
     def _take_rejection(self, rejection: ConnectionRejected) -> None:
         headers = Headers(
@@ -263,13 +267,13 @@ class TestWebSocket:
 
     async def disconnect(self) -> None:
         """Lose the connection: what was sent arrives, then the stream ends without a Close frame."""
-        self._seen.ended = True
+        self._note_end()
         await self._served.stream.aclose()
         self._raise_pending()
 
     async def reset(self) -> None:
         """Break the connection: what was sent and has not been read by the server is lost too."""
-        self._seen.ended = True
+        self._note_end()
         self._served.stream.reset()
         await trio.lowlevel.checkpoint()
         self._raise_pending()
@@ -322,11 +326,16 @@ class TestWebSocket:
 
     async def _while_served(self, function: Callable[..., Awaitable[object]], *args: Any) -> bool:
         """Await ``function(*args)``, but not longer than the server serves; returns whether it came to its end."""
+        watching = trio.CancelScope()
         with trio.CancelScope() as scope:
-            self._served.nursery.start_soon(self._cancel_at_end, scope)
-            await function(*args)
+            self._served.nursery.start_soon(self._cancel_at_end, scope, watching)
+            try:
+                await function(*args)
+            finally:
+                watching.cancel()
         return not scope.cancelled_caught
 
-    async def _cancel_at_end(self, scope: trio.CancelScope) -> None:
-        await self._served.ended.wait()
-        scope.cancel()
+    async def _cancel_at_end(self, scope: trio.CancelScope, watching: trio.CancelScope) -> None:
+        with watching:
+            await self._served.ended.wait()
+            scope.cancel()

@@ -1,0 +1,553 @@
+"""The examples: each is imported from its file and driven by the test client, and run as its docstring says."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import trio
+from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
+
+from triows import WebsocketResponseError
+from triows.errors import WebsocketDisconnectError
+from triows.testing import TestClient, TestWebSocket
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "examples"
+APPS = sorted(path.parent.name for path in EXAMPLES.glob("*/app.py"))
+GUARD = 30.0  # seconds; only a test that hangs meets it
+
+Load = Callable[[str], ModuleType]
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Import an example anew, from its path below ``examples``."""
+
+    def load(path: str) -> ModuleType:
+        name = "example_" + re.sub(r"\W", "_", path)
+        spec = importlib.util.spec_from_file_location(name, EXAMPLES / path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+class Program:
+    """A server that runs in a process of its own, from the line that says where it listens."""
+
+    def __init__(self, process: trio.Process) -> None:
+        self.process = process
+        self.output = ""
+
+    async def read_until(self, pattern: str) -> re.Match[str]:
+        assert self.process.stdout is not None
+        while (found := re.search(pattern, self.output)) is None:
+            data = await self.process.stdout.receive_some()
+            assert data, f"the program ended without {pattern!r}: {self.output}"
+            self.output += data.decode()
+        return found
+
+    async def end(self, number: signal.Signals) -> int:
+        """Send the signal, read the rest of the output, and return the exit code."""
+        assert self.process.stdout is not None
+        self.process.send_signal(number)
+        async for data in self.process.stdout:
+            self.output += data.decode()
+        return await self.process.wait()
+
+
+@asynccontextmanager
+async def running(*arguments: str | Path, cwd: Path = ROOT) -> AsyncIterator[tuple[Program, str]]:
+    """Run ``python ARGUMENTS``; yield the program and its address, ``127.0.0.1:PORT``."""
+    command = [sys.executable, *map(str, arguments)]
+    process = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=cwd)
+    program = Program(process)
+    try:
+        with trio.fail_after(GUARD):
+            address = (await program.read_until(r"Running on http://([\d.]+:\d+)"))[1]
+            yield program, address
+    finally:
+        with trio.CancelScope(shield=True):
+            if process.poll() is None:
+                process.kill()
+            await process.wait()
+            assert process.stdout is not None
+            await process.stdout.aclose()
+
+
+@asynccontextmanager
+async def connected(address: str) -> AsyncIterator[WebSocketConnection]:
+    """A websocket to ``/ws`` at the address; unlike trio-websocket's own, it always closes its socket."""
+    host, port = address.split(":")
+    async with await trio.open_tcp_stream(host, int(port)) as stream, trio.open_nursery() as nursery:
+        ws = await wrap_client_stream(nursery, stream, address, "/ws")
+        yield ws
+        await ws.aclose()
+
+
+async def output_of(*arguments: str | Path) -> str:
+    """Run ``python ARGUMENTS`` to its end."""
+    with trio.fail_after(GUARD):
+        done = await trio.run_process([sys.executable, *map(str, arguments)], capture_stdout=True)
+    assert isinstance(done.stdout, bytes)
+    return done.stdout.decode()
+
+
+@pytest.mark.parametrize("name", APPS)
+def test_the_docstring_says_how_to_run_and_try_it(name: str, load: Load) -> None:
+    docstring = load(f"{name}/app.py").__doc__
+    assert docstring is not None
+    assert f"examples/{name}/app.py:app" in docstring
+    assert "try it" in docstring
+
+
+@pytest.mark.parametrize("name", APPS)
+def test_the_readme_lists_it(name: str) -> None:
+    assert f"examples/{name}/app.py:app" in (EXAMPLES / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["chat", "echo", "hypercorn_app", "ticker"])
+async def test_there_is_a_page(name: str, load: Load) -> None:
+    response = await load(f"{name}/app.py").app.test_client().get("/")
+    assert response.status_code == 200
+    assert response.mimetype == "text/html"
+    assert "<title>" in await response.get_data(as_text=True)
+
+
+@pytest.mark.parametrize("page", sorted(EXAMPLES.glob("*/*.html")), ids=lambda page: page.parent.name)
+def test_pages_load_nothing_from_elsewhere(page: Path) -> None:
+    references = re.findall(r"""(?:src|href)=["']([^"']*)""", page.read_text("utf-8"))
+    assert [reference for reference in references if "//" in reference and not reference.startswith("data:")] == []
+
+
+# echo
+
+
+async def test_echo_returns_text_as_text_and_bytes_as_bytes(load: Load) -> None:
+    async with load("echo/app.py").app.test_client().websocket("/ws") as ws:
+        for message in ("hello", "", b"\x00\xff", b""):
+            await ws.send(message)
+            assert await ws.receive() == message
+
+
+async def test_echo_client_prints_what_comes_back(load: Load, tmp_path: Path) -> None:
+    file = EXAMPLES / "echo" / "app.py"
+    async with running("-m", "triows", "run", f"{file}:app", "--port", "0", cwd=tmp_path) as (_, address):
+        output = await output_of(EXAMPLES / "echo" / "client.py", "--url", f"ws://{address}/ws", "hello", "wörld")
+    assert output.splitlines() == ["hello", "wörld"]
+
+
+# chat
+
+
+class Guest:
+    """A client in the chat."""
+
+    def __init__(self, ws: TestWebSocket) -> None:
+        self.ws = ws
+        self.welcome: dict[str, Any] = {}
+
+    async def hear(self, kind: str) -> Any:
+        """The next message of that type; those before it are passed over."""
+        while True:
+            message = await self.ws.receive_json()
+            if message["type"] == kind:
+                return message
+
+    async def say(self, text: str) -> None:
+        await self.ws.send_json({"type": "say", "text": text})
+
+    async def hear_names(self, *names: str) -> None:
+        """Wait until exactly these are here."""
+        while (await self.hear("here"))["names"] != [*names]:
+            pass
+
+
+@asynccontextmanager
+async def joined(client: TestClient, name: str, key: str | None = None) -> AsyncIterator[Guest]:
+    async with client.websocket("/ws") as ws:
+        guest = Guest(ws)
+        await ws.send_json({"type": "join", "name": name, "key": name if key is None else key})
+        guest.welcome = await guest.hear("welcome")
+        yield guest
+
+
+@pytest.fixture
+def chat(load: Load) -> ModuleType:
+    return load("chat/app.py")
+
+
+@pytest.fixture
+def visitors(chat: ModuleType) -> TestClient:
+    client: TestClient = chat.app.test_client()
+    return client
+
+
+async def test_chat_members_hear_each_other(visitors: TestClient) -> None:
+    async with joined(visitors, "Ada") as ada, joined(visitors, "Grace") as grace:
+        await ada.say("<b>Hi</b> & bye")
+        for guest in (ada, grace):
+            said = await guest.hear("said")
+            assert (said["name"], said["text"]) == ("Ada", "<b>Hi</b> & bye")
+        await grace.say("Hello")
+        assert (await ada.hear("said"))["name"] == "Grace"
+
+
+async def test_chat_tells_who_is_here(visitors: TestClient) -> None:
+    async with joined(visitors, "Grace") as grace:
+        await grace.hear_names("Grace")
+        async with joined(visitors, "ada") as ada:
+            await ada.hear_names("ada", "Grace")
+            await grace.hear_names("ada", "Grace")
+        await grace.hear_names("Grace")
+
+
+async def test_chat_notices_a_lost_connection(visitors: TestClient) -> None:
+    async with joined(visitors, "Ada") as ada, joined(visitors, "Grace") as grace:
+        await ada.hear_names("Ada", "Grace")
+        await grace.ws.disconnect()
+        await ada.hear_names("Ada")
+
+
+async def test_chat_shows_newcomers_what_was_said(visitors: TestClient) -> None:
+    async with joined(visitors, "Ada") as ada:
+        assert ada.welcome["history"] == []
+        await ada.say("Anybody here?")
+        said = await ada.hear("said")
+    async with joined(visitors, "Grace") as grace:
+        del said["type"]
+        assert grace.welcome["history"] == [said]
+
+
+async def test_chat_history_is_bounded(
+    chat: ModuleType, visitors: TestClient, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with joined(visitors, "Ada") as ada:
+        for number in range(chat.HISTORY + 5):
+            await ada.say(str(number))
+            await ada.hear("said")
+    async with joined(visitors, "Grace") as grace:
+        texts = [said["text"] for said in grace.welcome["history"]]
+        assert texts == [str(number) for number in range(5, chat.HISTORY + 5)]
+
+
+async def test_chat_messages_are_bounded_and_blank_ones_passed_over(chat: ModuleType, visitors: TestClient) -> None:
+    async with joined(visitors, "Ada") as ada:
+        await ada.say(" \n ")
+        await ada.say("x" * (chat.MAX_TEXT + 1))
+        assert (await ada.hear("said"))["text"] == "x" * chat.MAX_TEXT
+
+
+async def test_chat_takes_half_a_surrogate_pair(visitors: TestClient) -> None:
+    async with joined(visitors, "Ada") as ada, joined(visitors, "Grace") as grace:
+        await ada.ws.send(r'{"type": "say", "text": "\ud83d"}')
+        assert (await grace.hear("said"))["text"] == "\ud83d"
+
+
+async def test_chat_passes_over_what_it_does_not_know(visitors: TestClient) -> None:
+    async with joined(visitors, "Ada") as ada:
+        unknown: list[Any] = [[], 1, None, {"type": "wave"}, {"type": "say"}, {"type": "say", "text": 1}]
+        for message in unknown:
+            await ada.ws.send_json(message)
+        await ada.say("still here")
+        assert (await ada.hear("said"))["text"] == "still here"
+
+
+async def test_chat_cleans_names(chat: ModuleType, visitors: TestClient) -> None:
+    async with joined(visitors, "  Ada \n\u202e  Lovelace" + "!" * 99) as ada:
+        assert ada.welcome["name"] == ("Ada Lovelace" + "!" * 99)[: chat.MAX_NAME]
+
+
+@pytest.mark.parametrize("name", ["", "  ", "\u200b\u202e"])
+async def test_chat_refuses_names_that_nobody_can_read(name: str, chat: ModuleType, visitors: TestClient) -> None:
+    with pytest.raises(WebsocketDisconnectError) as caught:
+        async with joined(visitors, name):
+            pass
+    assert caught.value.code == chat.REFUSED
+
+
+@pytest.mark.parametrize("name", ["Ada", "ADA", "\uff21da"])
+async def test_chat_refuses_the_name_of_somebody_else(name: str, chat: ModuleType, visitors: TestClient) -> None:
+    async with joined(visitors, "Ada", "first key"):
+        with pytest.raises(WebsocketDisconnectError) as caught:
+            async with joined(visitors, name, "second key"):
+                pass
+    assert caught.value.code == chat.REFUSED
+    assert "name already" in caught.value.reason
+
+
+async def test_chat_gives_a_name_back_to_its_owner(visitors: TestClient) -> None:
+    # The page was reloaded, and its old connection is not known to be gone yet.
+    async with joined(visitors, "Ada", "key"), joined(visitors, "Ada", "key") as again:
+        await again.hear_names("Ada")
+
+
+@pytest.mark.parametrize("message", ['{"type": "join"}', '{"type": "join", "name": 1, "key": ""}', "[]", '"Ada"'])
+async def test_chat_refuses_who_does_not_say_a_name(message: str, chat: ModuleType, visitors: TestClient) -> None:
+    async with visitors.websocket("/ws") as ws:
+        await ws.send(message)
+        with pytest.raises(WebsocketDisconnectError):
+            await ws.receive()
+        assert ws.close_code == chat.REFUSED
+
+
+async def test_chat_does_not_wait_for_ever_for_a_name(
+    chat: ModuleType, visitors: TestClient, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with visitors.websocket("/ws") as ws:
+        with pytest.raises(WebsocketDisconnectError):
+            await ws.receive()
+        assert ws.close_code == chat.REFUSED
+        assert trio.current_time() >= chat.JOIN_TIMEOUT
+
+
+async def test_chat_drops_a_member_who_does_not_read(
+    chat: ModuleType, visitors: TestClient, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with joined(visitors, "Ada") as ada, joined(visitors, "Slow") as slow:
+        await ada.hear_names("Ada", "Slow")
+        slow.ws.stall()
+        names, count = ["Ada", "Slow"], 0
+        while "Slow" in names:
+            await ada.say("x" * chat.MAX_TEXT)
+            message = await ada.ws.receive_json()
+            names = message.get("names", names)
+            count += message["type"] == "said"
+        assert count > chat.BACKLOG
+        slow.ws.resume()
+        with pytest.raises(WebsocketDisconnectError):
+            await slow.hear("never")
+        assert slow.ws.close_code == chat.TRY_AGAIN_LATER
+
+
+@pytest.mark.parametrize(("name", "mimetype"), [("chat.js", "text/javascript"), ("chat.css", "text/css")])
+async def test_chat_serves_its_files(name: str, mimetype: str, visitors: TestClient) -> None:
+    response = await visitors.get(f"/{name}")
+    assert response.status_code == 200
+    assert response.mimetype == mimetype
+    assert "default-src 'self'" in response.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("path", ["/app.py", "/..%2fREADME.md", "/favicon.ico"])
+async def test_chat_serves_nothing_else(path: str, visitors: TestClient) -> None:
+    assert (await visitors.get(path)).status_code == 404
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_chat_runs_from_anywhere(elsewhere: bool, tmp_path: Path) -> None:
+    file = EXAMPLES / "chat" / "app.py" if elsewhere else Path("examples/chat/app.py")
+    arguments = ("-m", "triows", "run", f"{file}:app", "--port", "0")
+    async with running(*arguments, cwd=tmp_path if elsewhere else ROOT) as (program, address):
+        async with connected(address) as ws:
+            await ws.send_message('{"type": "join", "name": "Ada", "key": ""}')
+            assert "welcome" in await ws.get_message()
+        assert await program.end(signal.SIGTERM) == 0
+
+
+# ticker
+
+
+async def test_ticker_ticks_while_nothing_is_received(
+    load: Load, capsys: pytest.CaptureFixture[str], autojump_clock: trio.testing.MockClock
+) -> None:
+    async with load("ticker/app.py").app.test_client().websocket("/ws") as ws:
+        assert [await ws.receive() for _ in range(3)] == ["tick 1", "tick 2", "tick 3"]
+        assert trio.current_time() == pytest.approx(2)
+
+
+async def test_ticker_takes_another_pace_meanwhile(
+    load: Load, capsys: pytest.CaptureFixture[str], autojump_clock: trio.testing.MockClock
+) -> None:
+    async with load("ticker/app.py").app.test_client().websocket("/ws") as ws:
+        assert await ws.receive() == "tick 1"
+        await ws.send("0.25")
+        assert await ws.receive() == "tick 2"
+        start = trio.current_time()
+        assert await ws.receive() == "tick 3"
+        assert trio.current_time() - start == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(("message", "seconds"), [("0", 0.1), ("-1", 0.1), ("nan", 0.1), ("inf", 10), ("1e99", 10)])
+async def test_ticker_keeps_a_sane_pace(
+    message: str,
+    seconds: float,
+    load: Load,
+    capsys: pytest.CaptureFixture[str],
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with load("ticker/app.py").app.test_client().websocket("/ws") as ws:
+        await ws.receive()
+        await ws.send(message)
+        await ws.receive()
+        start = trio.current_time()
+        await ws.receive()
+        assert trio.current_time() - start == pytest.approx(seconds)
+
+
+async def test_ticker_answers_what_is_no_number(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    async with load("ticker/app.py").app.test_client().websocket("/ws") as ws:
+        await ws.receive()
+        await ws.send("fast")
+        assert await ws.receive() == "'fast' is no number of seconds"
+
+
+async def test_ticker_says_why_a_client_is_gone(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    async with load("ticker/app.py").app.test_client().websocket("/ws") as ws:
+        await ws.receive()
+        await ws.close(1001)
+        await ws.wait_closed()
+    assert capsys.readouterr().out == "gone: Disconnect(code=1001, reason='', kind='closed')\n"
+
+
+async def test_ticker_says_that_a_client_was_lost(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    async with load("ticker/app.py").app.test_client().websocket("/ws") as ws:
+        await ws.receive()
+        await ws.disconnect()
+        await ws.wait_closed()
+    assert capsys.readouterr().out == "gone: Disconnect(code=1006, reason='', kind='lost')\n"
+
+
+# auth
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Basic YWRhOndyb25n"},
+        {"Authorization": "Basic Ym9iOg=="},
+        {"Authorization": "Basic not base64"},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Digest username=ada"},
+    ],
+    ids=["stranger", "wrong password", "unknown name", "broken", "wrong token", "no token", "other scheme"],
+)
+async def test_auth_rejects_with_401(headers: dict[str, str], load: Load) -> None:
+    with pytest.raises(WebsocketResponseError) as caught:
+        async with load("auth/app.py").app.test_client().websocket("/ws", headers=headers) as ws:
+            await ws.receive()
+    response = caught.value.response
+    assert response.status_code == 401
+    assert re.findall(r"(\w+) realm=", response.headers["WWW-Authenticate"]) == ["Basic", "Bearer"]
+    assert await response.get_data(as_text=True) == "Who are you?"
+
+
+@pytest.mark.parametrize(
+    ("authorization", "name"), [("Basic YWRhOmxvdmVsYWNl", "ada"), ("Bearer let-me-in", "the robot")]
+)
+async def test_auth_accepts_with_credentials(authorization: str, name: str, load: Load) -> None:
+    client = load("auth/app.py").app.test_client()
+    async with client.websocket("/ws", headers={"Authorization": authorization}) as ws:
+        assert await ws.receive() == f"Hello, {name}!"
+        await ws.send("hi")
+        assert await ws.receive() == f"{name}: hi"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "first_line"),
+    [
+        ([], "refused: 401"),
+        (["--user", "ada", "--password", "wrong"], "refused: 401"),
+        (["--user", "ada", "--password", "lovelace"], "Hello, ada!"),
+        (["--token", "let-me-in"], "Hello, the robot!"),
+    ],
+    ids=["stranger", "wrong password", "password", "token"],
+)
+async def test_auth_client_says_how_it_was_received(arguments: list[str], first_line: str, load: Load) -> None:
+    app = load("auth/app.py").app
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(partial(app.serve, "127.0.0.1", 0, access_log=False))
+        client = EXAMPLES / "auth" / "client.py"
+        output = await output_of(client, "--url", f"ws://127.0.0.1:{server.port}/ws", *arguments)
+        nursery.cancel_scope.cancel()
+    assert output.splitlines()[0] == first_line
+
+
+# embedded
+
+
+async def test_embedded_shows_each_measurement(load: Load, autojump_clock: trio.testing.MockClock) -> None:
+    embedded = load("embedded/main.py")
+    sensor = embedded.Sensor()
+    async with trio.open_nursery() as nursery:
+        async with embedded.create_app(sensor).test_client().websocket("/ws") as ws:
+            nursery.start_soon(sensor.run)
+            assert await ws.receive_json() == {"temperature": 21.0}
+            assert (await ws.receive_json())["temperature"] > 21
+        nursery.cancel_scope.cancel()
+
+
+async def test_embedded_sensor_does_not_wait_for_watchers(load: Load, autojump_clock: trio.testing.MockClock) -> None:
+    sensor = load("embedded/main.py").Sensor()
+    with sensor.watch() as slow, sensor.watch() as quick:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sensor.run)
+            seen = [await quick.receive() for _ in range(10)]
+            nursery.cancel_scope.cancel()
+        assert slow.receive_nowait() == seen[0]
+        with pytest.raises(trio.WouldBlock):
+            slow.receive_nowait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+async def test_embedded_program_ends_in_order(number: signal.Signals, tmp_path: Path) -> None:
+    arguments = (EXAMPLES / "embedded" / "main.py", "--port", "0", "--interval", "0.001")
+    async with running(*arguments, cwd=tmp_path) as (program, address):
+        async with connected(address) as ws:
+            assert "temperature" in await ws.get_message()
+            await program.read_until("too warm")
+            code: int | None = None
+            async with trio.open_nursery() as nursery:
+
+                async def end() -> None:
+                    nonlocal code
+                    code = await program.end(number)
+
+                nursery.start_soon(end)
+                with pytest.raises(ConnectionClosed) as caught:
+                    while True:
+                        await ws.get_message()
+        assert caught.value.reason is not None
+        assert caught.value.reason.code == 1001
+        assert code == 0
+        assert program.output.endswith("The server has closed.\n")
+
+
+# hypercorn_app
+
+
+async def test_hypercorn_app_counts_windows(load: Load) -> None:
+    client = load("hypercorn_app/app.py").app.test_client()
+    async with client.websocket("/ws") as first:
+        assert await first.receive_json() == {"open": 1, "carrier": "triows itself"}
+        async with client.websocket("/ws") as second:
+            assert (await second.receive_json())["open"] == 2
+            assert (await first.receive_json())["open"] == 2
+        assert (await first.receive_json())["open"] == 1
+
+
+@pytest.mark.parametrize(
+    ("directory", "target"),
+    [(ROOT, "examples.hypercorn_app.app:app"), (EXAMPLES / "hypercorn_app", "app:app")],
+    ids=["from the root", "beside the file"],
+)
+async def test_hypercorn_app_runs_under_hypercorn(directory: Path, target: str) -> None:
+    arguments = ("-m", "hypercorn", "-k", "trio", "--bind", "127.0.0.1:0", target)
+    async with running(*arguments, cwd=directory) as (_, address), connected(address) as ws:
+        assert '"ASGI, HTTP/1.1"' in await ws.get_message()

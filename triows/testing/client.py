@@ -1,0 +1,361 @@
+"""The test client: requests and websockets to an app, each over a connection of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from contextvars import Token
+from datetime import datetime, timedelta
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+from urllib.parse import urldefrag, urljoin, urlsplit
+
+import h11
+from werkzeug.datastructures import Headers
+from werkzeug.http import dump_cookie
+
+from ..connection import Connection
+from ..context import Context, current_context
+from ..offline import offline_request
+from ..response import Response
+from ..sessions import SessionMixin
+from . import cookies
+from .content import (
+    UNSET,
+    Auth,
+    Files,
+    HeadersLike,
+    Query,
+    Target,
+    make_headers,
+    make_target,
+    make_test_body_with_headers,
+    wire_headers,
+)
+from .http import TestHTTPConnection
+from .serving import serve
+from .websocket import TestWebSocket
+
+if TYPE_CHECKING:
+    from ..app import Triows
+
+_MAX_REDIRECTS = 20
+_METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
+_SameSite = Literal["Strict", "Lax", "None"]
+
+
+class TestClient:
+    """A client for tests: ``app.test_client()``. It keeps its cookies from one request to the next.
+
+    An error of a handler that no error handler takes is raised by the call that meets it, as it was raised in the
+    handler; with ``app.config["PROPAGATE_EXCEPTIONS"] = False`` the client sees what a real one would, a 500 or a Close
+    with 1011.
+
+    Used as ``async with app.test_client() as client:``, the context of the last request stays after it, so that
+    ``request``, ``session`` and ``g`` can be looked at.
+
+    :ivar cookie_jar: an :class:`http.cookiejar.CookieJar`, or None with ``use_cookies=False``.
+    """
+
+    __test__ = False  # pytest takes any class named Test... for a collection of tests
+
+    def __init__(self, app: Triows, use_cookies: bool = True) -> None:
+        self.app = app
+        self.cookie_jar = cookies.make_jar() if use_cookies else None
+        self._token: Token[Context] | None = None
+        self._first: Context | None = None
+        self._preserving = False
+        self._contexts: dict[Connection, Context] = {}
+
+    # Requests
+
+    async def open(
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        headers: HeadersLike | None = None,
+        data: str | bytes | None = None,
+        form: Mapping[str, Any] | None = None,
+        files: Files | None = None,
+        query_string: Query | None = None,
+        json: Any = UNSET,
+        scheme: str = "http",
+        follow_redirects: bool = False,
+        root_path: str = "",
+        scope_base: Mapping[str, Any] | None = None,
+        auth: Auth | None = None,
+        subdomain: str | None = None,
+    ) -> Response:
+        """Make a request and return the whole response, when the app is done with it.
+
+        :param path: the path, with its query or without; it is percent-encoded where it must be.
+        :param data: the body. Instead of it: ``json``, a value; ``form``, a mapping, and ``files``, a mapping of
+            :class:`~triows.FileStorage`.
+        :param query_string: a mapping, or text.
+        :param scheme: what the app takes for the scheme, ``http`` or ``https``; there is no encryption.
+        :param root_path: what the app takes for the path that it is mounted under; ``path`` has it in front.
+        :param scope_base: ``{"client": (host, port)}`` sets the client's address, ``"server"`` the server's.
+        :param auth: user and password, or a :class:`werkzeug.datastructures.Authorization`.
+        :param subdomain: put before the app's SERVER_NAME, else before ``localhost``.
+        :raises HTTPDisconnectError: if the connection ends before the response is complete.
+        """
+        body, body_headers = make_test_body_with_headers(data=data, form=form, files=files, json=json, app=self.app)
+        made = make_headers(headers, auth)
+        for name, value in body_headers:
+            made.setdefault(name, value)
+        target = make_target(self.app, path, query_string, scheme, subdomain, made)
+        for _ in range(_MAX_REDIRECTS):
+            response = await self._exchange(target, method, made, body, root_path, scope_base)
+            location = response.headers.get("location")
+            if not follow_redirects or response.status_code not in (301, 302, 303, 307, 308) or location is None:
+                return response
+            previous = target
+            target = _redirected(self.app, target, location)
+            if target.host != previous.host:
+                made.remove("authorization")  # it was meant for the other host
+            made["host"] = target.host
+            if response.status_code == 303 or (response.status_code in (301, 302) and method == "POST"):
+                # RFC 9110, section 15.4: what browsers have always done, and what 303 means.
+                method, body = "HEAD" if method == "HEAD" else "GET", b""
+                for name in ("content-type", "content-length"):
+                    made.remove(name)
+        raise RuntimeError(f"{path!r} led to more than {_MAX_REDIRECTS} redirects, the last to {target.resource!r}")
+
+    async def _exchange(
+        self,
+        target: Target,
+        method: str,
+        headers: Headers,
+        body: bytes,
+        root_path: str,
+        scope_base: Mapping[str, Any] | None,
+    ) -> Response:
+        headers = headers.copy()
+        cookies.add_cookies(self.cookie_jar, headers, target.url)
+        if (body or method in _METHODS_WITH_BODY) and "transfer-encoding" not in headers:
+            headers.setdefault("Content-Length", str(len(body)))
+        request = h11.Request(method=method, target=target.resource, headers=wire_headers(headers))
+        keep_cookies = partial(cookies.keep_cookies, self.cookie_jar, url=target.url)
+        async with serve(self.app, target.endpoint(root_path, scope_base)) as served:
+            connection = TestHTTPConnection(self.app, served, request, keep_cookies)
+            await connection.exchange(body)
+        if served.connection is not None:
+            self._enter_context_of(served.connection)
+        return await connection.as_response()
+
+    @asynccontextmanager
+    async def request(
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        headers: HeadersLike | None = None,
+        query_string: Query | None = None,
+        scheme: str = "http",
+        root_path: str = "",
+        scope_base: Mapping[str, Any] | None = None,
+        auth: Auth | None = None,
+        subdomain: str | None = None,
+    ) -> AsyncIterator[TestHTTPConnection]:
+        """Make a request in the block, piece by piece; see :class:`TestHTTPConnection`.
+
+        The parameters are those of :meth:`open`. The body is sent in chunks, unless ``headers`` has a Content-Length.
+        """
+        made = make_headers(headers, auth)
+        target = make_target(self.app, path, query_string, scheme, subdomain, made)
+        cookies.add_cookies(self.cookie_jar, made, target.url)
+        if not any(name in made for name in ("content-length", "transfer-encoding", "upgrade")):
+            made["Transfer-Encoding"] = "chunked"
+        request = h11.Request(method=method, target=target.resource, headers=wire_headers(made))
+        keep_cookies = partial(cookies.keep_cookies, self.cookie_jar, url=target.url)
+        async with serve(self.app, target.endpoint(root_path, scope_base)) as served:
+            connection = TestHTTPConnection(self.app, served, request, keep_cookies)
+            await connection.send_head()
+            yield connection
+            await connection.finish()
+        if served.connection is not None:
+            self._enter_context_of(served.connection)
+
+    async def delete(self, path: str, **options: Any) -> Response:
+        """Make a DELETE request; see :meth:`open`."""
+        return await self.open(path, method="DELETE", **options)
+
+    async def get(self, path: str, **options: Any) -> Response:
+        """Make a GET request; see :meth:`open`."""
+        return await self.open(path, method="GET", **options)
+
+    async def head(self, path: str, **options: Any) -> Response:
+        """Make a HEAD request; see :meth:`open`."""
+        return await self.open(path, method="HEAD", **options)
+
+    async def options(self, path: str, **options: Any) -> Response:
+        """Make an OPTIONS request; see :meth:`open`."""
+        return await self.open(path, method="OPTIONS", **options)
+
+    async def patch(self, path: str, **options: Any) -> Response:
+        """Make a PATCH request; see :meth:`open`."""
+        return await self.open(path, method="PATCH", **options)
+
+    async def post(self, path: str, **options: Any) -> Response:
+        """Make a POST request; see :meth:`open`."""
+        return await self.open(path, method="POST", **options)
+
+    async def put(self, path: str, **options: Any) -> Response:
+        """Make a PUT request; see :meth:`open`."""
+        return await self.open(path, method="PUT", **options)
+
+    async def trace(self, path: str, **options: Any) -> Response:
+        """Make a TRACE request; see :meth:`open`."""
+        return await self.open(path, method="TRACE", **options)
+
+    # Websockets
+
+    @asynccontextmanager
+    async def websocket(
+        self,
+        path: str,
+        *,
+        headers: HeadersLike | None = None,
+        query_string: Query | None = None,
+        scheme: str = "ws",
+        subprotocols: Sequence[str] | None = None,
+        root_path: str = "",
+        scope_base: Mapping[str, Any] | None = None,
+        auth: Auth | None = None,
+        subdomain: str | None = None,
+    ) -> AsyncIterator[TestWebSocket]:
+        """Open a websocket for the block; see :class:`TestWebSocket`. The parameters are those of :meth:`open`.
+
+        The block begins when the handshake is answered, or when the app waits for something else first.
+
+        :param subprotocols: those to offer, the preferred one first.
+        :raises WebsocketResponseError: at the end of the block, if the handshake was answered with an HTTP response
+            and nothing in the block has raised it.
+        """
+        made = make_headers(headers, auth)
+        target = make_target(self.app, path, query_string, scheme, subdomain, made)
+        cookies.add_cookies(self.cookie_jar, made, target.url)
+        # What trio-websocket sends itself, and checks the answer against.
+        offered = [*(subprotocols or ()), *(name.strip() for name in made.get("sec-websocket-protocol", "").split(","))]
+        for name in ("host", "sec-websocket-protocol"):
+            made.remove(name)
+        keep_cookies = partial(cookies.keep_cookies, self.cookie_jar, url=target.url)
+        async with serve(self.app, target.endpoint(root_path, scope_base)) as served:
+            ws = TestWebSocket(self.app, served, target, wire_headers(made), [*filter(None, offered)], keep_cookies)
+            await ws.open()
+            yield ws
+            await ws.leave()
+        ws.raise_rejection()
+
+    # Cookies and sessions
+
+    def set_cookie(
+        self,
+        server_name: str,
+        key: str,
+        value: str = "",
+        max_age: int | timedelta | None = None,
+        expires: int | float | datetime | None = None,
+        path: str = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        httponly: bool = False,
+        samesite: _SameSite | None = None,
+    ) -> None:
+        """Put a cookie into the jar, as if the server of that name had set it.
+
+        :raises RuntimeError: if the client has no cookies.
+        """
+        self._require_cookies()
+        cookie = dump_cookie(
+            key,
+            value,
+            max_age=max_age,
+            expires=expires,
+            path=path,
+            domain=domain,
+            secure=secure,
+            httponly=httponly,
+            samesite=samesite,
+        )
+        cookies.keep_cookies(self.cookie_jar, Headers([("set-cookie", cookie)]), url=f"http://{server_name}{path}")
+
+    def delete_cookie(self, server_name: str, key: str, path: str = "/", domain: str | None = None) -> None:
+        """Remove a cookie from the jar."""
+        self.set_cookie(server_name, key, expires=0, max_age=0, path=path, domain=domain)
+
+    @asynccontextmanager
+    async def session_transaction(
+        self, path: str = "/", *, headers: HeadersLike | None = None, **options: Any
+    ) -> AsyncIterator[SessionMixin]:
+        """Open the session that the next request will see, to look at it and to change it in the block.
+
+        :param options: what :meth:`triows.Triows.test_request_context` takes, for sessions that depend on the request.
+        :raises RuntimeError: if the client has no cookies or the app no secret key.
+        """
+        self._require_cookies()
+        made = Headers(headers)
+        cookies.add_cookies(self.cookie_jar, made, make_target(self.app, path, None, "http", None, Headers()).url)
+        context = offline_request(self.app, path, headers=dict(made), **options).context
+        interface = self.app.session_interface
+        assert context.request is not None
+        token = context.push()
+        try:
+            session = await interface.open_session(self.app, context.request)
+        finally:
+            context.pop(token)
+        if session is None:
+            raise RuntimeError("the app has no session here; does it have a secret key?")
+        yield session
+        response = self.app.response_class()
+        token = context.push()
+        try:
+            if not interface.is_null_session(session):
+                await interface.save_session(self.app, session, response)
+        finally:
+            context.pop(token)
+        cookies.keep_cookies(self.cookie_jar, response.headers, context.request.url)
+
+    def _require_cookies(self) -> None:
+        if self.cookie_jar is None:
+            raise RuntimeError("this test client has no cookies; make it without use_cookies=False")
+
+    # The context of the last request
+
+    async def __aenter__(self) -> Self:
+        if self._preserving:
+            raise RuntimeError("this test client is in use in an 'async with' block already; make another one")
+        self._preserving = True
+        self.app.teardown_functions.append(self._note_context)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._preserving = False
+        self.app.teardown_functions.remove(self._note_context)
+        self._contexts.clear()
+        token, self._token = self._token, None
+        if token is not None and self._first is not None:
+            self._first.pop(token)
+
+    async def _note_context(self, error: BaseException | None) -> None:
+        """Called by the app at the end of each request, inside of its context."""
+        context = current_context()
+        if context is not None and context.request is not None:
+            self._contexts[context.request.connection] = context
+
+    def _enter_context_of(self, connection: Connection) -> None:
+        context = self._contexts.pop(connection, None)
+        if context is not None:
+            token = context.push()
+            if self._token is None:
+                self._token, self._first = token, context
+
+
+def _redirected(app: Triows, target: Target, location: str) -> Target:
+    url = urldefrag(urljoin(target.url, location)).url
+    host = urlsplit(url).netloc
+    return make_target(app, url, None, target.scheme, None, Headers({"host": host}))
