@@ -10,6 +10,12 @@ from pathlib import Path
 import pytest
 
 
+def pytest_collection_finish() -> None:
+    """Spare the collections below a look at what is there before the first test: that is most of their time."""
+    gc.collect()
+    gc.freeze()
+
+
 def _descriptors() -> list[str]:
     """The sockets and pollers that are open, by what they are."""
     found = []

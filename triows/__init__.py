@@ -1,16 +1,16 @@
 """triows: a web framework for Trio, with WebSockets first."""
 
-# The proxies `request` and `websocket` have the names of submodules: those must be bound first, or type checkers (and an
-# import that comes late) would see the submodules.
+# The proxies `request` and `websocket` have the names of submodules: those must be bound first, or type checkers
+# (and an import that comes late) would see the submodules.
 # isort: off
 from .request import FileStorage as FileStorage
 from .request import Request as Request
 from .websocket import WebSocket as WebSocket
+
 # isort: on
 from .app import Triows as Triows
 from .blueprints import Blueprint as Blueprint
 from .config import Config as Config
-from .connection import Disconnect as Disconnect
 from .context import current_app as current_app
 from .context import g as g
 from .context import has_app_context as has_app_context
@@ -19,6 +19,7 @@ from .context import has_websocket_context as has_websocket_context
 from .context import request as request
 from .context import session as session
 from .context import websocket as websocket
+from .ends import Disconnect as Disconnect
 from .errors import CancelledSwallowedError as CancelledSwallowedError
 from .errors import JSONMessageError as JSONMessageError
 from .errors import LifespanError as LifespanError

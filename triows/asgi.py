@@ -1,20 +1,21 @@
 """The app as an ASGI 3 application: the same connections, carried by the events of a server such as hypercorn.
 
-Of a websocket, an ASGI server keeps the protocol to itself: Pings and keepalive, fragments and the text's encoding are its
-own, and it may report any disconnect as 1006. What it hands over is bounded here as it is on a link: its ``receive()`` is
-not asked for more while the inbox is full, and ``send()`` waits above the high-water mark.
+Of a websocket, an ASGI server keeps the protocol to itself: Pings and keepalive, fragments and the text's encoding
+are its own, and it may report any disconnect as 1006. What it hands over is bounded here as it is on a link: its
+``receive()`` is not asked for more while the inbox is full, and ``send()`` waits above the high-water mark.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Protocol
 
 import trio
 
-from .connection import Connection, Disconnect, Head, Headers, HTTPConnection, WebSocketConnection
+from .connection import Connection, HTTPConnection, WebSocketConnection
+from .ends import Disconnect, Head, Headers
 from .limits import WebSocketLimits
 from .protocol.frames import ABNORMAL, GOING_AWAY, NO_STATUS, TOO_BIG
 from .waiting import Timer, Timers, Waiter
@@ -26,6 +27,10 @@ Send = Callable[[Event], Awaitable[None]]
 
 _BODY_BUFFER = 65536  # bytes of a request's body that are fetched before the handler reads them
 _LAST_WORDS = 1.0  # seconds for the Close frame of a server that goes away
+
+# What ``send()`` may raise when the client is gone: ASGI has OSError, and hypercorn lets through what Trio says of a
+# stream that it is just closing in another task.
+_GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)
 
 
 class App(Protocol):
@@ -159,11 +164,11 @@ class ASGIHTTPConnection(HTTPConnection):
         if self.response_started:
             raise RuntimeError(f"the response to {self.head.method} {self.head.raw_path!r} was begun already")
         self.response_started = True
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send_event({"type": "http.response.start", "status": status, "headers": headers})
 
     async def send_body(self, data: bytes) -> None:
         if data and self.head.method != "HEAD":
-            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+            await self._send_event({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end_response(self) -> None:
         await self._send_last(b"")
@@ -171,7 +176,13 @@ class ASGIHTTPConnection(HTTPConnection):
     async def _send_last(self, data: bytes) -> None:
         if not self._response_ended:
             self._response_ended = True
-            await self._send({"type": "http.response.body", "body": data, "more_body": False})
+            await self._send_event({"type": "http.response.body", "body": data, "more_body": False})
+
+    async def _send_event(self, event: Event) -> None:
+        try:
+            await self._send(event)
+        except _GONE:
+            self.lose(Disconnect(ABNORMAL, "", "lost"))
 
     def abort(self) -> None:
         """The server drops what was begun when the application returns."""
@@ -205,7 +216,7 @@ async def _serve_websocket(app: App, scope: Scope, receive: Receive, send: Send)
         except BaseException:
             if connection.accepted and not connection.closed:
                 # The server goes away and says nothing to its clients: say it for it (RFC 6455, section 7.4.1).
-                with trio.move_on_after(_LAST_WORDS, shield=True):
+                with trio.move_on_after(_LAST_WORDS, shield=True), suppress(*_GONE):
                     await send({"type": "websocket.close", "code": GOING_AWAY, "reason": ""})
             raise
         services.cancel_scope.cancel()
@@ -297,7 +308,12 @@ class ASGITransport:
                 await self._sender.park()
                 continue
             event, size = self._outgoing.popleft()
-            await self._send(event)
+            try:
+                await self._send(event)
+            except _GONE:
+                # The server knows, and says so by websocket.disconnect, behind the messages that came before.
+                self.abort()
+                return
             self.buffered -= size
             self._progressed = trio.current_time()
             self.connection.room_made()

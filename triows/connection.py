@@ -1,7 +1,7 @@
 """The core of a connection, whatever carries it: what a handler holds on to and what cancels it.
 
-A :class:`Connection` is one HTTP request or one websocket. Servers make it and call :meth:`Connection.serve` in its task;
-the app's callable runs inside its cancel scope, and the handler inside a nursery in there.
+A :class:`Connection` is one HTTP request or one websocket. Servers make it and call :meth:`Connection.serve` in its
+task; the app's callable runs inside its cancel scope, and the handler inside a nursery in there.
 
 How a websocket ends (DESIGN, "Disconnect"), all through :meth:`WebSocketConnection.lose`, which is idempotent:
 
@@ -16,86 +16,28 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
 from math import inf
 from time import perf_counter
-from typing import Any, Literal, Protocol, TypeVar
-from urllib.parse import unquote_to_bytes
+from typing import Any, Protocol, TypeVar
 
 import trio
 from trio.lowlevel import ParkingLot, checkpoint, checkpoint_if_cancelled
 
+from .ends import Disconnect, Head, Headers
 from .errors import WebSocketClosed, WebSocketStateError
 from .limits import WebSocketLimits
-from .protocol import handshake
-from .protocol.frames import CLOSE_CODE_NAMES, GOING_AWAY, INTERNAL_ERROR, NORMAL, check_close
+from .protocol.frames import GOING_AWAY, INTERNAL_ERROR, NORMAL, check_close
 from .protocol.messages import Inbox
 from .supervision import Watch
 from .waiting import Timer, Timers, Waiter
 
 T = TypeVar("T")
-Headers = list[tuple[bytes, bytes]]
-Kind = Literal["closed", "lost", "protocol_error", "timeout", "shutdown"]
 
 logger = logging.getLogger("triows.error")
 
 # receive() and send() let other tasks run at the latest after this many calls or seconds of uninterrupted run.
 _CALLS_PER_RUN = 64
 _SECONDS_PER_RUN = 0.001
-
-
-@dataclass(frozen=True, slots=True)
-class Disconnect:
-    """Why a connection ended.
-
-    :ivar code: the close code (RFC 6455, section 7.4); 1006 when there was none because the transport was lost.
-    :ivar reason: the client's own words, or what it did wrong; may be empty.
-    :ivar kind: ``closed`` (the client sent Close), ``lost`` (end of file or reset without one), ``protocol_error``,
-        ``timeout`` (keepalive, or no progress on sending) or ``shutdown``.
-    """
-
-    code: int
-    reason: str
-    kind: Kind
-
-    def describe(self) -> str:
-        """The code, its registered name, and the client's words, for people: ``1001 going away: bye``."""
-        name = CLOSE_CODE_NAMES.get(self.code)
-        text = f"{self.code} {name}" if name else str(self.code)
-        return f"{text}: {self.reason}" if self.reason else text
-
-
-@dataclass(slots=True)
-class Head:
-    """What a transport knows of a request: its head.
-
-    ``raw_path`` is the target's path as it was sent (percent-encoded), ``headers`` have lower-case names.
-    """
-
-    method: str
-    raw_path: bytes
-    query_string: bytes
-    headers: Headers
-    http_version: str
-    scheme: str
-    root_path: str = ""
-    client: tuple[str, int] | None = None
-    server: tuple[str, int | None] | None = None
-    asgi_scope: dict[str, Any] | None = field(default=None, repr=False)
-
-    @property
-    def path(self) -> str:
-        """The decoded path below ``root_path``."""
-        path = unquote_to_bytes(self.raw_path).decode("utf-8", "replace")
-        root = self.root_path.rstrip("/")
-        if root and (path == root or path.startswith(root + "/")):
-            path = path[len(root) :]
-        return path or "/"
-
-    @property
-    def subprotocols(self) -> list[str]:
-        """The subprotocols that a websocket's client offers, in its order."""
-        return handshake.subprotocols(self.headers)
 
 
 class Connection(ABC):
@@ -106,6 +48,8 @@ class Connection(ABC):
     :ivar disconnect: why the client is gone, or None; set before anything is cancelled.
     :ivar error: the handler's error that nobody handled; the test client raises it.
     """
+
+    _kind = "request"
 
     __slots__ = ("__weakref__", "_nursery", "_watch", "disconnect", "error", "head", "scope")
 
@@ -188,8 +132,8 @@ class Connection(ABC):
     async def _finish(self) -> None:
         """Bring the connection to its end after the app's callable has returned."""
 
-    @abstractmethod
-    def _cancel_reason(self) -> str: ...
+    def _cancel_reason(self) -> str:
+        return f"{self._kind} disconnected: {self.disconnect.describe() if self.disconnect else 'no reason'}"
 
 
 class HTTPConnection(Connection):
@@ -230,9 +174,6 @@ class HTTPConnection(Connection):
             self.disconnect = disconnect
             self.cancel_handler()
 
-    def _cancel_reason(self) -> str:
-        return f"request disconnected: {self.disconnect.describe()}"
-
 
 class WebSocketTransport(Protocol):
     """What carries a websocket: bytes on a link, or events of an ASGI server.
@@ -242,8 +183,8 @@ class WebSocketTransport(Protocol):
     :ivar buffered: bytes that wait to be sent.
     """
 
-    buffered: int
-
+    @property
+    def buffered(self) -> int: ...
     def accept(self, headers: Headers, subprotocol: str | None) -> None: ...
     async def reject(self, status: int, headers: Headers, body: bytes) -> None: ...
     def send(self, message: str | bytes) -> None: ...
@@ -256,7 +197,6 @@ class WebSocketTransport(Protocol):
         """Wait until what is buffered is sent and the transport is closed."""
 
 
-# The states of a websocket as its handler meets them.
 _CONNECTING, _OPEN, _CLOSED, _REJECTED = "connecting", "open", "closed", "rejected"
 
 # After these kinds of disconnect nobody reads what is sent; after the others the client still does.
@@ -273,8 +213,11 @@ class WebSocketConnection(Connection):
     :ivar implied_accept: called when the first ``receive()`` or ``send()`` finds the handshake unanswered.
     """
 
+    _kind = "websocket"
+
     __slots__ = (
         "_calls_left",
+        "_close_deadline",
         "_drain_timer",
         "_gone",
         "_last_receive",
@@ -307,6 +250,7 @@ class WebSocketConnection(Connection):
         self._receiving = False
         self._reader = Waiter()
         self._senders = ParkingLot()
+        self._close_deadline = inf
         self._peer_done: trio.Event | None = None  # made by a local close, set by the client's answer
         self._drain_timer: Timer | None = None
         self._last_receive = 0.0
@@ -386,7 +330,7 @@ class WebSocketConnection(Connection):
         self.cancel_handler()
         await checkpoint()
         # Only a shield, or a task that is not the connection's, comes here.
-        raise WebSocketClosed(f"receive(): the websocket is disconnected ({self.disconnect.describe()})", self)
+        raise WebSocketClosed(f"receive(): {self._cancel_reason()}", self)
 
     def _inbox_emptied(self) -> None:
         inbox = self.inbox
@@ -443,6 +387,8 @@ class WebSocketConnection(Connection):
         self._senders.unpark_all()
         if not self._gone:
             self._peer_done = trio.Event()
+            timeout = self.limits.close_timeout
+            self._close_deadline = inf if timeout is None else trio.current_time() + timeout
             self.inbox.clear()
             self.transport.send_close(code, reason)
             self.transport.resume_receiving()
@@ -451,8 +397,7 @@ class WebSocketConnection(Connection):
         if self._peer_done is None:
             await checkpoint()
         else:
-            timeout = self.limits.close_timeout
-            with trio.move_on_after(inf if timeout is None else timeout):
+            with trio.CancelScope(deadline=self._close_deadline):
                 await self._peer_done.wait()
 
     def _check_open(self, call: str) -> None:
@@ -514,9 +459,6 @@ class WebSocketConnection(Connection):
             self._gone = True
             self.transport.send_close(self.disconnect.code, self.disconnect.reason)
         self._reader.wake()
-
-    def _cancel_reason(self) -> str:
-        return f"websocket disconnected: {self.disconnect.describe()}"
 
     def _start_draining(self) -> None:
         self._last_receive = trio.current_time()

@@ -9,8 +9,9 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from werkzeug.datastructures import Headers
 
-from .connection import Head, HTTPConnection
+from .connection import HTTPConnection
 from .dispatch import RequestExchange
+from .ends import Head
 
 if TYPE_CHECKING:
     from .app import Triows

@@ -12,7 +12,8 @@ from werkzeug.datastructures import CombinedMultiDict, Headers, ImmutableMultiDi
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.sansio.request import Request as SansIORequest
 
-from .connection import Connection, Disconnect, Head, HTTPConnection
+from .connection import Connection, HTTPConnection
+from .ends import Disconnect, Head
 from .formdata import FileStorage, parse_multipart, parse_urlencoded
 from .limits import DEFAULTS
 from .response import WireHeaders

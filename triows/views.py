@@ -49,12 +49,16 @@ async def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
     A cancellation waits for the thread to end.
     """
-    result = (
-        function(*args, **kwargs)
-        if is_async(function)
-        else await trio.to_thread.run_sync(partial(function, *args, **kwargs))
-    )
+    bound = partial(function, *args, **kwargs)
+    result = bound() if is_async(function) else await _call_in_thread(bound)
     return await result if inspect.isawaitable(result) else result
+
+
+async def _call_in_thread(function: Callable[[], Any]) -> Any:
+    """Call a function in a worker thread. It may return a coroutine, as plain decorators of async functions do."""
+    # In a tuple: Trio takes a coroutine that comes out of a thread for a mistake.
+    (result,) = await trio.to_thread.run_sync(lambda: (function(),))
+    return result
 
 
 class View:
@@ -89,7 +93,7 @@ class View:
             return await self.function(**arguments)
         if self._kind == "generator":
             return self.function(**arguments)
-        result = await trio.to_thread.run_sync(partial(self.function, **arguments))
+        result = await _call_in_thread(partial(self.function, **arguments))
         return await result if inspect.isawaitable(result) else result
 
 

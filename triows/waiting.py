@@ -68,8 +68,7 @@ class Timers:
         timer = Timer(deadline, callback)
         heappush(self._heap, timer)
         # Moving the deadline of the sleeping task's scope wakes it in time without a task switch now.
-        if deadline < self._scope.deadline:
-            self._scope.deadline = deadline
+        self._scope.deadline = min(self._scope.deadline, deadline)
         return timer
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:

@@ -23,7 +23,7 @@ class _Checkpoint:
     __slots__ = ()
 
     def __await__(self) -> Generator[Any, Any, None]:
-        return trio.lowlevel.checkpoint().__await__()
+        return trio.lowlevel.checkpoint().__await__()  # noqa: ASYNC105 - whoever awaits this awaits it
 
 
 _CHECKPOINT = _Checkpoint()
@@ -58,7 +58,7 @@ class WebSocket(RequestBase):
         :raises WebSocketStateError: when the websocket was accepted in another way, or rejected.
         :raises ValueError: for a subprotocol that the client did not offer, or a header that is not the app's to set.
         """
-        fields = encode_headers(Headers(headers)) if headers is not None else []  # type: ignore[arg-type]
+        fields = encode_headers(Headers(headers)) if headers is not None else []
         if self._accepted_with is not None:
             if (fields or subprotocol is not None) and (fields, subprotocol) != self._accepted_with:
                 raise WebSocketStateError(
@@ -100,8 +100,9 @@ class WebSocket(RequestBase):
     def send(self, message: str | bytes) -> Coroutine[Any, Any, None]:
         """Send a message: text from ``str``, binary from ``bytes``. Any number of tasks may send at once.
 
-        It waits while more than ``send_buffer`` bytes wait to be sent. A checkpoint. Cancelled, it has not sent anything;
-        once it has returned, the message is sent whole, or the connection ends. To a client that is gone nothing is sent.
+        It waits while more than ``send_buffer`` bytes wait to be sent. A checkpoint. Cancelled, it has not sent
+        anything; once it has returned, the message is sent whole, or the connection ends. To a client that is gone
+        nothing is sent.
 
         :raises WebSocketClosed: after ``close()``.
         :raises TypeError: for anything else than str and bytes-like objects.

@@ -434,7 +434,7 @@ def make_app(**limits: Any) -> Triows:
                     yield "x" * 1000
                     await trio.sleep(0)
             finally:
-                say("stream ended", request.disconnect.kind if request.disconnect else None)
+                say("stream-ended", request.disconnect.kind if request.disconnect else None)
 
         return pieces()
 

@@ -78,6 +78,7 @@ class Target:
     async def record(self, word: str) -> list[Any]:
         """What a handler said that began with this word; waits for it."""
         response = await self.get(f"/records/{self.key}/{word}")
+        assert response.status == 200, response.body
         return json.loads(response.body)[1:]
 
     async def records(self) -> list[list[Any]]:

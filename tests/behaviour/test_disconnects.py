@@ -226,6 +226,7 @@ async def test_keepalive_stands_still_while_reading_is_paused(
 @virtual_clock
 async def test_latency_is_the_last_round_trip(target: Target, autojump_clock: trio.testing.MockClock) -> None:
     assert target.app is not None
+
     @target.app.websocket("/latency")
     async def latency() -> None:
         await websocket.receive()
@@ -251,7 +252,9 @@ async def test_a_swallowed_cancellation_is_found_out_and_named(target: Target, p
 
 
 @virtual_clock  # the loop is slowed down by pauses
-async def test_a_handler_that_swallows_in_a_loop_is_ended(target: Target, autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_handler_that_swallows_in_a_loop_is_ended(
+    target: Target, autojump_clock: trio.testing.MockClock
+) -> None:
     wire = await target.websocket("/swallow-in-a-loop")
     await wire.close()
     await trio.sleep(60)

@@ -157,7 +157,10 @@ class Protocol:
         return position
 
     def _take_frame(self, data: bytes, position: int, size: int) -> int:
-        """Take any one frame, or the start of a data frame; returns the new position, the old one if bytes are missing."""
+        """Take one frame of any kind, or the start of a data frame.
+
+        Returns the new position: the old one if bytes are missing.
+        """
         first = data[position]
         opcode = first & 0x0F
         if not self._first_byte_is_right(first, opcode):

@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 from http import HTTPStatus
-from urllib.parse import quote
 
 import h11
 import trio
 
-from ..connection import Connection, Disconnect, Head, Headers, HTTPConnection, WebSocketConnection
+from ..connection import Connection, HTTPConnection, WebSocketConnection
+from ..ends import Disconnect, Head, Headers
 from ..limits import ServerLimits, WebSocketLimits
 from ..protocol import handshake
 from ..waiting import Timer, Timers

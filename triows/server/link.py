@@ -1,13 +1,13 @@
 """Links: bytes in and out of one client, without waiting.
 
-A link calls its ``receiver`` when bytes, the end, or room to send arrive, and takes bytes to send at any time; whoever
-sends looks at ``buffered`` and stops by itself. :class:`SocketLink` is driven by the reactor; :class:`StreamLink` drives
-any :class:`trio.abc.Stream` (TLS, memory) with a reading and a writing task.
+A link calls its ``receiver`` when bytes, the end, or room to send arrive, and takes bytes to send at any time;
+whoever sends looks at ``buffered`` and stops by itself. :class:`SocketLink` is driven by the reactor;
+:class:`StreamLink` drives any :class:`trio.abc.Stream` (TLS, memory) with a reading and a writing task.
 
-The end of a link: :meth:`Link.close` sends what is buffered and then ends the stream in order; a lingering close then reads
-and drops what the client still sends, since closing a socket with unread bytes in it resets the connection and can take the
-last bytes from the client (RFC 9112, section 9.6). :meth:`Link.abort` drops everything at once. Both are idempotent, and
-after either the receiver hears nothing more.
+The end of a link: :meth:`Link.close` sends what is buffered and then ends the stream in order; a lingering close then
+reads and drops what the client still sends, since closing a socket with unread bytes in it resets the connection and
+can take the last bytes from the client (RFC 9112, section 9.6). :meth:`Link.abort` drops everything at once. Both are
+idempotent, and after either the receiver hears nothing more.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from __future__ import annotations
 import logging
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import trio
@@ -384,25 +385,47 @@ class StreamLink(Link):
         """Carry bytes until the link is closed or aborted, then close the stream."""
         try:
             with self._scope:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._read)
+                async with trio.open_nursery() as reading:
+                    reading.start_soon(self._read)
                     task_status.started()
                     await self._write()
                     if self._linger_timer is not None:
                         self._linger_timer.cancel()
-                    if self._lingering and not self._input_ended:
-                        # The end comes from the client, through _read(), or from the timer.
-                        self._linger_timer = self.timers.call_later(self._lingering, self.abort)
-                    else:
+                    if not self._lingering or self._input_ended:
                         self._scope.cancel()
+                    else:
+                        self._linger_timer = self.timers.call_later(self._lingering, self.abort)
+                        await self._end_output(reading.cancel_scope)
+                await self._linger()
         finally:
             self._ended = True
             self._is_gone()
             with trio.move_on_after(_CLOSE_STREAM_WITHIN, shield=True):
-                try:
-                    await self._stream.aclose()
-                except trio.BrokenResourceError:
-                    pass  # the client was quicker
+                await self._ignoring_breaks(self._stream.aclose)
+
+    async def _end_output(self, reading: trio.CancelScope) -> None:
+        """Tell the client that nothing more comes; the stream's own way of reading goes on until the client ends."""
+        if isinstance(self._stream, trio.SSLStream):
+            reading.cancel()  # TLS has no half-close: see _linger()
+        elif isinstance(self._stream, trio.abc.HalfCloseableStream):
+            await self._ignoring_breaks(self._stream.send_eof)
+
+    async def _linger(self) -> None:
+        """End TLS with its close_notify, then drop what the client still sends, until it ends or time is over."""
+        if isinstance(self._stream, trio.SSLStream):
+            transport = self._stream.transport_stream
+            await self._ignoring_breaks(self._stream.unwrap)
+            if isinstance(transport, trio.abc.HalfCloseableStream):
+                await self._ignoring_breaks(transport.send_eof)
+            await self._ignoring_breaks(partial(_drop_input, transport))
+            await transport.aclose()  # the stream above has forgotten it
+
+    @staticmethod
+    async def _ignoring_breaks(function: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await function()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # the client was quicker
 
     async def _write(self) -> None:
         while not (self._closing and not self._outgoing):
@@ -440,7 +463,7 @@ class StreamLink(Link):
                 await self._reader.park()
                 continue
             try:
-                data = await self._stream.receive_some(READ_SIZE)
+                data = bytes(await self._stream.receive_some(READ_SIZE))
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 data = b""
             receiver = self.receiver
@@ -453,6 +476,11 @@ class StreamLink(Link):
                 return
             if receiver is not None:
                 guarded(receiver.data_received, data, self)
+
+
+async def _drop_input(stream: trio.abc.ReceiveStream) -> None:
+    while await stream.receive_some(READ_SIZE):
+        pass
 
 
 def guarded(receive: Callable[[bytes], None], data: bytes, link: Link) -> None:

@@ -17,8 +17,8 @@ from .link import SocketLink
 # Whether this platform has what the reactor needs. Elsewhere each connection has its own reading and writing task.
 AVAILABLE = sys.platform == "linux"
 
-# After activity the sockets are polled in this many passes of the scheduler before the reactor waits: the answer to what
-# was just sent is often there by then, and waiting costs two passes more.
+# After activity the sockets are polled in this many passes of the scheduler before the reactor waits: the answer to
+# what was just sent is often there by then, and waiting costs two passes more.
 _SPINS = 3
 
 if sys.platform == "linux":

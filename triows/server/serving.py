@@ -1,9 +1,9 @@
 """Servers: listeners, the tasks around connections, and the order in which everything ends.
 
-The scopes, from outside in: the app's own life (lifespan), services (reactor, timers, links), connections, one task each.
-They end from the inside out, so that a handler's ``finally:`` can still use its socket, and the app's shutdown comes when
-no handler runs any more. Cancelling :func:`serve` is asking for an orderly shutdown too: the connections are shielded
-from it and get ``shutdown_timeout`` to end.
+The scopes, from outside in: the app's own life (lifespan), services (reactor, timers, links), connections, one task
+each. They end from the inside out, so that a handler's ``finally:`` can still use its socket, and the app's shutdown
+comes when no handler runs any more. Cancelling :func:`serve` is asking for an orderly shutdown too: the connections
+are shielded from it and get ``shutdown_timeout`` to end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -329,14 +329,9 @@ async def serve(
 ) -> None:
     """Listen and serve; see :meth:`triows.Triows.serve`."""
     listeners = await open_listeners(host, port)
-    if host is not None and host.startswith(_UNIX_PREFIX):
-        try:
-            await serve_listeners(
-                app, listeners, ssl_context=ssl_context, access_log=access_log, task_status=task_status
-            )
-        finally:
-            Path(host.removeprefix(_UNIX_PREFIX)).unlink(missing_ok=True)
-    else:
+    with ExitStack() as stack:
+        if host is not None and host.startswith(_UNIX_PREFIX):
+            stack.callback(Path(host.removeprefix(_UNIX_PREFIX)).unlink, missing_ok=True)
         await serve_listeners(app, listeners, ssl_context=ssl_context, access_log=access_log, task_status=task_status)
 
 

@@ -10,7 +10,8 @@ from typing import Protocol as Interface
 
 import trio
 
-from ..connection import Disconnect, Headers, WebSocketConnection
+from ..connection import WebSocketConnection
+from ..ends import Disconnect, Headers
 from ..protocol import handshake
 from ..protocol.frames import BINARY, PING, PONG, TEXT, encode, encode_close
 from ..protocol.messages import Protocol
@@ -46,8 +47,8 @@ class WireTransport:
         "_ping_sent",
         "_ping_timer",
         "_pings",
-        "_protocol",
         "_pong_timer",
+        "_protocol",
         "_send_timer",
         "_silent_since",
         "connection",

@@ -1,0 +1,100 @@
+"""HTTP over every transport."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from .conftest import Target
+
+
+async def test_a_body_goes_in_and_json_comes_out(target: Target) -> None:
+    response = await target.request("POST", "/body", body=b"0123456789" * 10_000)
+    assert response.status == 200
+    assert response.headers["content-type"] == "application/json"
+    assert json.loads(response.body) == {"size": 100_000, "head": "0123456789"}
+
+
+async def test_a_chunked_body_is_streamed_in(target: Target) -> None:
+    wire = await target.connect()
+    await wire.send(b"POST /upload HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for _ in range(50):
+        await wire.send(b"1000\r\n" + b"x" * 4096 + b"\r\n")
+    await wire.send(b"0\r\n\r\n")
+    assert (await wire.read_response()).body == b"204800"
+    await wire.stream.aclose()
+
+
+async def test_a_generator_is_streamed_out_in_chunks(target: Target) -> None:
+    response = await target.get("/stream")
+    assert response.headers["transfer-encoding"] == "chunked"
+    assert response.body == b"0\n1\n2\n"
+
+
+async def test_head_has_the_headers_and_no_body(target: Target) -> None:
+    response = await target.request("HEAD", "/both")
+    assert response.status == 200
+    assert response.headers["content-length"] == "4"
+
+
+async def test_requests_on_one_connection_are_answered_in_order(target: Target) -> None:
+    wire = await target.connect()
+    request = b"GET /sync?x=%d HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    await wire.send(b"".join(request % number for number in range(10)))
+    for number in range(10):
+        assert (await wire.read_response()).body == b"sync %d" % number
+    await wire.stream.aclose()
+
+
+async def test_expect_100_continue_is_answered_when_the_body_is_read(target: Target) -> None:
+    wire = await target.connect()
+    await wire.send(b"POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+    assert (await wire.read_head()).status == 100
+    await wire.send(b"12345")
+    assert json.loads((await wire.read_response()).body)["size"] == 5
+    await wire.stream.aclose()
+
+
+async def test_a_body_over_the_limit_is_413(target: Target) -> None:
+    wire = await target.connect()
+    await wire.send(b"POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999\r\n\r\n")
+    assert (await wire.read_response()).status == 413
+    await wire.stream.aclose()
+
+
+async def test_an_error_is_a_500_without_its_text_and_logged_once(target: Target) -> None:
+    response = await target.get("/fail")
+    assert response.status == 500
+    assert b"ValueError" not in response.body
+    (line,) = await target.log()
+    assert "ValueError: no" in line
+
+
+async def test_a_long_poll_is_cancelled_when_the_client_goes_away(target: Target) -> None:
+    wire = await target.connect()
+    await wire.send(f"GET {target.with_key('/poll')} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    await target.record("polling")
+    await wire.stream.aclose()
+    assert await target.record("cancelled") == ["request disconnected: 1006 abnormal closure", "lost"]
+    assert await target.log() == []
+
+
+async def test_a_streaming_response_is_ended_when_the_client_goes_away(target: Target) -> None:
+    wire = await target.connect()
+    await wire.send(f"GET {target.with_key('/stream-forever')} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    await wire.read(1000)
+    await wire.stream.aclose()
+    assert await target.record("stream-ended") == ["lost"]
+    assert await target.log() == []
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/both/x"])
+async def test_an_unknown_path_is_404(target: Target, path: str) -> None:
+    assert (await target.get(path)).status == 404
+
+
+async def test_a_wrong_method_is_405_and_names_the_right_ones(target: Target) -> None:
+    response = await target.request("POST", "/only-http", body=b"")
+    assert response.status == 405
+    assert {method.strip() for method in response.headers["allow"].split(",")} == {"GET", "HEAD", "OPTIONS"}
