@@ -418,8 +418,8 @@ async def test_an_error_before_accepting_is_answered_by_its_handler(app: Triows)
     app.websocket("/")(raising(Ours("early")))
     app.errorhandler(Ours)(lambda error: (f"handled {error}", 418))
     with pytest.raises(WebsocketResponseError) as caught:
-        async with app.test_client().websocket("/"):
-            pass
+        async with app.test_client().websocket("/") as ws:
+            await ws.receive()
     assert caught.value.response.status_code == 418
     assert await caught.value.response.get_data() == b"handled early"
 
@@ -428,8 +428,8 @@ async def test_an_error_before_accepting_is_a_500(app: Triows, caplog: pytest.Lo
     error = Ours(SECRET)
     app.websocket("/")(raising(error))
     with pytest.raises(WebsocketResponseError) as caught:
-        async with app.test_client().websocket("/"):
-            pass
+        async with app.test_client().websocket("/") as ws:
+            await ws.receive()
     assert caught.value.response.status_code == 500
     assert SECRET not in await caught.value.response.get_data(as_text=True)
     assert logged(caplog) == [error]

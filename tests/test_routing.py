@@ -11,7 +11,7 @@ import trio
 from trio.testing import memory_stream_pair
 from werkzeug.routing import BaseConverter, BuildError
 
-from triows import Triows, current_app, request, url_for, websocket
+from triows import Triows, WebSocket, current_app, request, url_for, websocket
 from triows.routing import origin_allowed
 from triows.testing import WebsocketResponseError
 
@@ -301,16 +301,27 @@ async def test_a_function_may_come_after_its_rule() -> None:
     assert await (await app.test_client().get("/")).get_data() == b"here"
 
 
-async def test_a_websockets_function_may_come_after_its_rule() -> None:
+@pytest.mark.parametrize("rule_first", [True, False])
+async def test_a_websockets_function_and_its_rule_may_come_in_any_order(rule_first: bool) -> None:
     app = Triows(__name__)
-    app.add_websocket("/", "later")
+    if rule_first:
+        app.add_websocket("/", "apart")
 
-    @app.endpoint("later")
-    async def handler() -> None:
-        await websocket.send("here")
+    @app.endpoint("apart")
+    async def handler(socket: WebSocket) -> None:
+        await socket.send("here")
 
+    if not rule_first:
+        app.add_websocket("/", "apart")
     async with app.test_client().websocket("/") as ws:
         assert await ws.receive() == "here"
+
+
+def test_a_synchronous_function_is_refused_for_a_websockets_endpoint() -> None:
+    app = Triows(__name__)
+    app.add_websocket("/", "apart")
+    with pytest.raises(TypeError, match="async def"):
+        app.endpoint("apart")(lambda: None)
 
 
 def test_a_function_without_a_name_needs_an_endpoint() -> None:

@@ -1,4 +1,4 @@
-"""The test client's requests, the test app, and the stream underneath."""
+"""The test client's requests, and the test app."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ from triows.testing import (
     HTTPDisconnectError,
     LifespanError,
     WebsocketResponseError,
-    memory_stream_pair,
 )
 
 
@@ -468,36 +467,3 @@ async def test_failures_to_start_and_to_stop_are_lifespan_errors(app: Triows) ->
     with pytest.raises(KeyError):
         async with app.test_app():
             raise KeyError
-
-
-# The stream in memory
-
-
-async def test_the_stream_takes_all_or_nothing(autojump_clock: trio.testing.MockClock) -> None:
-    one, other = memory_stream_pair(10)
-    await one.send_all(b"x" * 10)
-    with trio.move_on_after(1) as scope:
-        await one.send_all(b"lost")
-    assert scope.cancelled_caught
-    assert await other.receive_some() == b"x" * 10
-    await one.send_all(b"y" * 100)
-    await one.send_eof()
-    assert [await other.receive_some(60), await other.receive_some(60)] == [b"y" * 60, b"y" * 40]
-    assert await other.receive_some() == b""
-    await other.send_all(b"back")
-    assert await one.receive_some() == b"back"
-
-
-async def test_the_stream_keeps_the_rules_of_streams() -> None:
-    await trio.testing.check_half_closeable_stream(_pair, _clogged_pair)
-
-
-async def _pair() -> Any:
-    return memory_stream_pair()
-
-
-async def _clogged_pair() -> Any:
-    one, other = memory_stream_pair(1)
-    await one.send_all(b"x")
-    await other.send_all(b"x")
-    return one, other

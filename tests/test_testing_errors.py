@@ -229,6 +229,18 @@ async def test_a_timeout_round_everything_cancels_everything(
     assert ends == ["websocket", "request", "request"]
 
 
+async def test_what_is_cancelled_before_it_begins_ends_at_once(app: Triows) -> None:
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await app.test_client().get("/hello")
+    with trio.CancelScope() as websocket_scope:
+        websocket_scope.cancel()
+        async with app.test_client().websocket("/echo"):
+            pass
+    assert scope.cancelled_caught
+    assert websocket_scope.cancelled_caught
+
+
 class _Running(trio.abc.Instrument):
     """The tasks that were started since, and have not ended."""
 

@@ -340,25 +340,23 @@ async def test_an_idle_connection_outlives_its_keepalive(app: Triows, autojump_c
 async def test_a_ping_that_crosses_the_clients_close_does_no_harm(
     app: Triows, autojump_clock: trio.testing.MockClock
 ) -> None:
-    go_on = trio.Event()
-
     @app.websocket("/pinging", ping_interval=5)
     async def pinging() -> None:
         try:
             await websocket.receive()
         finally:
             with trio.CancelScope(shield=True):
-                await go_on.wait()
+                await trio.sleep(10)
 
     async with app.test_client().websocket("/pinging") as ws:
         ws.stall()
         await trio.sleep(6)
-        with trio.move_on_after(0):
-            await ws.close(4000)
-        assert not ws.close_code
-    async with app.test_client().websocket("/pinging") as ws:
-        await trio.sleep(6)
-    go_on.set()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ws.close, 4000)
+            await wait_all_tasks_blocked()
+            ws.resume()
+        assert ws.close_code == 4000
+        assert trio.current_time() < 10
 
 
 # Rejections

@@ -85,7 +85,7 @@ async def test_a_wake_before_a_cancellation_in_the_same_pass_is_not_lost(nursery
 
 
 @pytest.fixture
-async def timers(nursery: trio.Nursery, autojump_clock: MockClock) -> Timers:
+async def timers(nursery: trio.Nursery) -> Timers:
     timers = Timers()
     nursery.start_soon(timers.run)
     await wait_all_tasks_blocked()
@@ -106,7 +106,7 @@ class Calls(list[tuple[str, float]]):
         self.append((name, pytest.approx(trio.current_time() - self.start)))
 
 
-async def test_a_timer_fires_once_at_its_time(timers: Timers) -> None:
+async def test_a_timer_fires_once_at_its_time(timers: Timers, autojump_clock: MockClock) -> None:
     calls = Calls()
     timers.call_later(5, calls.at("five"))
     await trio.sleep(4.9)
@@ -115,14 +115,14 @@ async def test_a_timer_fires_once_at_its_time(timers: Timers) -> None:
     assert calls == [("five", 5)]
 
 
-async def test_call_at_takes_a_point_of_the_clock(timers: Timers) -> None:
+async def test_call_at_takes_a_point_of_the_clock(timers: Timers, autojump_clock: MockClock) -> None:
     calls = Calls()
     timers.call_at(trio.current_time() + 3, calls.at("three"))
     await trio.sleep(10)
     assert calls == [("three", 3)]
 
 
-async def test_timers_fire_in_the_order_of_their_deadlines(timers: Timers) -> None:
+async def test_timers_fire_in_the_order_of_their_deadlines(timers: Timers, autojump_clock: MockClock) -> None:
     calls = Calls()
     for seconds in (3, 1, 2, 5, 4):
         timers.call_later(seconds, calls.at(str(seconds)))
@@ -130,7 +130,7 @@ async def test_timers_fire_in_the_order_of_their_deadlines(timers: Timers) -> No
     assert calls == [("1", 1), ("2", 2), ("3", 3), ("4", 4), ("5", 5)]
 
 
-async def test_an_earlier_timer_that_is_added_later_fires_in_time(timers: Timers) -> None:
+async def test_an_earlier_timer_that_is_added_later_fires_in_time(timers: Timers, autojump_clock: MockClock) -> None:
     calls = Calls()
     timers.call_later(10, calls.at("late"))
     await trio.sleep(1)
@@ -139,7 +139,7 @@ async def test_an_earlier_timer_that_is_added_later_fires_in_time(timers: Timers
     assert calls == [("early", 3), ("late", 10)]
 
 
-async def test_a_timer_of_the_past_fires_at_once(timers: Timers) -> None:
+async def test_a_timer_of_the_past_fires_at_once(timers: Timers, autojump_clock: MockClock) -> None:
     calls = Calls()
     timers.call_at(trio.current_time() - 1, calls.at("past"))
     timers.call_later(0, calls.at("now"))
@@ -147,7 +147,7 @@ async def test_a_timer_of_the_past_fires_at_once(timers: Timers) -> None:
     assert sorted(calls, key=str) == [("now", 0), ("past", 0)]
 
 
-async def test_a_cancelled_timer_does_not_fire(timers: Timers) -> None:
+async def test_a_cancelled_timer_does_not_fire(timers: Timers, autojump_clock: MockClock) -> None:
     calls = Calls()
     cancelled = timers.call_later(1, calls.at("cancelled"))
     timers.call_later(2, calls.at("kept"))
@@ -156,7 +156,7 @@ async def test_a_cancelled_timer_does_not_fire(timers: Timers) -> None:
     assert calls == [("kept", 2)]
 
 
-async def test_a_timer_can_be_cancelled_after_it_fired(timers: Timers) -> None:
+async def test_a_timer_can_be_cancelled_after_it_fired(timers: Timers, autojump_clock: MockClock) -> None:
     calls = Calls()
     timer = timers.call_later(1, calls.at("fired"))
     await trio.sleep(2)
@@ -165,7 +165,7 @@ async def test_a_timer_can_be_cancelled_after_it_fired(timers: Timers) -> None:
     assert calls == [("fired", 1)]
 
 
-async def test_a_timer_can_cancel_another_of_the_same_moment(timers: Timers) -> None:
+async def test_a_timer_can_cancel_another_of_the_same_moment(timers: Timers, autojump_clock: MockClock) -> None:
     calls = Calls()
     made = []
 
@@ -179,7 +179,7 @@ async def test_a_timer_can_cancel_another_of_the_same_moment(timers: Timers) -> 
     assert len(calls) == 1
 
 
-async def test_a_timer_can_start_another(timers: Timers) -> None:
+async def test_a_timer_can_start_another(timers: Timers, autojump_clock: MockClock) -> None:
     calls = Calls()
 
     def again() -> None:
@@ -192,7 +192,7 @@ async def test_a_timer_can_start_another(timers: Timers) -> None:
     assert calls == [("tick", 2), ("tick", 4), ("tick", 6), ("tick", 8)]
 
 
-async def test_a_timer_that_starts_one_for_at_once_ends(timers: Timers) -> None:
+async def test_a_timer_that_starts_one_for_at_once_ends(timers: Timers, autojump_clock: MockClock) -> None:
     calls = Calls()
     timers.call_later(1, lambda: timers.call_later(0, calls.at("at once")))
     await trio.sleep(2)
@@ -208,7 +208,7 @@ async def test_timers_made_before_the_task_runs_fire(nursery: trio.Nursery, auto
     assert calls == [("early", 1)]
 
 
-async def test_cancelled_timers_do_not_pile_up(timers: Timers) -> None:
+async def test_cancelled_timers_do_not_pile_up(timers: Timers, autojump_clock: MockClock) -> None:
     kept = timers.call_later(1000, lambda: None)
     for _ in range(20_000):
         timers.call_later(60, lambda: None).cancel()

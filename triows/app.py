@@ -192,6 +192,8 @@ class Triows(Scaffold):
         endpoint = _endpoint(endpoint, view_func)
         websocket_options = {name: options.pop(name) for name in WEBSOCKET_LIMITS if name in options}
         self.websocket_limits(websocket_options)  # what is wrong with them should be said here and now
+        if view_func is None and endpoint in self.views:
+            view_func = self.views[endpoint].function  # given to endpoint() before this rule
         if view_func is not None:
             self.set_view(endpoint, view_func, websocket=True)
         options.pop("methods", None)
@@ -207,7 +209,7 @@ class Triows(Scaffold):
         :raises AssertionError: if it has another one already.
         """
         known = self.views.get(endpoint)
-        if known is None:
+        if known is None or (websocket and known.function is function):
             self.views[endpoint] = View(function, websocket=websocket)
         elif known.function is not function:
             raise AssertionError(

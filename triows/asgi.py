@@ -295,6 +295,8 @@ class ASGITransport:
             self._progressed = trio.current_time()
         self._outgoing.append((event, size))
         self.buffered += size
+        if self.buffered >= self.connection.limits.send_buffer:
+            self.connection.congested = True
         self._sender.wake()
         timeout = self.connection.limits.send_timeout
         if timeout is not None and self._send_timer is None:

@@ -134,7 +134,7 @@ class Blueprint(Scaffold):
         """Register the decorated function as the view of an endpoint whose rules were added without one."""
 
         def decorator(function: F) -> F:
-            self.record(lambda setup: setup.app.set_view(f"{setup.name}.{endpoint}", function))
+            self.record(lambda setup: _ignore(setup.app.endpoint(f"{setup.name}.{endpoint}")(function)))
             return function
 
         return decorator

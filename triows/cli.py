@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import importlib
 import importlib.util
-import logging
 import signal
 import socket
 import ssl
@@ -57,7 +56,6 @@ def run(
 
 
 def _run(target: str, host: str, port: int, certfile: str | None, keyfile: str | None, access_log: bool) -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     ssl_context = load_certificate(certfile, keyfile)
     app = load_app(target)
     try:

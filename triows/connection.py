@@ -18,10 +18,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from math import inf
 from time import perf_counter
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import trio
-from trio.lowlevel import ParkingLot, checkpoint, checkpoint_if_cancelled
+from trio.lowlevel import ParkingLot, checkpoint, checkpoint_if_cancelled, current_task, wait_task_rescheduled
 
 from .ends import Disconnect, Head, Headers
 from .errors import WebSocketClosed, WebSocketStateError
@@ -29,6 +29,7 @@ from .limits import WebSocketLimits
 from .protocol.frames import GOING_AWAY, INTERNAL_ERROR, NORMAL, check_close
 from .protocol.messages import Inbox
 from .supervision import Watch
+from .transport import WebSocketTransport
 from .waiting import Timer, Timers, Waiter
 
 T = TypeVar("T")
@@ -175,28 +176,6 @@ class HTTPConnection(Connection):
             self.cancel_handler()
 
 
-class WebSocketTransport(Protocol):
-    """What carries a websocket: bytes on a link, or events of an ASGI server.
-
-    Nothing here waits but :meth:`reject` and :meth:`finish`; what cannot be sent at once is buffered and counted.
-
-    :ivar buffered: bytes that wait to be sent.
-    """
-
-    @property
-    def buffered(self) -> int: ...
-    def accept(self, headers: Headers, subprotocol: str | None) -> None: ...
-    async def reject(self, status: int, headers: Headers, body: bytes) -> None: ...
-    def send(self, message: str | bytes) -> None: ...
-    def send_close(self, code: int, reason: str) -> None: ...
-    def flush(self) -> None: ...
-    def resume_receiving(self) -> None: ...
-    def abort(self) -> None: ...
-
-    async def finish(self) -> None:
-        """Wait until what is buffered is sent and the transport is closed."""
-
-
 _CONNECTING, _OPEN, _CLOSED, _REJECTED = "connecting", "open", "closed", "rejected"
 
 # After these kinds of disconnect nobody reads what is sent; after the others the client still does.
@@ -209,6 +188,7 @@ class WebSocketConnection(Connection):
     :ivar inbox: whole messages that arrived and were not received yet.
     :ivar limits: the limits that hold for it.
     :ivar transport: what carries it.
+    :ivar congested: set by the transport when it buffers as much as ``send_buffer``: send() waits until there is room.
     :ivar latency: the last round trip of a Ping in seconds, or None.
     :ivar implied_accept: called when the first ``receive()`` or ``send()`` finds the handshake unanswered.
     """
@@ -228,6 +208,7 @@ class WebSocketConnection(Connection):
         "_senders",
         "_sends",
         "_state",
+        "congested",
         "implied_accept",
         "inbox",
         "latency",
@@ -243,6 +224,7 @@ class WebSocketConnection(Connection):
         self.timers = timers
         self.inbox = Inbox()
         self.latency: float | None = None
+        self.congested = False
         self.implied_accept: Callable[[], object] = lambda: self.accept([], None)
         self._state = _CONNECTING
         self._gone = False  # nobody reads any more what is sent
@@ -271,7 +253,7 @@ class WebSocketConnection(Connection):
 
     def accept(self, headers: Headers, subprotocol: str | None) -> None:
         """Accept the handshake; messages that came with it are in the inbox afterwards."""
-        if self._state != _CONNECTING:
+        if self._state is not _CONNECTING:
             raise WebSocketStateError(f"the websocket cannot be accepted any more: it is {self._state}")
         self._state = _OPEN
         if not self._gone:
@@ -280,7 +262,7 @@ class WebSocketConnection(Connection):
 
     async def reject(self, status: int, headers: Headers, body: bytes) -> None:
         """Answer the handshake with an HTTP response instead."""
-        if self._state != _CONNECTING:
+        if self._state is not _CONNECTING:
             raise WebSocketStateError(f"the handshake cannot be rejected any more: the websocket is {self._state}")
         self._state = _REJECTED
         if not self._gone:
@@ -290,40 +272,45 @@ class WebSocketConnection(Connection):
         """The next message. A cancellation loses none."""
         if self._receiving:
             raise trio.BusyResourceError("another task is already in receive() of this websocket")
-        if self._drain_timer is not None:
-            self._last_receive = trio.current_time()
+        if self._state is not _OPEN or self._drain_timer is not None:
+            self._prepare_to_receive()
         inbox = self.inbox
-        if inbox and self._state == _OPEN and self._may_run_on():
+        if inbox and self._may_run_on():
             await checkpoint_if_cancelled()
-            message = inbox.popleft()
-            if not inbox:
-                self._inbox_emptied()
-            return message
-        self._receiving = True
-        try:
-            return await self._receive_waiting()
-        finally:
-            self._receiving = False
-
-    async def _receive_waiting(self) -> str | bytes:
-        if self._state == _CONNECTING:
-            self.implied_accept()
-        inbox = self.inbox
-        if inbox:
-            await self._yield()
-        while not inbox:
-            self._check_open("receive")
-            if self.disconnect is not None:
-                await self._end_of_messages()
-            self.transport.flush()
-            await self._reader.park()
-            self._start_run()
-        self._check_open("receive")
+        else:
+            self._receiving = True
+            try:
+                await self._wait_for_message()
+            finally:
+                self._receiving = False
         # No checkpoint between the wait and here: what is taken out is handed out.
         message = inbox.popleft()
         if not inbox:
             self._inbox_emptied()
         return message
+
+    def _prepare_to_receive(self) -> None:
+        if self._state is _CONNECTING:
+            self.implied_accept()
+        self._check_open("receive")
+        self._last_receive = trio.current_time()
+
+    async def _wait_for_message(self) -> None:
+        """Return with something in the inbox; a checkpoint that lets other tasks run."""
+        if self.inbox:
+            await self._yield()
+        while not self.inbox:
+            if self._state is not _OPEN:
+                self._check_open("receive")
+            if self.disconnect is not None:
+                await self._end_of_messages()
+            self.transport.flush()
+            # Waiter.park(), spelled out: each coroutine on the way is resumed for each message.
+            reader = self._reader
+            reader.task = current_task()
+            await wait_task_rescheduled(reader.leave)
+            self._start_run()
+        self._check_open("receive")
 
     async def _end_of_messages(self) -> None:
         """Nothing is left to receive: let the cancellation that was held back for it go on."""
@@ -351,22 +338,23 @@ class WebSocketConnection(Connection):
             await checkpoint_if_cancelled()
         else:
             await self._yield()
-        if self._state == _CONNECTING:
+        if self._sends and not self.congested:
+            self.transport.send(message)
+        else:
+            await self._send_slowly(message)
+
+    async def _send_slowly(self, message: str | bytes) -> None:
+        if self._state is _CONNECTING:
             self.implied_accept()
-        transport = self.transport
-        if transport.buffered >= self.limits.send_buffer:
-            await self._wait_for_room()
+        while self.congested and self._sends:
+            self.transport.flush()
+            await self._senders.park()
         if self._sends:
-            transport.send(message)
+            self.transport.send(message)
         else:
             self._check_open("send")  # open, and the client is gone: nobody can get it
-        if self._senders and transport.buffered < self.limits.send_buffer:
-            self._senders.unpark()
-
-    async def _wait_for_room(self) -> None:
-        self.transport.flush()
-        while self._sends and self.transport.buffered >= self.limits.send_buffer:
-            await self._senders.park()
+        if not self.congested:
+            self._senders.unpark()  # one wakes the next, as long as there is room
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Perform the closing handshake, for ``close_timeout`` seconds at most.
@@ -374,9 +362,9 @@ class WebSocketConnection(Connection):
         Cancelled, it leaves the rest of the handshake to the end of the connection.
         """
         check_close(code, reason)
-        if self._state == _CONNECTING:
+        if self._state is _CONNECTING:
             await self.reject(403, [], b"")
-        elif self._state == _OPEN:
+        elif self._state is _OPEN:
             self._close(code, reason)
         await self._wait_for_peer()
 
@@ -401,7 +389,7 @@ class WebSocketConnection(Connection):
                 await self._peer_done.wait()
 
     def _check_open(self, call: str) -> None:
-        if self._state != _OPEN:
+        if self._state is not _OPEN:
             raise WebSocketClosed(f"{call}(): the websocket is {self._state}", self)
 
     # Fairness: calls that find their message or their room at once do not go through the scheduler each
@@ -422,14 +410,15 @@ class WebSocketConnection(Connection):
 
     def messages_arrived(self) -> None:
         """There is something in the inbox."""
-        if self._state == _CLOSED:
+        if self._state is _CLOSED:
             self.inbox.clear()  # after a local close they are read only to find the client's Close
         else:
             self._reader.wake()
 
     def room_made(self) -> None:
         """Some of what was buffered has been sent."""
-        if self._senders and self.transport.buffered < self.limits.send_buffer:
+        if self.congested and self.transport.buffered < self.limits.send_buffer:
+            self.congested = False
             self._senders.unpark()
 
     def lose(self, disconnect: Disconnect) -> None:
@@ -483,9 +472,9 @@ class WebSocketConnection(Connection):
         disconnect = self.disconnect
         if self._drain_timer is not None:
             self._drain_timer.cancel()
-        if self._state == _CONNECTING:
+        if self._state is _CONNECTING:
             await self.reject(500 if self.error else 503 if disconnect else 403, [], b"")
-        elif self._state == _OPEN:
+        elif self._state is _OPEN:
             if disconnect is None:
                 self._close(INTERNAL_ERROR if self.error else NORMAL, "")
             elif disconnect.kind == "shutdown":

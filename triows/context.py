@@ -136,6 +136,18 @@ class Proxy:
     def __delattr__(self, name: str) -> None:
         delattr(self._get_current_object(), name)
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """What isinstance() sees: the object's class."""
+        try:
+            return type(self._get_current_object())
+        except RuntimeError:
+            return Proxy
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """What is copied or pickled is the object."""
+        return self._get_current_object().__reduce_ex__(protocol)
+
     def __repr__(self) -> str:
         try:
             return repr(self._get_current_object())
@@ -195,6 +207,9 @@ class Proxy:
 
     def __or__(self, other: Any) -> Any:
         return self._get_current_object() | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | self._get_current_object()
 
     def __ior__(self, other: Any) -> Any:
         target = self._get_current_object()

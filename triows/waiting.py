@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Any
 
 import trio
 from trio.lowlevel import Abort, Task, current_task, reschedule, wait_task_rescheduled
 
+# Below this many timers the heap is not looked through for cancelled ones.
+_SWEEP_FROM = 1024
+
 
 class Waiter:
     """A place where one task waits to be woken. Waking when nobody waits does nothing and is not remembered."""
 
-    __slots__ = ("_abort", "task")
+    __slots__ = ("leave", "task")
 
     def __init__(self) -> None:
         self.task: Task | None = None
-        self._abort = self._leave  # bound once: park() is on the path of every message
+        self.leave = self._leave  # bound once: parking is on the path of every message
 
     async def park(self) -> None:
         """Wait for :meth:`wake`. A checkpoint; a cancellation leaves the place free."""
         self.task = current_task()
-        await wait_task_rescheduled(self._abort)
+        await wait_task_rescheduled(self.leave)
 
     def wake(self) -> None:
         task = self.task
@@ -56,16 +59,20 @@ class Timers:
     """Calls at points of Trio's clock, all from one task, which :meth:`run` is.
 
     The callbacks are synchronous and must not raise. Timers are lazy: a moved deadline is found out when the
-    old one fires, so that traffic costs no heap operation.
+    old one fires, so that traffic costs no heap operation. Cancelled ones stay until they are due, or are swept out
+    when the heap has doubled.
     """
 
     def __init__(self) -> None:
         self._heap: list[Timer] = []
+        self._sweep_at = _SWEEP_FROM
         self._scope = trio.CancelScope()
 
     def call_at(self, deadline: float, callback: Callable[[], None]) -> Timer:
         """Call ``callback()`` when :func:`trio.current_time` reaches ``deadline``."""
         timer = Timer(deadline, callback)
+        if len(self._heap) >= self._sweep_at:
+            self._sweep()
         heappush(self._heap, timer)
         # Moving the deadline of the sleeping task's scope wakes it in time without a task switch now.
         self._scope.deadline = min(self._scope.deadline, deadline)
@@ -74,6 +81,11 @@ class Timers:
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Call ``callback()`` ``seconds`` from now."""
         return self.call_at(trio.current_time() + seconds, callback)
+
+    def _sweep(self) -> None:
+        self._heap = [timer for timer in self._heap if timer.callback is not None]
+        heapify(self._heap)
+        self._sweep_at = max(_SWEEP_FROM, 2 * len(self._heap))
 
     async def run(self) -> None:
         """Fire the timers, for ever."""

@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
 import aiohttp
+import pytest
 import trio
 import trio_websocket
 import websockets.asyncio.client as websockets_client
@@ -130,12 +131,11 @@ class WebsocketsClient:
         return self.connection.close_code
 
     async def wait_closed(self) -> tuple[int, str]:
-        try:
-            message = await self.connection.recv()
-        except ConnectionClosed as error:
-            assert error.rcvd is not None, "the stream ended without a Close frame"
-            return error.rcvd.code, error.rcvd.reason
-        raise AssertionError(f"a message instead of a Close frame: {message[:100]!r}")
+        with pytest.raises(ConnectionClosed) as caught:
+            await self.connection.recv()
+        received = caught.value.rcvd
+        assert received is not None, "the stream ended without a Close frame"
+        return received.code, received.reason
 
 
 # aiohttp
@@ -258,12 +258,11 @@ class TrioWebsocketClient:
         return self._connection.closed.code
 
     async def wait_closed(self) -> tuple[int, str]:
-        try:
-            message = await self._connection.get_message()
-        except trio_websocket.ConnectionClosed as error:
-            assert error.reason is not None
-            return error.reason.code, error.reason.reason or ""
-        raise AssertionError(f"a message instead of a Close frame: {message[:100]!r}")
+        with pytest.raises(trio_websocket.ConnectionClosed) as caught:
+            await self._connection.get_message()
+        received = caught.value.reason
+        assert received is not None
+        return received.code, received.reason or ""
 
 
 LIBRARIES: dict[str, Any] = {"websockets": Websockets, "aiohttp": Aiohttp, "trio-websocket": TrioWebsocket}

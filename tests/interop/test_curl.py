@@ -93,9 +93,7 @@ def test_a_large_body_that_waits_for_100_continue(curl: Curl, server: ServerProc
     assert json.loads(body) == {**BODY_IS, "length": str(len(BODY)), "expect": "100-continue"}
 
 
-def test_a_body_that_is_refused_is_not_waited_for(
-    curl: Curl, triows_server: ServerProcess, upload: Path
-) -> None:
+def test_a_body_that_is_refused_is_not_waited_for(curl: Curl, triows_server: ServerProcess, upload: Path) -> None:
     # Native alone: hypercorn says 100 before it asks the app.
     arguments = ["--header", "Expect: 100-continue", "--expect100-timeout", str(2 * GUARD)]
     report = ["--write-out", "%{http_code} %{size_upload}"]

@@ -112,9 +112,7 @@ def test_credentials_open_what_is_refused_without(library: Library, server: Serv
 
 
 @pytest.mark.parametrize(("path", "status"), [("/nowhere", 404), ("/stream", 400)])
-def test_a_path_without_a_websocket_is_refused(
-    library: Library, server: ServerProcess, path: str, status: int
-) -> None:
+def test_a_path_without_a_websocket_is_refused(library: Library, server: ServerProcess, path: str, status: int) -> None:
     async def scenario() -> None:
         with pytest.raises(Refused) as caught:
             async with library.connect(server.ws(path)):
@@ -125,9 +123,7 @@ def test_a_path_without_a_websocket_is_refused(
 
 
 @pytest.mark.parametrize(("code", "reason"), [(1000, ""), (1001, "moving on"), (4321, "grüß dich")])
-def test_the_close_code_of_the_client_arrives(
-    library: Library, server: ServerProcess, code: int, reason: str
-) -> None:
+def test_the_close_code_of_the_client_arrives(library: Library, server: ServerProcess, code: int, reason: str) -> None:
     key = uuid4().hex
 
     async def scenario() -> None:
@@ -141,9 +137,7 @@ def test_the_close_code_of_the_client_arrives(
 
 
 @pytest.mark.parametrize(("code", "reason"), [(1000, ""), (1013, "later, please"), (4999, "ünd tschüß")])
-def test_the_close_code_of_the_server_arrives(
-    library: Library, server: ServerProcess, code: int, reason: str
-) -> None:
+def test_the_close_code_of_the_server_arrives(library: Library, server: ServerProcess, code: int, reason: str) -> None:
     async def scenario() -> None:
         query = urllib.parse.urlencode({"code": code, "reason": reason})
         async with library.connect(server.ws(f"/close?{query}")) as client:

@@ -260,6 +260,9 @@ class Protocol:
     def _is_utf8(self, piece: bytes, final: bool) -> bool:
         try:
             self._utf8.decode(piece, final)
+            # Of a surrogate (ED A0 to ED BF) the decoder would wait for the third byte.
+            if b"\xed\xa0" <= self._utf8.getstate()[0] < b"\xee":
+                self._fail(INVALID_DATA, "text is not UTF-8")
         except UnicodeDecodeError:
             self._fail(INVALID_DATA, "text is not UTF-8")
         return self.failure is None

@@ -376,6 +376,8 @@ def run(
         ssl_context.load_cert_chain(certfile, keyfile)
     elif keyfile is not None:
         raise ValueError("keyfile is given without certfile")
+    # Does nothing where the program has set up its own logging.
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     trio.run(partial(_run, app, host, port, ssl_context, access_log, announce))
 
 

@@ -6,6 +6,7 @@ progress of sending.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Protocol as Interface
 
 import trio
@@ -40,7 +41,6 @@ class WireTransport:
     __slots__ = (
         "_close_sent",
         "_early",
-        "_heard",
         "_http",
         "_key",
         "_link",
@@ -49,8 +49,9 @@ class WireTransport:
         "_pings",
         "_pong_timer",
         "_protocol",
+        "_reads",
         "_send_timer",
-        "_silent_since",
+        "_unproved",
         "connection",
     )
 
@@ -62,8 +63,8 @@ class WireTransport:
         self._early = early_data
         self._protocol: Protocol | None = None  # made on accept, with the limits of the route
         self._close_sent = False
-        self._heard = 0.0
-        self._silent_since = 0.0  # when the Ping was sent whose answer is waited for
+        self._reads = 0  # how often bytes arrived: the signs of life
+        self._unproved: deque[tuple[float, int]] = deque()  # Pings: when sent, and the reads until then
         self._pings = 0
         self._ping_sent: float | None = None
         self._ping_timer: Timer | None = None
@@ -87,7 +88,6 @@ class WireTransport:
             fields.append((b"sec-websocket-protocol", subprotocol.encode("ascii")))
         self._http.switch_protocols([*fields, *headers])
         self._protocol = Protocol(connection.inbox, connection.limits.max_message_size)
-        self._heard = trio.current_time()
         self._schedule_ping()
         early, self._early = self._early, b""
         if early:
@@ -106,7 +106,10 @@ class WireTransport:
         else:
             link.write(frame)
         if link.buffered:
-            self._watch_sending()
+            if self._send_timer is None:
+                self._watch_sending()
+            if link.buffered >= self.connection.limits.send_buffer:
+                self.connection.congested = True
 
     def send_close(self, code: int, reason: str) -> None:
         if not self._close_sent:
@@ -121,9 +124,7 @@ class WireTransport:
         self._link.flush()
 
     def resume_receiving(self) -> None:
-        if self._link.paused:
-            self._heard = trio.current_time()
-            self._link.resume()
+        self._link.resume()
 
     def abort(self) -> None:
         self._stop_timers()
@@ -151,7 +152,7 @@ class WireTransport:
             self._early += data
             return
         connection = self.connection
-        self._heard = trio.current_time()
+        self._reads += 1
         protocol.receive_data(data)
         if connection.inbox:
             connection.messages_arrived()
@@ -205,30 +206,33 @@ class WireTransport:
             self._ping_timer = self.connection.timers.call_later(interval, self._send_ping)
 
     def _send_ping(self) -> None:
-        self._ping_sent = trio.current_time()
+        now = trio.current_time()
         self._pings += 1
         self._link.write(encode(PING, b"%d" % self._pings))
         self._link.flush()
         self._schedule_ping()
-        if self._pong_timer is None:
-            self._await_sign_of_life(self._ping_sent)
+        self._unproved.append((now, self._reads))
+        if len(self._unproved) == 1:
+            self._await_sign_of_life()
+        self._ping_sent = now
 
-    def _await_sign_of_life(self, since: float) -> None:
+    def _await_sign_of_life(self) -> None:
         timeout = self.connection.limits.ping_timeout
-        if timeout is not None:
-            self._silent_since = since
-            self._pong_timer = self.connection.timers.call_at(since + timeout, self._check_life)
+        if timeout is None:
+            self._unproved.clear()
+        else:
+            self._pong_timer = self.connection.timers.call_at(self._unproved[0][0] + timeout, self._check_life)
 
     def _check_life(self) -> None:
-        self._pong_timer = None
+        """Time is over for the oldest Ping: did anything arrive since it was sent?"""
+        _, reads = self._unproved.popleft()
         if self._link.paused:
-            # Nobody listens for signs of life while the handler has not taken what is there: start again.
-            self._heard = trio.current_time()
-        elif self._heard < self._silent_since:
-            timeout = self.connection.limits.ping_timeout
-            self._time_out(f"no sign of life for {timeout:g} s after a ping")
-        elif self._ping_sent is not None and self._heard < self._ping_sent:
-            self._await_sign_of_life(self._ping_sent)
+            # Nobody listens for signs of life while the handler has not taken what is there.
+            self._unproved.clear()
+        elif self._reads == reads:
+            self._time_out(f"no sign of life for {self.connection.limits.ping_timeout:g} s after a ping")
+        elif self._unproved:
+            self._await_sign_of_life()
 
     def _pong_arrived(self, payload: bytes) -> None:
         if self._ping_sent is not None and payload == b"%d" % self._pings:
