@@ -251,7 +251,7 @@ def test_a_half_message_before_the_end_is_dropped() -> None:
 FAULTS: dict[str, tuple[bytes, int]] = {
     "F01 unmasked": (frame(TEXT, b"hello", masked=False), 1002),
     "F01 unmasked Close": (frame(CLOSE, b"\x03\xe8", masked=False), 1002),
-    "F02 RSV1 without an extension": (frame(TEXT, b"x", reserved=0x40), 1002),
+    "RSV1 without an extension": (frame(TEXT, b"x", reserved=0x40), 1002),
     "F03 RSV2": (frame(TEXT, b"x", reserved=0x20), 1002),
     "F04 RSV3": (frame(TEXT, b"x", reserved=0x10), 1002),
     "F04 RSV1 on a control frame": (frame(PING, b"x", reserved=0x40), 1002),
@@ -268,8 +268,8 @@ FAULTS: dict[str, tuple[bytes, int]] = {
         frame(TEXT, b"a", fin=False) + frame(CONTINUATION, b"b") + frame(CONTINUATION, b"c"),
         1002,
     ),
-    "F10 a message within a message": (frame(TEXT, b"a", fin=False) + frame(TEXT, b"b"), 1002),
-    "F10 another kind within a message": (frame(BINARY, b"a", fin=False) + frame(TEXT, b"b", fin=False), 1002),
+    "a message within a message": (frame(TEXT, b"a", fin=False) + frame(TEXT, b"b"), 1002),
+    "another kind within a message": (frame(BINARY, b"a", fin=False) + frame(TEXT, b"b", fin=False), 1002),
     "F11 top bit of the length": (frame(BINARY, b"", length=b"\x7f\x80" + bytes(7)), 1002),
     "F11 all bits of the length": (frame(BINARY, b"", length=b"\x7f" + b"\xff" * 8), 1002),
     "F12 declares 2^62 bytes": (frame(BINARY, b"", length=b"\x7f\x40" + bytes(7)), 1009),
@@ -297,8 +297,8 @@ FAULTS: dict[str, tuple[bytes, int]] = {
         f"F21-F29 close code {code}": (close_frame(code), 1002)
         for code in (0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535)
     },
-    "F30 close reason is not UTF-8": (frame(CLOSE, b"\x03\xe8\xff"), 1007),
-    "F30 close reason is cut": (frame(CLOSE, b"\x03\xe8" + "€".encode()[:2]), 1007),
+    "close reason is not UTF-8": (frame(CLOSE, b"\x03\xe8\xff"), 1007),
+    "close reason is cut": (frame(CLOSE, b"\x03\xe8" + "€".encode()[:2]), 1007),
     "F39 fragments over 1 MiB together": (
         frame(BINARY, b"x" * 600 * 1024, fin=False) + frame(CONTINUATION, b"x" * 600 * 1024),
         1009,
@@ -570,7 +570,7 @@ def compare_with_wsproto(data: bytes, pieces: Sequence[bytes]) -> None:
     event("same" if ours == theirs else explain(data, ours, theirs))
 
 
-@settings(deadline=None, max_examples=6000)
+@settings(deadline=None, max_examples=300)
 @given(streams(), places)
 def test_valid_streams_are_what_they_are_to_wsproto(
     stream: tuple[Any, bytes, Any], places: list[int]
@@ -600,7 +600,7 @@ def test_the_known_differences_from_wsproto_are_there(data: bytes, name: str) ->
     assert explain(data, outcome_of([data], None), outcome_of_wsproto(data)) == name
 
 
-@settings(deadline=None, max_examples=6000)
+@settings(deadline=None, max_examples=300)
 @given(mutated_streams(), places)
 def test_broken_streams_differ_from_wsproto_only_where_it_has_a_name(data: bytes, places: list[int]) -> None:
     compare_with_wsproto(data, cut(data, places))
@@ -621,7 +621,7 @@ any_frame = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=6000)
+@settings(deadline=None, max_examples=300)
 @given(st.lists(any_frame, max_size=6).map(b"".join), places)
 def test_any_frames_differ_from_wsproto_only_where_it_has_a_name(data: bytes, places: list[int]) -> None:
     compare_with_wsproto(data, cut(data, places))

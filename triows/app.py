@@ -222,10 +222,10 @@ class Triows(Scaffold):
         return {endpoint: view.function for endpoint, view in self.views.items()}
 
     def endpoint(self, endpoint: str) -> Callable[[F], F]:
-        """Register the decorated function as the view of an endpoint whose rules were added without one."""
+        """Register the decorated function as the view of an endpoint whose rules are added without one."""
 
         def decorator(function: F) -> F:
-            websocket = any(rule.websocket for rule in self.url_map.iter_rules(endpoint))
+            websocket = any(rule.websocket and rule.endpoint == endpoint for rule in self.url_map.iter_rules())
             self.set_view(endpoint, function, websocket=websocket)
             return function
 
@@ -376,7 +376,7 @@ class Triows(Scaffold):
             raise
         finally:
             if self.teardown_functions:
-                await dispatch.run_teardown(self, [*reversed(self.teardown_functions)], error)
+                await dispatch.run_teardown(self, [*reversed(self.teardown_functions)], error)  # noqa: ASYNC102 - shields itself
             context.pop(token)
 
     @asynccontextmanager

@@ -131,7 +131,7 @@ class Blueprint(Scaffold):
         return str(name)
 
     def endpoint(self, endpoint: str) -> Callable[[F], F]:
-        """Register the decorated function as the view of an endpoint whose rules were added without one."""
+        """Register the decorated function as the view of an endpoint whose rules are added without one."""
 
         def decorator(function: F) -> F:
             self.record(lambda setup: _ignore(setup.app.endpoint(f"{setup.name}.{endpoint}")(function)))
@@ -161,7 +161,9 @@ class Blueprint(Scaffold):
                 f"the app has a blueprint {full_name!r} already;"
                 " give this one another name: register_blueprint(blueprint, name='other')"
             )
-        prefix = options.get("url_prefix", self.url_prefix) or ""
+        prefix = options.get("url_prefix")
+        if prefix is None:
+            prefix = self.url_prefix or ""
         if parent is not None:
             prefix = join_paths(parent.url_prefix, prefix) if prefix else parent.url_prefix
             if parent.subdomain is not None:

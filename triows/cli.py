@@ -63,10 +63,10 @@ def _run(target: str, host: str, port: int, certfile: str | None, keyfile: str |
     except BaseException as raised:
         error = unwrap_group(raised)
         if isinstance(error, OSError) and (reason := _listening_failure(error)):
-            raise UsageError(
+            raise UsageError(  # noqa: ASYNC104 - an OSError
                 f"cannot listen on {host if host.startswith('unix:') else f'{host}:{port}'}: {reason}"
             ) from error
-        raise error from None
+        raise error from None  # noqa: ASYNC104 - the same, unwrapped
 
 
 def _listening_failure(error: OSError) -> str | None:

@@ -83,7 +83,7 @@ class Connection(ABC):
                 self._watch = watch = Watch(name or function)
                 if self.scope.cancel_called:
                     watch.reason = self._cancel_reason()
-                return await watch.drive(function(*args))
+                return await watch.drive(function(*args))  # noqa: ASYNC121 - children come first
         finally:
             self._nursery = None
 

@@ -78,10 +78,10 @@ class Exchange(ABC):
         """Do everything."""
         try:
             await self._serve()
-        except BaseException as error:
-            await self._take_error(error)
+        except BaseException as error:  # noqa: ASYNC103 - raises again what is not the handler's
+            await self._take_error(error)  # noqa: ASYNC102 - waits only when it is not cancelled
         finally:
-            await self._tear_down()
+            await self._tear_down()  # noqa: ASYNC102 - shields itself
 
     # The way in
 

@@ -108,7 +108,7 @@ async def parse_multipart(
     except BaseException as error:
         parser.close()
         if isinstance(error, ValueError):
-            raise BadRequest("The multipart form is malformed.") from error
+            raise BadRequest("The multipart form is malformed.") from error  # noqa: ASYNC104 - a ValueError
         raise
     return parser.fields, parser.files
 

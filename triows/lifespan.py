@@ -156,7 +156,7 @@ class Lifespan:
             with scope:
                 yield
         except BaseException as error:
-            await self._leave(life, scope)
+            await self._leave(life, scope)  # noqa: ASYNC102 - shields itself
             if life.failure is not None and life.failure is not error:
                 self._app.logger.error("the app's life ended with an error too", exc_info=life.failure)
             raise
@@ -223,7 +223,7 @@ class _Life:
     async def _live(self) -> None:
         async with trio.open_nursery() as self._outer:
             if self._stop.is_set():
-                return
+                return  # noqa: ASYNC121 - nothing was started
             self.nursery = await self._outer.start(self._hold_background_tasks)
             # Entered before anything that start-up opens and left after it, so that it can be made to shield the exits.
             with trio.CancelScope() as scope:
@@ -233,7 +233,7 @@ class _Life:
                         self.started.set()
                         await self._stop.wait()
                     finally:
-                        await self._begin_shutdown(scope)
+                        await self._begin_shutdown(scope)  # noqa: ASYNC102 - shields itself
             if scope.cancelled_caught:
                 self._log_cut()
 

@@ -68,7 +68,7 @@ class Watch:
             try:
                 value = yield trap
                 resume = coroutine.send
-            except BaseException as error:
+            except BaseException as error:  # noqa: ASYNC103 - thrown into the handler's coroutine
                 value = error
                 resume = coroutine.throw
             if self.reason is not None and self._meets_cancellation(value):
@@ -104,7 +104,7 @@ class Watch:
         self._report()
         # In a generator-based coroutine the linter does not see that this waits.
         with trio.CancelScope(shield=True):  # noqa: ASYNC100
-            yield from trio.sleep(_PAUSE).__await__()  # noqa: ASYNC105
+            yield from trio.sleep(_PAUSE).__await__()  # noqa: ASYNC101, ASYNC105
         if self._met < _PATIENCE + _PAUSES or len(self._task.child_nurseries) > self._depth:
             return False
         chain: list[object] = [coroutine]

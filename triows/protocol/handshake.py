@@ -11,6 +11,13 @@ from hashlib import sha1
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
+# The grammar of Sec-WebSocket-Extensions (section 9.1). Possessive everywhere: there is one way to read it, and no header
+# of a client's may make the search for another one long.
+_EXTENSION = r"""TOKEN(?:[ \t]*+;[ \t]*+TOKEN(?:[ \t]*+=[ \t]*+(?:TOKEN|"(?:[^"\\]|\\.)++"))?+)*+""".replace(
+    "TOKEN", f"(?:{_TOKEN.pattern}+)"
+)
+_EXTENSIONS = re.compile(f"{_EXTENSION}(?:[ \t]*+,[ \t]*+{_EXTENSION})*+")
+
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -74,6 +81,11 @@ def check(method: str, http_version: str, headers: Headers) -> bytes:
         nonce = b""
     if len(nonce) != 16:
         raise HandshakeError(400, "Sec-WebSocket-Key is not 16 bytes in base64")
+    if len(values(headers, b"origin")) > 1:
+        raise HandshakeError(400, "a websocket handshake has at most one Origin")
+    extensions = ", ".join(list_values(headers, b"sec-websocket-extensions"))
+    if extensions and not _EXTENSIONS.fullmatch(extensions):
+        raise HandshakeError(400, "Sec-WebSocket-Extensions is no list of extensions")
     offered = subprotocols(headers)
     if not all(_TOKEN.fullmatch(name) for name in offered):
         raise HandshakeError(400, "Sec-WebSocket-Protocol is no list of tokens")

@@ -10,8 +10,9 @@ import re
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e\x80-\xff]+) (HTTP/\d\.\d{1,2})")
+# Possessive in front of the value: of nothing but spaces, two loops would try every way to share them.
 _FIELD = re.compile(
-    rb"(" + _TOKEN + rb"):[ \t]*((?:[\x21-\x7e\x80-\xff](?:[ \t\x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*"
+    rb"(" + _TOKEN + rb"):[ \t]*+((?:[\x21-\x7e\x80-\xff](?:[ \t\x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*"
 )
 _BARE_NEWLINE = re.compile(rb"(?<!\r)\n")
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]*)(?::\d{0,5})?")
@@ -33,20 +34,25 @@ class BadRequest(Exception):
 
 
 def find_end(data: bytearray, searched: int, max_size: int) -> int | None:
-    """Where the head at the start of ``data`` ends, or None while it is not whole.
+    """Where the head at the start of ``data`` ends, or None while it is not whole; there must be some data.
 
     ``searched`` bytes were looked at before. Raises :exc:`BadRequest` as early as the bytes allow it.
     """
     end = data.find(_HEAD_ENDS, max(searched - 3, 0))
     head_size = len(data) if end < 0 else end + 4
-    if _BARE_NEWLINE.search(data, max(searched - 1, 0), head_size):
+    # Whole or in pieces, a head gets the same answer: the one to the first byte that is too much or wrong.
+    judged, excess = head_size, ""
+    if judged > max_size:
+        judged, excess = max_size + 1, "head"
+    if judged > MAX_REQUEST_LINE + 1 and data.find(b"\r\n", 0, MAX_REQUEST_LINE + 2) < 0:
+        judged, excess = MAX_REQUEST_LINE + 2, "line"
+    if _BARE_NEWLINE.search(data, max(searched - 1, 0), judged):
         raise BadRequest(400, "a line of the head does not end with CRLF")
-    if data and not 0x21 <= data[0] <= 0x7E:
+    if not 0x21 <= data[0] <= 0x7E and data != b"\r":  # which may be half of an empty line before the request
         raise BadRequest(400, "this is no HTTP request")
-    line_size = data.find(b"\r\n", 0, MAX_REQUEST_LINE + 2)
-    if line_size < 0 and len(data) > MAX_REQUEST_LINE:
+    if excess == "line":
         raise BadRequest(414, f"the request line is over {MAX_REQUEST_LINE} bytes")
-    if head_size > max_size:
+    if excess == "head":
         raise BadRequest(431, f"the request head is over {max_size} bytes")
     return None if end < 0 else head_size
 

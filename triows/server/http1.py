@@ -28,8 +28,10 @@ from .websocket import WireTransport
 access_log = logging.getLogger("triows.access")
 
 _MAX_INPUT = 65536  # raw bytes held back while the handler does not read
+_FEED = 32768  # bytes of a body that h11 is given at once
 _SEND_BUFFER = 65536  # response bytes above which sending waits
 _DRAIN_UP_TO = 65536  # bytes of an unread body that are dropped to keep the connection
+_LOGGED = 200  # bytes of a request line that is refused before it is whole
 _LINGER = 2.0  # seconds that a client is let send on after the last response
 
 Handle = Callable[[Connection], Awaitable[None]]
@@ -183,6 +185,8 @@ class HTTP1Connection:
         """The next request's head, or None when there will be none."""
         limits = self.service.limits
         self._searched = 0
+        self._request_line = ""
+        self._started = time.perf_counter()
         timeout = limits.head_timeout if first or self.input else limits.keep_alive_timeout
         self._start_timer(timeout)
         waiting_idle = not first and not self.input
@@ -209,7 +213,7 @@ class HTTP1Connection:
     def _parse_head(self, end: int) -> Head:
         raw = bytes(self.input[:end])
         del self.input[:end]
-        self._request_line = ascii(raw.partition(b"\r\n")[0].decode("latin-1"))[1:-1]
+        self._request_line = _printable(raw)
         target, host = check(raw, self.service.limits.max_headers)
         self.h11.receive_data(raw)
         try:
@@ -250,6 +254,7 @@ class HTTP1Connection:
     # Responses of the server's own
 
     def _refuse(self, status: int, message: str, headers: Headers | None = None) -> None:
+        self._request_line = self._request_line or _printable(self.input[:_LOGGED])
         self.respond_and_close(status, [(b"content-type", b"text/plain"), *(headers or [])], message.encode() + b"\n")
 
     def respond_and_close(self, status: int, headers: Headers, body: bytes) -> None:
@@ -290,6 +295,11 @@ class HTTP1Connection:
 
     def _client(self) -> str:
         return self.endpoints.client[0] if self.endpoints.client else "-"
+
+
+def _printable(head: bytes | bytearray) -> str:
+    """The first line for the log, so that no client can write a line or a field of its own into it."""
+    return ascii(head.partition(b"\r\n")[0].decode("latin-1"))[1:-1].replace('"', '\\"')
 
 
 _date = (0, b"")
@@ -334,27 +344,30 @@ class Exchange(HTTPConnection):
                 return bytes(event.data)
             if isinstance(event, h11.EndOfMessage):
                 self._body_ended = True
-            elif http.input:
-                http.h11.receive_data(bytes(http.input))
-                http.input.clear()
-            elif http.lost:
+            elif self._body_ended or (http.lost and not http.input):
                 # The cancellation of the disconnect is under way, unless a shield keeps it off.
-                await trio.lowlevel.checkpoint()
                 self._body_ended = True
+                await trio.lowlevel.checkpoint()
+            elif http.input:
+                # In parts, since h11 does not measure a line that it gets whole.
+                http.h11.receive_data(bytes(http.input[:_FEED]))
+                del http.input[:_FEED]
             else:
                 await http.wait()
         return b""
 
     def _next_event(self) -> object:
+        """h11's next event; None if the body is at fault, which is its end and the connection's."""
         try:
             return self._http.h11.next_event()
         except h11.RemoteProtocolError as error:
+            self._body_ended = True
             self._http.closing = True
             if not self.response_started:
                 self.response_started = self._response_ended = True
                 self._http.respond_and_close(error.error_status_hint, [], str(error).encode() + b"\n")
             self.lose(Disconnect(1002, str(error), "protocol_error"))
-            return h11.EndOfMessage()
+            return None
 
     # The response
 

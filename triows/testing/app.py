@@ -57,7 +57,7 @@ class TestApp:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         try:
-            return await self._life.__aexit__(kind, error, traceback)
+            return await self._life.__aexit__(kind, error, traceback)  # noqa: ASYNC102 - shields itself
         except Exception as failure:
             if failure is error or isinstance(error, trio.Cancelled):
                 raise  # the block's own, or what ended the app, and with it the block, in the middle

@@ -125,9 +125,9 @@ async def serve(app: Triows, endpoint: Endpoint) -> AsyncIterator[Served]:
                 served.stream.reset()
                 if not isinstance(error, trio.Cancelled):
                     # Raised right now, it would cancel the server before it sees that the client is gone.
-                    await served.ended.wait()
+                    await served.ended.wait()  # noqa: ASYNC102 - not cancelled
                 raise
-    except BaseException as error:
+    except BaseException as error:  # noqa: ASYNC103 - raised below
         raised = error
     # Outside of the clause above, so that the group of the nursery does not become the context of what is raised.
     chosen = _choose(raised, in_block, served)
