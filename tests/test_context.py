@@ -289,7 +289,7 @@ async def test_two_apps_are_told_apart() -> None:
 
 async def test_nothing_is_left_in_the_context_afterwards() -> None:
     app = Triows("tested")
-    app.get("/", endpoint="view")(lambda: {})
+    app.get("/", endpoint="view")(dict)
     await get(app)
     assert not has_app_context()
 

@@ -670,9 +670,7 @@ async def test_http_errors_are_not_logged(app: Triows, caplog: pytest.LogCapture
     assert logged(caplog) == []
 
 
-async def test_control_characters_of_a_path_do_not_reach_the_log(
-    app: Triows, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_control_characters_of_a_path_do_not_reach_the_log(app: Triows, caplog: pytest.LogCaptureFixture) -> None:
     app.get("/<name>", endpoint="view")(lambda name: 1 / 0)
     await app.test_client().get("/a%0aERROR%20forged%1b[31m")
     assert "\\nERROR forged\\x1b" in caplog.records[0].getMessage()

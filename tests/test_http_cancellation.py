@@ -1,4 +1,4 @@
-"""HTTP handlers are cancelled when their client goes away, whatever they are doing; a client that stays cancels nothing."""
+"""HTTP handlers are cancelled when their client goes away, whatever they do; a client that stays cancels nothing."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ async def test_a_swallowed_cancellation_is_found_out(app: Triows) -> None:
     async def greedy() -> str:
         try:
             await trio.sleep_forever()
-        except BaseException:  # noqa: BLE001
+        except BaseException:
             pass
         return "too late"
 

@@ -48,7 +48,11 @@ def outcome_of(pieces: Iterable[bytes], max_message_size: int | None = MIB) -> O
     sizes = sum(len(message.encode() if isinstance(message, str) else message) for message in receiving.inbox)
     assert receiving.inbox.size == sizes
     return Outcome(
-        list(receiving.inbox), receiving.ping, receiving.pong, receiving.close, failure.code if failure else None
+        list(receiving.inbox),
+        receiving.pings[-1] if receiving.pings else None,
+        receiving.pong,
+        receiving.close,
+        failure.code if failure else None,
     )
 
 
@@ -227,15 +231,17 @@ def test_nothing_is_read_after_the_end(data: bytes, more: bytes) -> None:
     receiving.receive_data(b"\xff" * 200)
     if not receiving.finished:
         return  # a long frame swallows all of these
-    before = (list(receiving.inbox), receiving.ping, receiving.pong, receiving.close, receiving.failure)
+    before = (list(receiving.inbox), list(receiving.pings), receiving.pong, receiving.close, receiving.failure)
     for piece in (more, frame(TEXT, b"late"), close_frame(1001)):
         receiving.receive_data(piece)
-    assert (list(receiving.inbox), receiving.ping, receiving.pong, receiving.close, receiving.failure) == before
+    assert (list(receiving.inbox), list(receiving.pings), receiving.pong, receiving.close, receiving.failure) == before
 
 
 @pytest.mark.parametrize("end", [close_frame(1000), b"\xff\xff", frame(TEXT, b"\xff")])
 def test_what_was_whole_before_the_end_stays_in_the_inbox(end: bytes) -> None:
-    before = frame(TEXT, b"one") + frame(BINARY, b"two" * 100) + frame(TEXT, b"thr", fin=False) + frame(CONTINUATION, b"ee")
+    before = (
+        frame(TEXT, b"one") + frame(BINARY, b"two" * 100) + frame(TEXT, b"thr", fin=False) + frame(CONTINUATION, b"ee")
+    )
     for outcome in outcomes(before + end + frame(TEXT, b"never")):
         assert outcome.messages == ["one", b"two" * 100, "three"]
         assert outcome.close or outcome.failure
@@ -454,18 +460,20 @@ def test_a_ping_is_kept_to_be_answered(size: int) -> None:
         assert outcome == Outcome(ping=b"p" * size)
 
 
-def test_only_the_latest_ping_is_kept() -> None:
-    assert outcome_of([b"".join(frame(PING, b"%d" % number) for number in range(100))]).ping == b"99"
+def test_every_ping_is_kept_in_order() -> None:
+    receiving = protocol()
+    receiving.receive_data(b"".join(frame(PING, b"%d" % number) for number in range(100)))
+    assert receiving.pings == [b"%d" % number for number in range(100)]
 
 
 def test_an_answered_ping_is_forgotten_until_the_next() -> None:
     receiving = protocol()
     receiving.receive_data(frame(PING, b"1"))
-    receiving.ping = None
+    receiving.pings.clear()
     receiving.receive_data(frame(TEXT, b"a"))
-    assert receiving.ping is None
+    assert receiving.pings == []
     receiving.receive_data(frame(PING, b"2"))
-    assert receiving.ping == b"2"
+    assert receiving.pings == [b"2"]
 
 
 def test_an_unsolicited_pong_is_no_fault() -> None:
@@ -572,9 +580,7 @@ def compare_with_wsproto(data: bytes, pieces: Sequence[bytes]) -> None:
 
 @settings(deadline=None, max_examples=300)
 @given(streams(), places)
-def test_valid_streams_are_what_they_are_to_wsproto(
-    stream: tuple[Any, bytes, Any], places: list[int]
-) -> None:
+def test_valid_streams_are_what_they_are_to_wsproto(stream: tuple[Any, bytes, Any], places: list[int]) -> None:
     data = stream[1]
     assert outcome_of(cut(data, places), None) == outcome_of_wsproto(data)
 
@@ -617,7 +623,9 @@ any_frame = st.builds(
     fin=st.booleans(),
     reserved=st.sampled_from([0] * 20 + [0x10, 0x20, 0x40]),
     masked=st.sampled_from([True] * 20 + [False]),
-    length=st.sampled_from([None] * 20 + [b"\x7e\x00\x05", b"\x7e\x01\x05", b"\x7f" + bytes(8), b"\x7f\x80" + bytes(7)]),
+    length=st.sampled_from(
+        [None] * 20 + [b"\x7e\x00\x05", b"\x7e\x01\x05", b"\x7f" + bytes(8), b"\x7f\x80" + bytes(7)]
+    ),
 )
 
 

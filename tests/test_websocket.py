@@ -1,4 +1,4 @@
-"""The websocket object, as handlers use it. What goes over the wire is tested in tests/behaviour, on every transport."""
+"""The websocket object, as handlers use it. What goes over the wire is tested on every transport in tests/behaviour."""
 
 from __future__ import annotations
 
@@ -617,7 +617,9 @@ async def test_broken_json_that_is_not_caught_closes_with_1007(app: Triows) -> N
 # Closing
 
 
-@pytest.mark.parametrize(("code", "reason"), [(1000, ""), (1001, "bye"), (1011, "é" * 61), (3000, ""), (4999, "x" * 123)])
+@pytest.mark.parametrize(
+    ("code", "reason"), [(1000, ""), (1001, "bye"), (1011, "é" * 61), (3000, ""), (4999, "x" * 123)]
+)
 async def test_close_sends_code_and_reason(app: Triows, code: int, reason: str) -> None:
     @app.websocket("/")
     async def handler() -> None:
@@ -875,7 +877,7 @@ async def test_a_swallowed_cancellation_is_an_error_that_names_the_handler(
     async def greedy() -> None:
         try:
             await websocket.receive()
-        except BaseException:  # noqa: BLE001
+        except BaseException:
             pass
 
     with pytest.raises(CancelledSwallowedError, match="greedy"):

@@ -101,12 +101,28 @@ async def _serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> N
         nursery.start_soon(connection.listen)
         await connection.serve(app.handle)
         nursery.cancel_scope.cancel()
+    if connection.broke_off:
+        # Returning would end the response in order, and the client would take it for whole.
+        raise RuntimeError(f"the response to {connection.head.raw_path!r} broke off")
 
 
 class ASGIHTTPConnection(HTTPConnection):
-    """One HTTP request of an ASGI server."""
+    """One HTTP request of an ASGI server.
 
-    __slots__ = ("_body", "_body_ended", "_fetching", "_receive", "_response_ended", "_send", "_size", "_waiting")
+    :ivar broke_off: whether the response was begun and never will be ended.
+    """
+
+    __slots__ = (
+        "_body",
+        "_body_ended",
+        "_fetching",
+        "_receive",
+        "_response_ended",
+        "_send",
+        "_size",
+        "_waiting",
+        "broke_off",
+    )
 
     def __init__(self, head: Head, receive: Receive, send: Send) -> None:
         super().__init__(head)
@@ -116,6 +132,7 @@ class ASGIHTTPConnection(HTTPConnection):
         self._size = 0
         self._body_ended = False
         self._response_ended = False
+        self.broke_off = False
         self._waiting = trio.lowlevel.ParkingLot()  # for a piece of the body
         self._fetching = Waiter()
 
@@ -190,9 +207,8 @@ class ASGIHTTPConnection(HTTPConnection):
     async def _finish(self) -> None:
         if self.disconnect is None and not self.response_started:
             await self.send_response(500, [(b"content-type", b"text/plain")], b"Internal Server Error\n")
-        elif self.disconnect is None and not self._response_ended:
-            # Returning would end the response in order, and the client would take it for whole.
-            raise RuntimeError(f"the response to {self.head.raw_path!r} broke off")
+        else:
+            self.broke_off = self.disconnect is None and not self._response_ended
 
 
 # WebSockets
@@ -260,7 +276,9 @@ class ASGITransport:
 
     def send(self, message: str | bytes) -> None:
         if isinstance(message, str):
-            self._put({"type": "websocket.send", "text": message}, len(message))
+            # A text that is not Unicode must fail here, in the handler.
+            size = len(message) if message.isascii() else len(message.encode())
+            self._put({"type": "websocket.send", "text": message}, size)
         else:
             self._put({"type": "websocket.send", "bytes": message}, len(message))
 

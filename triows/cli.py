@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import NoReturn
@@ -62,15 +63,22 @@ def _run(target: str, host: str, port: int, certfile: str | None, keyfile: str |
         serving.run(app, host, port, ssl_context=ssl_context, access_log=access_log, announce=click.echo)
     except BaseException as raised:
         error = unwrap_group(raised)
-        if isinstance(error, OSError) and (reason := _listening_failure(error)):
-            raise UsageError(  # noqa: ASYNC104 - an OSError
-                f"cannot listen on {host if host.startswith('unix:') else f'{host}:{port}'}: {reason}"
+        if isinstance(error, OSError | UnicodeError) and _raised_by_listening(error):
+            address = host if host.startswith("unix:") else f"{host}:{port}"
+            raise UsageError(  # noqa: ASYNC104 - an error of listening
+                f"cannot listen on {address}: {_listening_failure(error)}"
             ) from error
         raise error from None  # noqa: ASYNC104 - the same, unwrapped
 
 
-def _listening_failure(error: OSError) -> str | None:
-    if isinstance(error, socket.gaierror):
+def _raised_by_listening(error: BaseException) -> bool:
+    """Whether the address is at fault, and not a file or a database that the app wanted at its start-up."""
+    code = serving.open_listeners.__code__
+    return any(frame.f_code is code for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+def _listening_failure(error: OSError | UnicodeError) -> str:
+    if isinstance(error, socket.gaierror | UnicodeError):
         return "there is no such host"
     if error.errno == errno.EADDRINUSE:
         return "the address is in use by another program (choose another with --port)"
@@ -78,7 +86,7 @@ def _listening_failure(error: OSError) -> str | None:
         return "permission denied"
     if error.errno in (errno.EADDRNOTAVAIL, errno.ENOENT, errno.ENOTDIR):
         return "this machine has no such address"
-    return None
+    return error.strerror or str(error)
 
 
 def load_certificate(certfile: str | None, keyfile: str | None) -> ssl.SSLContext | None:
@@ -160,7 +168,10 @@ def _load_module(name: str) -> ModuleType:
         if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
             raise UsageError(f"there is no module {name} (for a file, write {name}.py)") from error
         raise
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
+        # What import_module() says of an empty or relative name; anything else is the app's.
+        if name and not name.startswith("."):
+            raise
         raise UsageError(f"{name!r} is neither a module nor a file") from error
 
 
@@ -180,21 +191,30 @@ def _run_reloading(target: str) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, terminate)
-    child = subprocess.Popen(command)
+    child = _start(command)
     try:
         # A short rust_timeout: with the default, an interrupt waits for seconds.
         for _ in watch(*roots, watch_filter=PythonFilter(), rust_timeout=200, raise_interrupt=True):
             click.echo("triows: a file changed, restarting")
             _end(child)
-            child = subprocess.Popen(command)
+            child = _start(command)
     except KeyboardInterrupt:
         pass
     finally:
         _end(child)
 
 
+def _start(command: list[str]) -> subprocess.Popen[bytes]:
+    # In a process group of its own: Ctrl+C would reach the child too, and ours after it be the second signal.
+    return subprocess.Popen(command, process_group=None if sys.platform == "win32" else 0)
+
+
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """Let the child shut down in order, and wait for it."""
+    """Let the child shut down in order, and wait for it; a second interrupt ends it at once."""
     if child.poll() is None:
         child.send_signal(signal.SIGTERM)
-    child.wait()
+    try:
+        child.wait()
+    except KeyboardInterrupt:
+        child.send_signal(signal.SIGTERM)
+        child.wait()

@@ -38,7 +38,7 @@ class WebSocket(RequestBase):
     propagate; ``websocket.disconnect`` then says why.
     """
 
-    connection: WebSocketConnection
+    connection: WebSocketConnection  # pyright: ignore[reportIncompatibleVariableOverride]  # only read
 
     def __init__(self, connection: WebSocketConnection) -> None:
         super().__init__(connection)

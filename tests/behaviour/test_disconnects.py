@@ -295,3 +295,11 @@ async def test_timeouts_around_receive_lose_no_message(target: Target) -> None:
     assert json.loads(await wire.read_text()) == messages
     assert (await wire.read_close())[0] == 1000
     await wire.stream.aclose()
+
+
+async def test_each_of_several_pings_in_a_segment_is_answered(target: Target) -> None:
+    wire = await target.websocket("/sleep")
+    await wire.send(b"".join(frame(PING, b"%d" % number) for number in range(10)))
+    for number in range(10):
+        assert await wire.read_frame() == (PONG, b"%d" % number)
+    await wire.close()

@@ -6,7 +6,7 @@ The rules that the parser keeps:
 - What was whole before the failure stays in the inbox; after a failure or a Close frame nothing is read any more.
 - It fails as early as the bytes allow: a header is judged when it is there, a length before its payload comes, text
   byte by byte as UTF-8.
-- It keeps one replaceable slot for the latest Ping: answering it must not wait for anybody to read messages.
+- Control frames never wait for anybody to read messages.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Protocol:
     """The receiving half of a server's websocket: feed it with :meth:`receive_data`, then look at its attributes.
 
     :ivar inbox: where whole messages go.
-    :ivar ping: the payload of the latest Ping that is to be answered, or None; set it to None when answered.
+    :ivar pings: the payloads of the Pings to be answered; clear it when they are.
     :ivar pong: the payload of the latest Pong, or None.
     :ivar close: what the client's Close frame said, or None.
     :ivar failure: what to send in the Close frame because the client broke the protocol, or None.
@@ -78,14 +78,14 @@ class Protocol:
         "failure",
         "inbox",
         "max_message_size",
-        "ping",
+        "pings",
         "pong",
     )
 
     def __init__(self, inbox: Inbox, max_message_size: int | None = None) -> None:
         self.inbox = inbox
         self.max_message_size = max_message_size
-        self.ping: bytes | None = None
+        self.pings: list[bytes] = []
         self.pong: bytes | None = None
         self.close: Close | None = None
         self.failure: Close | None = None
@@ -269,7 +269,7 @@ class Protocol:
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == PING:
-            self.ping = payload
+            self.pings.append(payload)
         elif opcode == PONG:
             self.pong = payload
         elif not payload:

@@ -299,11 +299,11 @@ class SocketLink(Link):
         except OSError:
             self.abort()
             return
-        if self._linger_timer is not None:
-            self._linger_timer.cancel()
         if self._lingering:
+            if self._linger_timer is not None:
+                self._linger_timer.cancel()
             self._linger_timer = self.timers.call_later(self._lingering, self.abort)
-            self._reactor.update(self)
+        self._reactor.update(self)
         self._drop_input()
 
     def _drop_input(self) -> None:

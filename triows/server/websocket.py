@@ -156,7 +156,8 @@ class WireTransport:
         protocol.receive_data(data)
         if connection.inbox:
             connection.messages_arrived()
-        self._answer_ping()
+        if protocol.pings:
+            self._answer_pings()
         if protocol.pong is not None:
             self._pong_arrived(protocol.pong)
             protocol.pong = None
@@ -171,16 +172,18 @@ class WireTransport:
         self.connection.lose(Disconnect(1006, "", "lost"))
 
     def link_progressed(self) -> None:
-        self._answer_ping()
+        self._answer_pings()
         self.connection.room_made()
 
-    def _answer_ping(self) -> None:
-        """Answer the latest Ping, as RFC 6455, 5.5.3 allows: a client that floods and does not read gets no more."""
+    def _answer_pings(self) -> None:
+        """Answer each Ping; to a client that does not read its answers only the latest, as RFC 6455, 5.5.3 allows."""
         protocol = self._protocol
-        if protocol is not None and protocol.ping is not None and not self._close_sent:
+        if protocol is not None and protocol.pings and not self._close_sent:
             if self._link.buffered < self.connection.limits.send_buffer:
-                self._link.write_later(encode(PONG, protocol.ping))
-                protocol.ping = None
+                self._link.write_later(b"".join([encode(PONG, payload) for payload in protocol.pings]))
+                protocol.pings.clear()
+            else:
+                del protocol.pings[:-1]
 
     # Closing
 

@@ -1,0 +1,475 @@
+"""The command: what it serves, how it ends, and the one clear line for each thing that the user may get wrong."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trustme
+from click.testing import CliRunner, Result
+
+from triows import Triows
+from triows.cli import load_app, main
+
+from .wire import Gone, Wire
+
+_PATIENCE = 30  # seconds until a test gives up; nothing here waits for time to pass
+
+APP = """
+from triows import Triows
+
+app = Triows(__name__)
+
+
+@app.get("/")
+async def index():
+    return "hello"
+"""
+
+
+@pytest.fixture(autouse=True)
+def _imports_are_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Loading an app leaves modules and paths behind; each test begins in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    modules, path = set(sys.modules), list(sys.path)
+    yield
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+def write(path: Path, text: str = APP) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return str(path)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["run", *arguments])
+
+
+def complaint(*arguments: str) -> str:
+    """The one line that the command says before it ends with exit code 2."""
+    result = run(*arguments)
+    assert result.exit_code == 2, (result.output, result.exception)
+    assert isinstance(result.exception, SystemExit)
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("triows: ")
+    return lines[0].removeprefix("triows: ")
+
+
+# What to serve
+
+
+def test_an_app_is_loaded_from_a_file(tmp_path: Path) -> None:
+    app = load_app(write(tmp_path / "chat.py"))
+    assert isinstance(app, Triows)
+    assert app.name == "chat"
+
+
+def test_a_file_finds_the_modules_beside_it(tmp_path: Path) -> None:
+    write(tmp_path / "folder" / "beside_it.py", "name = 'found'")
+    place = write(tmp_path / "folder" / "main.py", "import beside_it\n" + APP + "\napp.name = beside_it.name")
+    assert load_app(place).name == "found"
+
+
+def test_an_app_is_loaded_from_a_module_in_the_working_directory(tmp_path: Path) -> None:
+    write(tmp_path / "chatting.py")
+    assert load_app("chatting").name == "chatting"
+
+
+def test_an_app_is_loaded_from_a_module_of_a_package(tmp_path: Path) -> None:
+    write(tmp_path / "chat_package" / "__init__.py", "")
+    write(tmp_path / "chat_package" / "web.py")
+    assert load_app("chat_package.web:app").name == "chat_package.web"
+
+
+def test_the_app_may_have_another_name(tmp_path: Path) -> None:
+    place = write(tmp_path / "chat.py", APP + "\nclass holder: mine = Triows('mine')")
+    assert load_app(f"{place}:holder.mine").name == "mine"
+
+
+def test_the_app_may_be_called_application(tmp_path: Path) -> None:
+    assert load_app(write(tmp_path / "chat.py", APP.replace("app", "application"))).name == "chat"
+
+
+def test_a_missing_file_is_one_line() -> None:
+    assert complaint("nowhere/chat.py") == "there is no file nowhere/chat.py"
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    assert "there is no file" in complaint("./folder")
+
+
+def test_a_file_of_another_kind_is_one_line(tmp_path: Path) -> None:
+    write(tmp_path / "folder" / "notes.txt", "")
+    assert complaint("folder/notes.txt") == "folder/notes.txt is not a Python file"
+
+
+@pytest.mark.parametrize("name", ["nowhere_at_all", "os.nowhere", "json.decoder.nowhere", "nowhere_at_all.deeper"])
+def test_a_missing_module_is_one_line(name: str) -> None:
+    assert f"there is no module {name}" in complaint(name)
+
+
+@pytest.mark.parametrize("name", ["", ".relative", "..", ":app"])
+def test_a_name_that_no_module_can_have_is_one_line(name: str) -> None:
+    assert "is neither a module nor a file" in complaint(name)
+
+
+def test_a_wrong_name_is_one_line_with_the_right_ones(tmp_path: Path) -> None:
+    place = write(tmp_path / "chat.py", APP + "\nother = app")
+    assert complaint(f"{place}:wrong") == f"there is no wrong in {place}; it has app, other"
+
+
+def test_a_module_without_an_app_is_one_line(tmp_path: Path) -> None:
+    place = write(tmp_path / "chat.py", "")
+    assert complaint(place) == f"there is no app or application in {place}; it has no Triows app at all"
+
+
+def test_something_else_than_an_app_is_one_line(tmp_path: Path) -> None:
+    place = write(tmp_path / "chat.py", "def app(): pass")
+    assert complaint(place) == f"app in {place} is function, not a Triows app"
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("1 / 0", ZeroDivisionError),
+        ("import nowhere_at_all", ModuleNotFoundError),
+        ("int('x')", ValueError),
+        ("None.x()", AttributeError),
+        ("int(None)", TypeError),
+        ("a b", SyntaxError),
+    ],
+)
+@pytest.mark.parametrize("target", ["broken_app.py", "broken_app"])
+def test_an_error_in_the_app_itself_is_raised_as_it_is(
+    tmp_path: Path, target: str, text: str, error: type[Exception]
+) -> None:
+    write(tmp_path / "broken_app.py", text)
+    assert type(run(target).exception) is error
+
+
+def test_an_error_in_the_app_itself_is_shown_with_its_traceback(tmp_path: Path) -> None:
+    place = write(tmp_path / "broken_app.py", "1 / 0")
+    done = subprocess.run([sys.executable, "-m", "triows", "run", place], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "Traceback" in done.stderr
+    assert "ZeroDivisionError" in done.stderr
+
+
+# Where to serve
+
+
+def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = complaint(write(tmp_path / "chat.py"), "--port", str(port))
+    assert line.startswith(f"cannot listen on 127.0.0.1:{port}: the address is in use")
+    assert "--port" in line
+
+
+def test_an_unknown_host_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def getaddrinfo(*args: Any, **kwargs: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    line = complaint(write(tmp_path / "chat.py"), "--host", "nowhere.invalid")
+    assert line == "cannot listen on nowhere.invalid:8000: there is no such host"
+
+
+def test_a_host_that_is_no_name_is_one_line(tmp_path: Path) -> None:
+    assert "there is no such host" in complaint(write(tmp_path / "chat.py"), "--host", "a..b")
+
+
+def test_a_host_of_another_machine_is_one_line(tmp_path: Path) -> None:
+    line = complaint(write(tmp_path / "chat.py"), "--host", "192.0.2.1", "--port", "0")  # RFC 5737: nobody's
+    assert line == "cannot listen on 192.0.2.1:0: this machine has no such address"
+
+
+@pytest.mark.parametrize("path", ["nowhere/socket", "x" * 200])
+def test_a_unix_socket_that_cannot_be_is_one_line(tmp_path: Path, path: str) -> None:
+    line = complaint(write(tmp_path / "chat.py"), "--host", f"unix:{path}")
+    assert line.startswith(f"cannot listen on unix:{path}: ")
+
+
+@pytest.mark.parametrize("port", ["65536", "-1", "http"])
+def test_a_port_that_is_none_is_refused(tmp_path: Path, port: str) -> None:
+    result = run(write(tmp_path / "chat.py"), "--port", port)
+    assert result.exit_code == 2
+    assert "--port" in result.stderr
+
+
+@pytest.mark.parametrize("error", ["FileNotFoundError(2, 'no data')", "PermissionError(13, 'no data')"])
+def test_an_error_at_start_up_is_not_taken_for_one_of_the_address(tmp_path: Path, error: str) -> None:
+    place = write(tmp_path / "chat.py", APP + f"\n@app.before_serving\nasync def start():\n    raise {error}\n")
+    result = run(place, "--port", "0")
+    assert result.exit_code == 1
+    assert isinstance(result.exception, OSError)
+    assert result.exception.strerror == "no data"
+
+
+# Certificates
+
+
+def certificate(folder: Path, name: str = "localhost") -> tuple[str, str, trustme.CA]:
+    authority = trustme.CA()
+    issued = authority.issue_cert(name)
+    certfile, keyfile = folder / f"{name}.pem", folder / f"{name}.key"
+    for number, blob in enumerate(issued.cert_chain_pems):
+        blob.write_to_path(str(certfile), append=bool(number))
+    issued.private_key_pem.write_to_path(str(keyfile))
+    return str(certfile), str(keyfile), authority
+
+
+@pytest.mark.parametrize("missing", ["--certfile", "--keyfile"])
+def test_a_missing_certificate_or_key_is_one_line(tmp_path: Path, missing: str) -> None:
+    certfile, keyfile, _ = certificate(tmp_path)
+    files = {"--certfile": certfile, "--keyfile": keyfile, missing: "nowhere.pem"}
+    line = complaint(write(tmp_path / "chat.py"), *(part for pair in files.items() for part in pair))
+    assert line == "cannot read nowhere.pem: No such file or directory"
+
+
+def test_a_folder_is_no_certificate(tmp_path: Path) -> None:
+    assert "cannot read" in complaint(write(tmp_path / "chat.py"), "--certfile", str(tmp_path))
+
+
+@pytest.mark.parametrize("content", ["", "not PEM", "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"])
+def test_an_invalid_certificate_is_one_line(tmp_path: Path, content: str) -> None:
+    place = write(tmp_path / "broken.pem", content)
+    assert "no certificate with its key (PEM)" in complaint(write(tmp_path / "chat.py"), "--certfile", place)
+
+
+def test_a_certificate_with_the_wrong_key_is_one_line(tmp_path: Path) -> None:
+    certfile, _, _ = certificate(tmp_path)
+    _, keyfile, _ = certificate(tmp_path, "other")
+    line = complaint(write(tmp_path / "chat.py"), "--certfile", certfile, "--keyfile", keyfile)
+    assert "no certificate with its key (PEM): KEY_VALUES_MISMATCH" in line
+
+
+def test_an_encrypted_key_is_one_line(tmp_path: Path) -> None:
+    from cryptography.hazmat.primitives import serialization
+
+    certfile, keyfile, _ = certificate(tmp_path)
+    key = serialization.load_pem_private_key(Path(keyfile).read_bytes(), None)
+    encrypted = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"password"),
+    )
+    Path(keyfile).write_bytes(encrypted)
+    line = complaint(write(tmp_path / "chat.py"), "--certfile", certfile, "--keyfile", keyfile)
+    assert "the key is encrypted" in line
+
+
+def test_a_key_without_a_certificate_is_one_line(tmp_path: Path) -> None:
+    assert complaint(write(tmp_path / "chat.py"), "--keyfile", "x.key") == "--keyfile needs --certfile"
+
+
+# Other options
+
+
+def test_reloading_without_watchfiles_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name == "watchfiles":
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    line = complaint(write(tmp_path / "chat.py"), "--reload")
+    assert line == "--reload needs watchfiles: pip install 'triows[reload]'"
+
+
+def test_the_version_is_told() -> None:
+    result = CliRunner().invoke(main, ["--version"])
+    assert (result.exit_code, "0." in result.stdout) == (0, True)
+
+
+def test_the_help_names_every_option() -> None:
+    text = run("--help").stdout
+    for option in ("--host", "--port", "--certfile", "--keyfile", "--reload", "--no-access-log"):
+        assert option in text
+
+
+# A process that serves
+
+
+class Command:
+    """A running ``triows run``, and what it says."""
+
+    def __init__(self, process: trio.Process) -> None:
+        self.process = process
+        self._lines = self._read(process.stdout)
+
+    async def _read(self, stream: Any) -> AsyncIterator[str]:
+        rest = ""
+        async for data in stream:
+            *lines, rest = (rest + data.decode()).split("\n")
+            for line in lines:
+                yield line
+
+    async def line(self) -> str:
+        """The next line of stdout."""
+        try:
+            return await anext(self._lines)
+        except StopAsyncIteration:
+            pytest.fail(f"the command has ended: {await self.errors()}")
+
+    async def address(self) -> tuple[str, int]:
+        """Scheme and port of the URL, which must be the next line."""
+        line = await self.line()
+        match = re.fullmatch(r"Running on (https?)://127\.0\.0\.1:(\d+) \(CTRL \+ C to quit\)", line)
+        assert match, line
+        return match[1], int(match[2])
+
+    async def errors(self) -> str:
+        """Everything that came on stderr; waits for the end."""
+        assert self.process.stderr is not None
+        return b"".join([bytes(data) async for data in self.process.stderr]).decode()
+
+    async def end(self, number: signal.Signals) -> tuple[int, str]:
+        """Send a signal; the exit code, and what came on stderr."""
+        self.process.send_signal(number)
+        errors = await self.errors()
+        return await self.process.wait(), errors
+
+
+@asynccontextmanager
+async def command(*arguments: str) -> AsyncIterator[Command]:
+    with trio.fail_after(_PATIENCE):
+        process = await trio.lowlevel.open_process(
+            [sys.executable, "-m", "triows", "run", *arguments, "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+            process_group=0,
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            async with process.stdout, process.stderr:
+                yield Command(process)
+        finally:
+            with trio.move_on_after(5, shield=True):
+                if process.poll() is None:
+                    process.terminate()
+                await process.wait()
+            if process.poll() is None:
+                process.kill()
+
+
+async def get(port: int, ssl_context: ssl.SSLContext | None = None) -> bytes:
+    stream: trio.abc.Stream = await trio.open_tcp_stream("127.0.0.1", port)
+    if ssl_context is not None:
+        stream = trio.SSLStream(stream, ssl_context, server_hostname="localhost", https_compatible=True)
+    async with stream:
+        wire = Wire(stream)
+        await wire.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        return (await wire.read_response()).body
+
+
+async def test_it_prints_the_url_serves_logs_and_ends_by_sigint(tmp_path: Path) -> None:
+    async with command(write(tmp_path / "chat.py")) as served:
+        scheme, port = await served.address()
+        assert scheme == "http"
+        assert await get(port) == b"hello"
+        code, errors = await served.end(signal.SIGINT)
+    assert code == 0
+    assert '"GET / HTTP/1.1" 200' in errors
+    assert "Traceback" not in errors
+
+
+async def test_it_serves_tls_without_an_access_log_and_ends_by_sigterm(tmp_path: Path) -> None:
+    certfile, keyfile, authority = certificate(tmp_path)
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    options = ("--certfile", certfile, "--keyfile", keyfile, "--no-access-log")
+    async with command(write(tmp_path / "chat.py"), *options) as served:
+        scheme, port = await served.address()
+        assert scheme == "https"
+        assert await get(port, context) == b"hello"
+        code, errors = await served.end(signal.SIGTERM)
+    assert (code, errors) == (0, "")
+
+
+async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    stubborn = APP.replace("Triows(__name__)", "Triows(__name__, shutdown_timeout=None)") + (
+        "\nimport trio\n"
+        "@app.after_serving\n"
+        "async def never():\n"
+        "    print('shutting down', flush=True)\n"
+        "    await trio.sleep_forever()\n"
+    )
+    async with command(write(tmp_path / "chat.py", stubborn)) as served:
+        await served.address()
+        served.process.send_signal(signal.SIGINT)
+        assert await served.line() == "shutting down"
+        code, _ = await served.end(signal.SIGINT)
+    assert code == 128 + signal.SIGINT
+
+
+async def test_reloading_restarts_it_when_a_file_changes(tmp_path: Path) -> None:
+    place = tmp_path / "chat.py"
+    async with command(write(place), "--reload") as served:
+        _, port = await served.address()
+        assert await get(port) == b"hello"
+        restarted = trio.CancelScope()
+
+        async def change() -> None:
+            # The watcher may not be there yet for the first change, so there are more until it has seen one.
+            with restarted:
+                while True:
+                    write(place, APP.replace("hello", "changed"))
+                    await trio.sleep(0.5)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(change)
+            assert await served.line() == "triows: a file changed, restarting"
+            restarted.cancel()
+        while True:
+            line = await served.line()
+            if match := re.search(r":(\d+) ", line):
+                try:
+                    assert await get(int(match[1])) == b"changed"
+                except (OSError, trio.BrokenResourceError, Gone):
+                    continue  # another of the changes has restarted it again
+                break
+        code, _ = await served.end(signal.SIGTERM)
+    assert code == 0
+    with pytest.raises(OSError):
+        await trio.open_tcp_stream("127.0.0.1", int(match[1]))
+
+
+async def test_an_interrupt_while_reloading_ends_it_in_order(tmp_path: Path) -> None:
+    slow = APP + (
+        "\nimport trio\n"
+        "@app.after_serving\n"
+        "async def slow():\n"
+        "    print('shutting down', flush=True)\n"
+        "    await trio.sleep(0.5)\n"
+        "    print('shut down', flush=True)\n"
+    )
+    async with command(write(tmp_path / "chat.py", slow), "--reload") as served:
+        await served.address()
+        os.killpg(served.process.pid, signal.SIGINT)  # as Ctrl+C in a terminal does
+        assert [await served.line(), await served.line()] == ["shutting down", "shut down"]
+        assert await served.process.wait() == 0
