@@ -56,7 +56,16 @@ class Served:
 async def served(app: Triows, **options: Any) -> AsyncIterator[Served]:
     """Serve while the block runs, then shut down in order."""
     async with trio.open_nursery() as nursery:
+        guard = trio.CancelScope()
+        nursery.start_soon(_fail_when_it_hangs, guard)
         server = Server(app, **options)
         await nursery.start(server.run, [])
         yield Served(server, nursery)
         server.shutdown()
+        guard.cancel()
+
+
+async def _fail_when_it_hangs(guard: trio.CancelScope) -> None:
+    with guard:
+        await trio.sleep(100_000)
+        raise AssertionError("the test hangs")

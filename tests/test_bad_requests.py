@@ -129,7 +129,10 @@ HTTP: dict[str, tuple[bytes, str]] = {
     "H70 bytes after Connection: close": (get(b"Connection: close") + get() + b"more", "200 C"),
     "empty lines between requests": (get() + b"\r\n\r\n" + get(), "200 200 K"),
     "a good chunked body": (chunked(b"5;a=b\r\nhello\r\n0\r\nA: b\r\n\r\n"), "200 K"),
-    "a good body, and a bad request behind": (post(b"Content-Length: 5", body=b"hello") + b"GET  / \r\n\r\n", "200 400 C"),
+    "a good body, and a bad request behind": (
+        post(b"Content-Length: 5", body=b"hello") + b"GET  / \r\n\r\n",
+        "200 400 C",
+    ),
 }
 
 KEY, VERSION = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"
@@ -166,7 +169,10 @@ HANDSHAKES: dict[str, tuple[bytes, str]] = {
         "400 C|400 K|431 C",
     ),
     "W15 ReDoS string that fits": (offering('Sec-WebSocket-Extensions: a; b="' + "\\a" * 7_000), "400 C|400 K|431 C"),
-    "W16 as many offers as fit into a head": (offering("Sec-WebSocket-Extensions: " + ", ".join(["permessage-deflate"] * 700)), "101 echo"),
+    "W16 as many offers as fit into a head": (
+        offering("Sec-WebSocket-Extensions: " + ", ".join(["permessage-deflate"] * 700)),
+        "101 echo",
+    ),
     "W18 duplicate subprotocol": (offering("Sec-WebSocket-Protocol: a, a"), "400 C|400 K|101 echo"),
     "W19 foreign Origin": (offering("Origin: http://evil.example"), "403 C|403 K"),
     "W20 two Origins": (offering("Origin: http://localhost", "Origin: http://evil.example"), "403 C|403 K|400 C|400 K"),
@@ -175,7 +181,10 @@ HANDSHAKES: dict[str, tuple[bytes, str]] = {
         "403 C|403 K|400 C|400 K",
     ),
     "W21 Host beyond ASCII": (handshake(UPGRADE, CONNECTION, KEY, VERSION, host="\xff.x"), "400 C"),
-    "W22 unknown path": (handshake(UPGRADE, CONNECTION, KEY, VERSION, line="GET /no/ws HTTP/1.1"), "404 C|404 K|403 C|403 K"),
+    "W22 unknown path": (
+        handshake(UPGRADE, CONNECTION, KEY, VERSION, line="GET /no/ws HTTP/1.1"),
+        "404 C|404 K|403 C|403 K",
+    ),
     "W23 frames in the same segment": (offering() + frame(TEXT, b"early"), "101 early echo"),
     "own Origin": (offering("Origin: http://localhost"), "101 echo"),
 }
@@ -326,7 +335,10 @@ FRAMES: dict[str, tuple[bytes, str]] = {
     "F15 invalid UTF-8": (frame(TEXT, b"\xff"), "close:1007 C"),
     "F19 bad UTF-8 in the first fragment": (frame(TEXT, b"\xff", fin=False), "close:1007 C"),
     "F20 close with 1-byte payload": (frame(CLOSE, b"\x03"), "close:1002 C"),
-    **{f"F21-F29 close code {code}": (close_frame(code), "close:1002 C") for code in (0, 1004, 1005, 1006, 1016, 2999, 5000)},
+    **{
+        f"F21-F29 close code {code}": (close_frame(code), "close:1002 C")
+        for code in (0, 1004, 1005, 1006, 1016, 2999, 5000)
+    },
     "F31 close 1000": (close_frame(1000, "bye"), "close:1000 C"),
     **{f"F32 close {code}": (close_frame(code), f"close:{code} C") for code in (1012, 3000, 4999)},
     "F33 empty close": (frame(CLOSE), "close: C"),

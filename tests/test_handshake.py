@@ -108,7 +108,8 @@ def test_only_the_426_has_headers_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "offer", [[b"chat"], [b"chat, superchat"], [b"a", b"b"], [b" a ,, b "], [b"a, a"], [b"!#$%&'*+-.^_`|~09azAZ"], [b","]]
+    "offer",
+    [[b"chat"], [b"chat, superchat"], [b"a", b"b"], [b" a ,, b "], [b"a, a"], [b"!#$%&'*+-.^_`|~09azAZ"], [b","]],
 )
 def test_lists_of_tokens_are_subprotocols(offer: list[bytes]) -> None:
     assert check("GET", "1.1", changed(b"sec-websocket-protocol", *offer)) == KEY

@@ -321,7 +321,9 @@ async def test_a_resumed_receiver_that_is_still_full_pauses_again(links: Links, 
 # The client's end
 
 
-async def test_data_before_the_end_is_delivered_first_and_the_loss_once(links: Links, autojump_clock: MockClock) -> None:
+async def test_data_before_the_end_is_delivered_first_and_the_loss_once(
+    links: Links, autojump_clock: MockClock
+) -> None:
     link, client, recorder = await links.make()
     await client.send_all(b"last words")
     await client.aclose()

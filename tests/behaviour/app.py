@@ -184,6 +184,7 @@ def make_app(**limits: Any) -> Triows:
 
     @app.websocket("/swallow")
     async def swallow() -> None:
+        say("asleep")
         try:
             await websocket.receive()
         except BaseException:  # noqa: B036 - the mistake under test
@@ -204,6 +205,7 @@ def make_app(**limits: Any) -> Triows:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(trio.sleep_forever)
                 nursery.start_soon(trio.sleep_forever)
+                say("asleep")
         except BaseException:  # noqa: B036 - the mistake under test
             pass
 

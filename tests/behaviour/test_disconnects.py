@@ -247,6 +247,7 @@ async def test_latency_is_the_last_round_trip(target: Target, autojump_clock: tr
 @pytest.mark.parametrize("path", ["/swallow", "/swallow-around-a-nursery"])
 async def test_a_swallowed_cancellation_is_found_out_and_named(target: Target, path: str) -> None:
     wire = await target.websocket(path)
+    await target.record("asleep")  # before that, the cancellation has nowhere to be swallowed
     await wire.close()
     assert_names_the_handler(await first_log(target), path)
 

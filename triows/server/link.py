@@ -303,8 +303,8 @@ class SocketLink(Link):
             if self._linger_timer is not None:
                 self._linger_timer.cancel()
             self._linger_timer = self.timers.call_later(self._lingering, self.abort)
-        self._reactor.update(self)
         self._drop_input()
+        self._reactor.update(self)
 
     def _drop_input(self) -> None:
         """Read what the client still sends. Without lingering, an empty socket can be closed as it is."""
