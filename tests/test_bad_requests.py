@@ -1,7 +1,8 @@
 """Bad input on the wire, and the answer due: a table, each row whole, in segments of 100 bytes and byte by byte.
 
-An answer is the HTTP statuses in order (``-``: none), then K where the connection is kept, C where it is closed; ``101``
-is followed by ``echo`` where the websocket works. Heads by themselves are in ``test_head``, frames in ``test_protocol``.
+An answer is the HTTP statuses in order (``-``: none), then K where the connection is kept, C where it is closed;
+``101`` is followed by ``echo`` where the websocket works. Heads by themselves are in ``test_head``, frames in
+``test_protocol``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A websocket client that knows frames and nothing else: it sends what it is told, right or wrong, over any Trio stream."""
+"""A websocket client that knows frames and nothing else: it sends what it is told, right or wrong, on any stream."""
 
 from __future__ import annotations
 

@@ -422,17 +422,17 @@ class WebSocketConnection(Connection):
             self._senders.unpark()
 
     def lose(self, disconnect: Disconnect) -> None:
-        """The connection ends from outside. Only the first call gives the reason, and none after a local close."""
+        """The connection ends from outside. The first call gives the reason; after a local close, only shutdown does."""
         if disconnect.kind in _UNHEARD:
             self._gone = True
             self._sends = False
             self._senders.unpark_all()
             if self._peer_done is not None:
                 self._peer_done.set()
-        if self.disconnect is not None or self.closed:
+        if self.disconnect is not None or (self.closed and disconnect.kind != "shutdown"):
             return
         self.disconnect = disconnect
-        if self.inbox:
+        if self.inbox and not self.closed:
             self._start_draining()
         else:
             self.cancel_handler()

@@ -9,6 +9,7 @@ cancellation.
 
 from __future__ import annotations
 
+import ctypes
 import types
 from collections.abc import Callable, Coroutine, Generator, Iterable
 from typing import Any, TypeVar
@@ -25,8 +26,13 @@ _PATIENCE = 100
 _PAUSE = 0.05  # seconds
 _PAUSES = 20
 
-# Coroutines that swallow even GeneratorExit cannot be closed; the interpreter would complain of each that it collects.
-_unclosable: list[object] = []
+
+def _keep_for_ever(coroutines: list[object]) -> None:
+    """Leak them on purpose. They swallow even GeneratorExit: whoever collects them runs their endless loop again.
+
+    A reference of this module's would not do: the interpreter drops it at exit, and would then never exit.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(coroutines))
 
 
 def describe(function: Callable[..., Any]) -> str:
@@ -113,7 +119,7 @@ class Watch:
         try:
             coroutine.close()
         except RuntimeError:
-            _unclosable.append(chain)
+            _keep_for_ever(chain)
         return True
 
 

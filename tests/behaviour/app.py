@@ -1,7 +1,7 @@
 """The app that the behavioural tests talk to, in this process or in hypercorn's.
 
-A handler tells what happened to it by records under the key of its query string; the test asks for them over HTTP, which
-works on every transport alike.
+A handler tells what happened to it by records under the key of its query string; the test asks for them over HTTP,
+which works on every transport alike.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def make_app(**limits: Any) -> Triows:
         say("asleep")
         try:
             await websocket.receive()
-        except BaseException:  # noqa: B036 - the mistake under test
+        except BaseException:  # the mistake under test
             pass
 
     @app.websocket("/swallow-in-a-loop")
@@ -195,7 +195,7 @@ def make_app(**limits: Any) -> Triows:
         while True:
             try:
                 await websocket.receive()
-            except BaseException:  # noqa: B036 - the mistake under test
+            except BaseException:  # the mistake under test
                 pass
 
     @app.websocket("/swallow-around-a-nursery")
@@ -206,7 +206,7 @@ def make_app(**limits: Any) -> Triows:
                 nursery.start_soon(trio.sleep_forever)
                 nursery.start_soon(trio.sleep_forever)
                 say("asleep")
-        except BaseException:  # noqa: B036 - the mistake under test
+        except BaseException:  # the mistake under test
             pass
 
     @app.websocket("/cleanup")

@@ -1,7 +1,8 @@
 """The transports: the same tests over each of them.
 
-``tcp`` is the reactor, ``tasks`` the same sockets without it, ``tls`` and ``memory`` are streams, ``hypercorn`` is a real
-``hypercorn -k trio`` process. What ASGI cannot express is listed where it is left out, with ``@native_only`` and the reason.
+``tcp`` is the reactor, ``tasks`` the same sockets without it, ``tls`` and ``memory`` are streams, ``hypercorn`` is a
+real ``hypercorn -k trio`` process. What ASGI cannot express is listed where it is left out, with ``@native_only`` and
+the reason.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from uuid import uuid4
 import pytest
 import trio
 import trustme
+from trio.testing import memory_stream_pair
 
 from triows import Triows
 from triows.server.serving import Server, open_listeners
-from trio.testing import memory_stream_pair
 
 from ..wire import Response, Wire
 from .app import make_app

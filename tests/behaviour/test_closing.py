@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from triows import websocket
+from triows import Disconnect, websocket
 
 from ..wire import CLOSE, PING, PONG, TEXT, close_frame, frame
 from .conftest import Target, native_only, virtual_clock
@@ -122,3 +122,30 @@ async def test_a_close_that_is_cancelled_has_sent_its_frame(
     start = trio.current_time()
     await wire.read_end()
     assert trio.current_time() - start == pytest.approx(5)
+
+
+@virtual_clock
+async def test_shutdown_cancels_a_handler_that_lives_on_after_its_close(
+    target: Target, autojump_clock: trio.testing.MockClock
+) -> None:
+    assert target.app is not None
+    assert target.server is not None
+    ended: list[object] = []
+
+    @target.app.websocket("/afterlife")
+    async def afterlife() -> None:
+        await websocket.accept()
+        await websocket.close(4005)
+        try:
+            await trio.sleep_forever()
+        finally:
+            ended.append(websocket.disconnect)
+
+    wire = await target.websocket("/afterlife")
+    assert (await wire.read_close())[0] == 4005
+    await wire.stream.aclose()
+    await trio.sleep(60)
+    assert ended == []
+    target.server.shutdown()
+    await trio.testing.wait_all_tasks_blocked()
+    assert ended == [Disconnect(1001, "", "shutdown")]

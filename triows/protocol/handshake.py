@@ -11,8 +11,8 @@ from hashlib import sha1
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
-# The grammar of Sec-WebSocket-Extensions (section 9.1). Possessive everywhere: there is one way to read it, and no header
-# of a client's may make the search for another one long.
+# The grammar of Sec-WebSocket-Extensions (section 9.1). Possessive everywhere: there is one way to read it, and no
+# header of a client's may make the search for another one long.
 _EXTENSION = r"""TOKEN(?:[ \t]*+;[ \t]*+TOKEN(?:[ \t]*+=[ \t]*+(?:TOKEN|"(?:[^"\\]|\\.)++"))?+)*+""".replace(
     "TOKEN", f"(?:{_TOKEN.pattern}+)"
 )
