@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from triows.protocol.handshake import (
@@ -120,6 +122,46 @@ def test_a_subprotocol_that_is_no_token_is_400(offer: bytes) -> None:
     error = refusal(changed(b"sec-websocket-protocol", offer))
     assert error.status == 400
     assert str(error) == "Sec-WebSocket-Protocol is no list of tokens"
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        [b"permessage-deflate"],
+        [b"permessage-deflate; client_max_window_bits"],
+        [b'a; b=c; d="10", e', b"f ; g = h"],
+        [b"permessage-deflate; client_max_window_bits=abc"],
+        [b'a; b="\\1\\0"'],
+        [b", a,, b ,"],
+        [b", ".join([b"permessage-deflate"] * 1000)],
+        [b""],
+    ],
+)
+def test_lists_of_extensions_are_passed_over(offer: list[bytes]) -> None:
+    assert check("GET", "1.1", changed(b"sec-websocket-extensions", *offer)) == KEY
+
+
+@pytest.mark.parametrize(
+    "offer", [b";;=", b"a;", b"a; b=", b"a; =b", b'a; b="', b'a; b=""', b"a b", b'"a"', b"a; b=c d"]
+)
+def test_what_is_no_list_of_extensions_is_400(offer: bytes) -> None:
+    error = refusal(changed(b"sec-websocket-extensions", offer))
+    assert error.status == 400
+    assert str(error) == "Sec-WebSocket-Extensions is no list of extensions"
+
+
+@pytest.mark.parametrize("filler", [b"\\a", b" ", b"a; ", b"a=", b'a="a"; ', b'"', b", a", b"\t;", b"x"])
+@pytest.mark.parametrize("start", [b"", b"a; ", b'a; b="'])
+def test_judging_extensions_costs_no_more_than_the_header_is_long(start: bytes, filler: bytes) -> None:
+    headers = changed(b"sec-websocket-extensions", start + filler * (16_000 // len(filler)) + b"\x80")
+    begin = time.process_time()
+    assert refusal(headers).status == 400
+    assert time.process_time() - begin < 0.1  # milliseconds; a quadratic search takes seconds
+
+
+def test_two_origins_are_400() -> None:
+    assert check("GET", "1.1", changed(b"origin", b"http://a")) == KEY
+    assert refusal(changed(b"origin", b"http://a", b"http://b")).status == 400
 
 
 def test_subprotocols_come_in_the_clients_order_from_all_lines() -> None:

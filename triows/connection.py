@@ -422,7 +422,7 @@ class WebSocketConnection(Connection):
             self._senders.unpark()
 
     def lose(self, disconnect: Disconnect) -> None:
-        """The connection ends from outside. The first call gives the reason; after a local close, only shutdown does."""
+        """The connection ends from outside. The first call gives the reason; after a local close only shutdown does."""
         if disconnect.kind in _UNHEARD:
             self._gone = True
             self._sends = False

@@ -381,8 +381,8 @@ class WebSocketExchange(Exchange):
         if rule is None:
             return
         limits = self.connection.limits = self.app.rule_limits(rule)
-        origin = self.subject.headers.get("origin")
-        if origin is not None and not origin_allowed(origin, self.subject.host, limits.origins):
+        origins = self.subject.headers.getlist("origin")
+        if not all(origin_allowed(origin, self.subject.host, limits.origins) for origin in origins):
             self.subject.routing_exception = Forbidden("Websockets from this origin are not allowed.")
 
     async def _serve_view(self, view: View) -> None:

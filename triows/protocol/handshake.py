@@ -95,21 +95,3 @@ def check(method: str, http_version: str, headers: Headers) -> bytes:
 def accept_token(key: bytes) -> bytes:
     """The value of ``Sec-WebSocket-Accept`` for a key (section 4.2.2)."""
     return base64.b64encode(sha1(key + _GUID, usedforsecurity=False).digest())
-
-
-def same_origin(origin: bytes, host: bytes, secure: bool) -> bool:
-    """Whether an ``Origin`` names the host and port that ``Host`` does (RFC 6454, section 5; default ports implied)."""
-    scheme, separator, authority = origin.decode("latin-1").lower().partition("://")
-    if not separator or scheme not in ("http", "https"):
-        return False
-    default = {"http": "80", "https": "443"}
-    return _host_port(authority, default[scheme]) == _host_port(
-        host.decode("latin-1").lower(), "443" if secure else "80"
-    )
-
-
-def _host_port(authority: str, default: str) -> tuple[str, str]:
-    match = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(\d*))?", authority)
-    if match is None:
-        return authority, ""
-    return match[1], match[2] or default
