@@ -348,7 +348,9 @@ class WebSocketConnection(Connection):
             self.implied_accept()
         while self.congested and self._sends:
             self.transport.flush()
-            await self._senders.park()
+            self.room_made()  # what was only put off may be sent now; for the rest the transport will say so
+            if self.congested:
+                await self._senders.park()
         if self._sends:
             self.transport.send(message)
         else:

@@ -229,3 +229,22 @@ async def test_calls_after_the_end_from_another_task_fail_clearly(target: Target
     call = kept[0].send("late") if kind == "send" else kept[0].receive()  # type: ignore[attr-defined]
     with pytest.raises(Exception, match="the websocket is closed"):
         await call
+
+
+@pytest.mark.parametrize("send_buffer", [1, 100, 65_536])
+async def test_a_batch_is_answered_whole_with_any_high_water_mark(target: Target, send_buffer: int) -> None:
+    if target.app is None:
+        return  # one app for all tests there
+    app = target.app
+
+    @app.websocket("/mark", send_buffer=send_buffer)
+    async def mark() -> None:
+        async for message in websocket:
+            await websocket.send(message)
+
+    wire = await target.websocket("/mark")
+    # Answers of 2 KiB to messages that wait: 32 of them are 65,536 bytes, to the byte.
+    await wire.send(frame(BINARY, b"x" * 2044) * 200)
+    for _ in range(200):
+        assert await wire.read_frame() == (BINARY, b"x" * 2044)
+    await wire.close()

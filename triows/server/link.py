@@ -190,6 +190,7 @@ class SocketLink(Link):
             self._joined.clear()
             if self._backlog is not None:
                 self._backlog += data
+                self.buffered = len(self._backlog)
             else:
                 self.buffered = 0
                 self._send_now(data)
