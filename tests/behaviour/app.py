@@ -104,6 +104,7 @@ def make_app(**limits: Any) -> Triows:
             raise
 
     @app.websocket("/push")
+    @app.websocket("/push-impatiently", drain_timeout=0.001)
     async def push() -> None:
         """Sends and never receives."""
         try:
@@ -354,7 +355,7 @@ def make_app(**limits: Any) -> Triows:
         sent = 0
         await websocket.accept()
         while True:
-            with trio.move_on_after(0.5) as scope:
+            with trio.move_on_after(0.05) as scope:
                 await websocket.send(b"x" * 10_000)
                 sent += 1
             if scope.cancelled_caught:

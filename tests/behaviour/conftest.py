@@ -24,10 +24,10 @@ from uuid import uuid4
 import pytest
 import trio
 import trustme
-from trio.testing import memory_stream_pair
 
 from triows import Triows
 from triows.server.serving import Server, open_listeners
+from triows.testing.streams import memory_stream_pair
 
 from ..wire import Response, Wire
 from .app import make_app

@@ -37,8 +37,6 @@ async def test_a_huge_message_whose_sending_was_cancelled_arrives_whole_or_not_a
 
 
 async def test_send_times_out_when_the_client_does_not_read(target: Target) -> None:
-    if target.kind == "memory":
-        return  # trio's memory streams take everything; the bounded ones are the test client's
     wire = await target.websocket("/flood")
     (sent,) = await target.record("full")
     # What was sent is in the kernel's buffers and in the connection's, which is bounded.
@@ -210,10 +208,10 @@ async def test_receive_and_send_check_for_cancellation_also_when_they_need_not_w
     await wire.stream.aclose()
 
 
+@native_only  # it needs the object in this process
 @pytest.mark.parametrize("kind", ["send", "receive"])
 async def test_calls_after_the_end_from_another_task_fail_clearly(target: Target, kind: str) -> None:
-    if target.app is None:
-        return  # needs the object in this process
+    assert target.app is not None
     kept: list[object] = []
 
     @target.app.websocket("/keep")
@@ -231,13 +229,12 @@ async def test_calls_after_the_end_from_another_task_fail_clearly(target: Target
         await call
 
 
+@native_only  # joining answers is the wire's
 @pytest.mark.parametrize("send_buffer", [1, 100, 65_536])
 async def test_a_batch_is_answered_whole_with_any_high_water_mark(target: Target, send_buffer: int) -> None:
-    if target.app is None:
-        return  # one app for all tests there
-    app = target.app
+    assert target.app is not None
 
-    @app.websocket("/mark", send_buffer=send_buffer)
+    @target.app.websocket("/mark", send_buffer=send_buffer)
     async def mark() -> None:
         async for message in websocket:
             await websocket.send(message)
