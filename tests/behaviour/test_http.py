@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+import trio
 
-from .conftest import Target
+from triows import request
+
+from .conftest import Target, virtual_clock
 
 
 async def test_a_body_goes_in_and_json_comes_out(target: Target) -> None:
@@ -98,3 +101,63 @@ async def test_a_wrong_method_is_405_and_names_the_right_ones(target: Target) ->
     response = await target.request("POST", "/only-http", body=b"")
     assert response.status == 405
     assert {method.strip() for method in response.headers["allow"].split(",")} == {"GET", "HEAD", "OPTIONS"}
+
+
+@virtual_clock
+async def test_a_body_at_a_byte_a_second_is_408_and_cancels_the_handler(
+    target: Target, autojump_clock: trio.testing.MockClock
+) -> None:
+    wire = await target.connect()
+    await wire.send(b"POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")
+    start = trio.current_time()
+    async with trio.open_nursery() as nursery:
+
+        async def trickle() -> None:
+            while True:
+                await wire.send(b"x")
+                await trio.sleep(1)
+
+        nursery.start_soon(trickle)
+        response = await wire.read_response()
+        nursery.cancel_scope.cancel()
+    assert response.status == 408
+    assert response.headers["connection"] == "close"
+    assert trio.current_time() - start == pytest.approx(10, abs=0.1)
+    await wire.read_end()
+    await wire.stream.aclose()
+    assert await target.log() == []
+
+
+@virtual_clock
+async def test_a_slow_body_of_two_kibibytes_a_second_is_served(
+    target: Target, autojump_clock: trio.testing.MockClock
+) -> None:
+    wire = await target.connect()
+    await wire.send(b"POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 204800\r\n\r\n")
+    for _ in range(100):
+        await wire.send(b"x" * 2048)
+        await trio.sleep(1)
+    assert (await wire.read_response()).body == b"204800"
+    await wire.stream.aclose()
+
+
+@virtual_clock
+async def test_a_handler_that_takes_its_time_is_no_slow_client(
+    target: Target, autojump_clock: trio.testing.MockClock
+) -> None:
+    assert target.app is not None
+
+    @target.app.post("/leisurely")
+    async def leisurely() -> str:
+        size = 0
+        async for piece in request.body:
+            size += len(piece)
+            await trio.sleep(60)
+        return str(size)
+
+    wire = await target.connect()
+    await wire.send(b"POST /leisurely HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\n" + b"x" * 10)
+    await trio.sleep(55)
+    await wire.send(b"x" * 10)
+    assert (await wire.read_response()).body == b"20"
+    await wire.stream.aclose()

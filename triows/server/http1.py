@@ -30,6 +30,8 @@ access_log = logging.getLogger("triows.access")
 _MAX_INPUT = 65536  # raw bytes held back while the handler does not read
 _FEED = 32768  # bytes of a body that h11 is given at once
 _SEND_BUFFER = 65536  # response bytes above which sending waits
+_BODY_GRACE = 10.0  # seconds that a client may keep its handler waiting for the body,
+_BODY_SPEED = 1024  # and how many bytes must come for each second more
 _DRAIN_UP_TO = 65536  # bytes of an unread body that are dropped to keep the connection
 _LOGGED = 200  # bytes of a request line that is refused before it is whole
 _LINGER = 2.0  # seconds that a client is let send on after the last response
@@ -317,12 +319,14 @@ def date() -> bytes:
 class Exchange(HTTPConnection):
     """One request and its response on an :class:`HTTP1Connection`."""
 
-    __slots__ = ("_body_ended", "_http", "_response_ended", "_size", "_status")
+    __slots__ = ("_body_ended", "_body_size", "_body_waited", "_http", "_response_ended", "_size", "_status")
 
     def __init__(self, http: HTTP1Connection, head: Head) -> None:
         super().__init__(head)
         self._http = http
         self._body_ended = False
+        self._body_size = 0
+        self._body_waited = 0.0  # seconds that the handler waited for it
         self._response_ended = False
         self._status = 0
         self._size = 0
@@ -341,6 +345,7 @@ class Exchange(HTTPConnection):
         while not self._body_ended:
             event = self._next_event()
             if isinstance(event, h11.Data):
+                self._body_size += len(event.data)
                 return bytes(event.data)
             if isinstance(event, h11.EndOfMessage):
                 self._body_ended = True
@@ -353,21 +358,34 @@ class Exchange(HTTPConnection):
                 http.h11.receive_data(bytes(http.input[:_FEED]))
                 del http.input[:_FEED]
             else:
-                await http.wait()
+                await self._wait_for_body()
         return b""
+
+    async def _wait_for_body(self) -> None:
+        """Wait for more of the body. A client that keeps its handler waiting for too long is given up."""
+        began = trio.current_time()
+        with trio.move_on_after(_BODY_GRACE + self._body_size / _BODY_SPEED - self._body_waited) as scope:
+            await self._http.wait()
+        self._body_waited += trio.current_time() - began
+        if scope.cancelled_caught:
+            self._fail_body(408, Disconnect(1006, "the request body came too slowly", "timeout"))
+            await trio.lowlevel.checkpoint()  # cancelled here, the handler does not take what there is for all
 
     def _next_event(self) -> object:
         """h11's next event; None if the body is at fault, which is its end and the connection's."""
         try:
             return self._http.h11.next_event()
         except h11.RemoteProtocolError as error:
-            self._body_ended = True
-            self._http.closing = True
-            if not self.response_started:
-                self.response_started = self._response_ended = True
-                self._http.respond_and_close(error.error_status_hint, [], str(error).encode() + b"\n")
-            self.lose(Disconnect(1002, str(error), "protocol_error"))
+            self._fail_body(error.error_status_hint, Disconnect(1002, str(error), "protocol_error"))
             return None
+
+    def _fail_body(self, status: int, disconnect: Disconnect) -> None:
+        self._body_ended = True
+        self._http.closing = True
+        if not self.response_started:
+            self.response_started = self._response_ended = True
+            self._http.respond_and_close(status, [(b"content-type", b"text/plain")], disconnect.reason.encode() + b"\n")
+        self.lose(disconnect)
 
     # The response
 
