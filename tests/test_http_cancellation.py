@@ -147,7 +147,7 @@ async def test_a_swallowed_cancellation_is_found_out(app: Triows) -> None:
     async def greedy() -> str:
         try:
             await trio.sleep_forever()
-        except BaseException:
+        except BaseException:  # the mistake under test
             pass
         return "too late"
 

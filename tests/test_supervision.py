@@ -81,7 +81,7 @@ async def test_the_report_names_the_handler_its_file_and_line_and_the_remedy() -
     async def careless() -> None:
         try:
             await trio.sleep_forever()
-        except BaseException:
+        except BaseException:  # the mistake under test
             pass
 
     text = str((await disconnected(careless)).swallowed)

@@ -143,6 +143,17 @@ async def test_a_foreign_origin_is_refused(target: Target) -> None:
     await wire.close()
 
 
+@native_only  # hypercorn speaks permessage-deflate by itself, and drops the connection at this offer
+@pytest.mark.parametrize("offer", ["permessage-deflate", "permessage-deflate; client_max_window_bits=abc"])
+async def test_an_extension_is_declined_and_the_websocket_works(target: Target, offer: str) -> None:
+    wire = await target.connect()
+    response = await wire.handshake("/echo", f"Sec-WebSocket-Extensions: {offer}")
+    assert "sec-websocket-extensions" not in response.headers
+    await wire.send_text("plain")
+    assert await wire.read_text() == "plain"
+    await wire.close()
+
+
 async def test_the_handler_sees_the_handshake(target: Target) -> None:
     wire = await target.connect()
     await wire.handshake("/info/7?q=%C3%A9", "Cookie: c=crumb", "X-Test: yes", "Authorization: Basic dXNlcjpzZWNyZXQ=")
