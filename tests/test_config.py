@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from triows import Config, Triows, WebSocketLimits
+from triows import Compression, Config, Triows, WebSocketLimits
 from triows.limits import DEFAULTS, LIMITS
 
 
@@ -44,6 +44,36 @@ def test_routes_set_limits_of_their_own() -> None:
     assert (limits.subprotocols, limits.origins) == (("chat",), ("https://a.example",))
 
 
+def test_compression_is_off_unless_it_is_asked_for() -> None:
+    assert Triows(__name__).websocket_limits().compression is False
+    assert Triows(__name__, compression=False).config["COMPRESSION"] is False
+
+
+def test_compression_is_held_as_its_settings() -> None:
+    app = Triows(__name__, compression=True)
+    assert app.config["COMPRESSION"] == app.websocket_limits().compression == Compression()
+    settings = Compression(level=9)
+    app.config["COMPRESSION"] = settings
+    assert app.websocket_limits().compression is settings
+    assert app.websocket_limits({"compression": True}).compression == Compression()
+    assert app.websocket_limits({"compression": False}).compression is False
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", Compression()), ("false", False)])
+def test_compression_is_switched_in_the_environment(monkeypatch: pytest.MonkeyPatch, text: str, value: Any) -> None:
+    monkeypatch.setenv("TRIOWS_COMPRESSION", text)
+    app = Triows(__name__)
+    app.config.from_prefixed_env()
+    assert app.config["COMPRESSION"] == app.websocket_limits().compression == value
+
+
+@pytest.mark.parametrize("text", ["True", "yes", "1", "null"])
+def test_what_is_no_json_boolean_does_not_switch_compression(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("TRIOWS_COMPRESSION", text)
+    with pytest.raises(TypeError, match=r"it must be True, False or a triows\.Compression"):
+        Triows(__name__).config.from_prefixed_env()
+
+
 @pytest.mark.parametrize(
     ("name", "value", "error"),
     [
@@ -56,7 +86,10 @@ def test_routes_set_limits_of_their_own() -> None:
         ("ping_interval", 0, ValueError),
         ("ping_interval", math.nan, ValueError),
         ("close_timeout", "5", TypeError),
-        ("compression", True, ValueError),
+        ("compression", 1, TypeError),
+        ("compression", None, TypeError),
+        ("compression", "deflate", TypeError),
+        ("compression", {"level": 9}, TypeError),
         ("origins", "https://example.com", TypeError),
         ("origins", ["example.com"], ValueError),
         ("origins", ["https://example.com/"], ValueError),

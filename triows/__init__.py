@@ -40,6 +40,7 @@ from .helpers import url_for as url_for
 from .json import JSONProvider as JSONProvider
 from .limits import ServerLimits as ServerLimits
 from .limits import WebSocketLimits as WebSocketLimits
+from .protocol.deflate import Compression as Compression
 from .response import Response as Response
 from .sessions import SessionInterface as SessionInterface
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from .protocol.deflate import Compression
+
 _KIB = 1024
 _MIB = 1024 * _KIB
 
@@ -37,8 +39,9 @@ class WebSocketLimits:
     """Seconds without any progress on sending until the client is disconnected. None: never."""
     drain_timeout: float | None = 5.0
     """Seconds without ``receive()`` until the handler is cancelled, after a disconnect that left unread messages."""
-    compression: bool = False
-    """Whether permessage-deflate (RFC 7692) is offered. This version has none: only False is accepted."""
+    compression: bool | Compression = False
+    """Whether messages are compressed (permessage-deflate, RFC 7692) for clients that offer it, and how. True stands
+    for ``Compression()``, and is held as that."""
     origins: tuple[str, ...] | None = None
     """Origins (``"https://example.com"``) that browsers may connect from, ``"*"``: all. None: the same origin only."""
     subprotocols: tuple[str, ...] = ()
@@ -92,12 +95,12 @@ def _seconds(name: str, value: Any) -> float | None:
     return float(value)
 
 
-def _compression(name: str, value: Any) -> bool:
-    if value is not False:
-        raise ValueError(
-            f"{name} is {value!r}; this version of triows has no permessage-deflate yet, so it can only be False"
-        )
-    return False
+def _compression(name: str, value: Any) -> bool | Compression:
+    if value is True:
+        return Compression()
+    if value is not False and not isinstance(value, Compression):
+        raise TypeError(f"{name} is {value!r}; it must be True, False or a triows.Compression")
+    return value
 
 
 def _names(name: str, value: Any, example: str) -> tuple[str, ...]:

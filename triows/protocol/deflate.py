@@ -1,0 +1,335 @@
+"""permessage-deflate (RFC 7692): settings, negotiation, and the two directions of a connection.
+
+The rules, by section of the RFC:
+
+- An offer with a parameter that is unknown, repeated, or of a wrong value is declined, and the next one is looked at
+  (5, 7.1). What a client asks of the server is in the answer, or the offer is declined (7.1.1.1, 7.1.2.1). The answer
+  limits the client's window only if the client can be told (7.1.2.2).
+- A message is a sequence of DEFLATE blocks that ends with an empty stored one, of which the last four bytes are left
+  out (7.2.1). The receiver puts them back (7.2.2). An empty message is one zero byte (7.2.3.6).
+- With context takeover the window outlives the message, without it each message begins anew (7.1.1).
+- A block with BFINAL set ends a DEFLATE stream, not the message: what follows, be it in the same message or in the
+  next one, is the next stream (7.2.1, 7.2.3.4).
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+NAME = "permessage-deflate"
+
+# What every flush ends with, and no message does.
+_TAIL = b"\x00\x00\xff\xff"
+# Empty stored blocks: nothing to a stream that is between two blocks. One that is elsewhere takes them for something
+# else, and shows it by output or an error; many of them, since the header of a dynamic block swallows some. (zlib
+# could say where it is, but not through Python.)
+_PROBE = b"\x00\x00\x00\xff\xff" * 32
+
+# Input is handed to zlib in steps of this size, because zlib copies what it leaves of it.
+_STEP = 16 * 1024
+
+# DEFLATE streams in one message. Each takes a new decompressor, as much work as a small message of its own, and no
+# message may hold up the others for long. Senders that cannot flush otherwise end one per message, or per fragment.
+MAX_STREAMS = 1024
+
+
+class InflateError(ValueError):
+    """The payload of a compressed message is not DEFLATE data, or is cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compression:
+    """How messages are compressed with permessage-deflate (RFC 7692), where a client offers it.
+
+    The memory of a connection follows from these settings: see the guide to compression. A value of the wrong type
+    raises :exc:`TypeError`, one out of range :exc:`ValueError`; both name it.
+    """
+
+    min_size: int = 128
+    """Bytes (of UTF-8, for text) below which a message is sent as it is."""
+    level: int = 3
+    """zlib's level, from 1 (fastest) to 9 (smallest)."""
+    mem_level: int = 5
+    """zlib's memLevel, from 1 to 9; a compressor takes ``2 ** (mem_level + 9)`` bytes for it."""
+    window_bits: int = 12
+    """Largest window of the compressor, from 9 to 15 bits; it takes ``2 ** (window_bits + 2)`` bytes for it. A client
+    may ask for a smaller one."""
+    client_window_bits: int = 12
+    """Largest window of a client's compressor, from 9 to 15 bits, if the client lets us say; else it is 15. Inflating
+    takes ``2 ** client_window_bits`` bytes for it."""
+    context_takeover: bool = True
+    """Whether the server's window is kept from one message to the next. A client may forbid it."""
+    client_context_takeover: bool = True
+    """Whether clients may keep their window from one message to the next."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            _check(field.name, getattr(self, field.name))
+
+
+_RANGES = {"level": (1, 9), "mem_level": (1, 9), "window_bits": (9, 15), "client_window_bits": (9, 15)}
+
+
+def _check(name: str, value: Any) -> None:
+    if name.endswith("context_takeover"):
+        if not isinstance(value, bool):
+            raise TypeError(f"{name} is {value!r}; it must be True or False")
+    elif isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} is {value!r}; it must be a whole number (int)")
+    elif name == "min_size":
+        if value < 0:
+            raise ValueError(f"{name} is {value!r}; it must be a number of bytes, or 0 to compress every message")
+    else:
+        low, high = _RANGES[name]
+        if not low <= value <= high:
+            raise ValueError(f"{name} is {value!r}; it must be from {low} to {high}")
+
+
+# Negotiation
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What client and server have agreed on."""
+
+    server_window_bits: int
+    """Largest window of the server's compressor."""
+    client_window_bits: int
+    """Largest window of the client's compressor."""
+    server_context_takeover: bool
+    client_context_takeover: bool
+    header: str = NAME
+    """The value of ``Sec-WebSocket-Extensions`` to answer with."""
+
+
+# The grammar of an offer (RFC 6455, section 9.1), possessive throughout, so that no header makes the search long. No
+# group captures within a possessive repetition: for some texts CPython 3.11 raises SystemError then.
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_QUOTED = r'"(?:[^"\\]|\\.)*+'
+_VALUE = rf'(?:{_TOKEN}|{_QUOTED}")'
+_OFFER = re.compile(rf"[ \t]*+({_TOKEN})(?:[ \t]*+;[ \t]*+{_TOKEN}(?:[ \t]*+=[ \t]*+{_VALUE})?+)*+[ \t]*+", re.DOTALL)
+_PARAMETER = re.compile(rf";[ \t]*+({_TOKEN})(?:[ \t]*+=[ \t]*+({_VALUE}))?", re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+# What lies between commas; an open quote ends with the text.
+_MEMBER = re.compile(rf'(?:[^,"]|{_QUOTED}"?+)++', re.DOTALL)
+
+# Each parameter's values and what they mean; "" stands for the bare name. Decimal, without leading zeros (7.1.2).
+# zlib has no raw window of 8 bits, and does not promise that its window of 9 reaches no further back than 8 would: a
+# server_max_window_bits of 8 cannot be honoured, so that such an offer is declined. A client's own 8 is read as 9.
+_BITS: dict[str, int] = {str(bits): bits for bits in range(8, 16)}
+_ALLOWED: dict[str, dict[str, int]] = {
+    "server_no_context_takeover": {"": 1},
+    "client_no_context_takeover": {"": 1},
+    "server_max_window_bits": {value: bits for value, bits in _BITS.items() if bits > 8},
+    "client_max_window_bits": {**_BITS, "": 15},
+}
+
+
+def negotiate(offers: Sequence[str], settings: Compression) -> Agreement | None:
+    """Take the first offer that can be accepted; None: there is none, and messages are not compressed.
+
+    :param offers: the values of all ``Sec-WebSocket-Extensions`` lines of the handshake.
+    """
+    for line in offers:
+        for member in _MEMBER.findall(line):
+            offer = _OFFER.fullmatch(member)
+            if offer is not None and offer[1] == NAME:
+                agreement = _accept(_PARAMETER.findall(member, offer.end(1)), settings)
+                if agreement is not None:
+                    return agreement
+    return None
+
+
+def _accept(parameters: Sequence[tuple[str, str]], settings: Compression) -> Agreement | None:
+    asked: dict[str, int] = {}
+    for name, value in parameters:
+        if value.startswith('"'):
+            value = _ESCAPE.sub(r"\1", value[1:-1]) or value
+        if name in asked or value not in _ALLOWED.get(name, ()):
+            return None
+        asked[name] = _ALLOWED[name][value]
+    server_bits = min(asked.get("server_max_window_bits", 15), settings.window_bits)
+    client_bits = 15
+    if "client_max_window_bits" in asked:
+        client_bits = min(asked["client_max_window_bits"], settings.client_window_bits)
+    server_takeover = settings.context_takeover and "server_no_context_takeover" not in asked
+    client_takeover = settings.client_context_takeover and "client_no_context_takeover" not in asked
+    answer = [NAME]
+    if not server_takeover:
+        answer.append("server_no_context_takeover")
+    if not client_takeover:
+        answer.append("client_no_context_takeover")
+    # Allowed unasked, but some clients refuse it then, and few make use of it.
+    if "server_max_window_bits" in asked:
+        answer.append(f"server_max_window_bits={server_bits}")
+    if client_bits < 15:
+        answer.append(f"client_max_window_bits={client_bits}")
+    return Agreement(server_bits, client_bits, server_takeover, client_takeover, "; ".join(answer))
+
+
+# Messages
+
+
+class Deflater:
+    """Compresses the messages of a connection: each either whole or in pieces, one after the other.
+
+    What it gives must reach the client, in order: with context takeover the client needs it to read what follows.
+    """
+
+    __slots__ = ("_agreement", "_compressor", "_settings", "_tail")
+
+    def __init__(self, agreement: Agreement, settings: Compression) -> None:
+        self._agreement = agreement
+        self._settings = settings
+        self._compressor: zlib._Compress | None = None
+        self._tail = b""  # what the last piece of an unfinished message ended with
+
+    def deflate(self, payload: bytes) -> bytes:
+        """Compress a whole message."""
+        compressed = self._flushed(payload)[:-4] if payload else b"\x00"
+        if not self._agreement.server_context_takeover:
+            self._compressor = None
+        return compressed
+
+    def piece(self, data: bytes) -> bytes:
+        """Compress the next piece of a message, so that the client can read all of it at once.
+
+        Four bytes are held back until the next piece, or for good.
+        """
+        if not data:
+            return b""
+        compressed = self._tail + self._flushed(data)
+        self._tail = _TAIL
+        return compressed[:-4]
+
+    def end(self) -> bytes:
+        """End a message that was given in pieces; returns what is missing of its payload."""
+        rest = b"" if self._tail else b"\x00"
+        self._tail = b""
+        if not self._agreement.server_context_takeover:
+            self._compressor = None
+        return rest
+
+    def _flushed(self, data: bytes) -> bytes:
+        compressor = self._compressor
+        if compressor is None:
+            settings = self._settings
+            bits = self._agreement.server_window_bits
+            compressor = zlib.compressobj(settings.level, zlib.DEFLATED, -bits, settings.mem_level)
+            self._compressor = compressor
+        return compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH)
+
+
+class Inflater:
+    """Inflates the messages of a connection, in pieces of a size that the caller chooses.
+
+    After an :exc:`InflateError` it is of no more use.
+
+    :ivar pending: whether there may be more output without more input. If so, ``inflate(b"", max_size)`` goes on.
+    """
+
+    __slots__ = (
+        "_agreement",
+        "_decompressor",
+        "_ending",
+        "_held",
+        "_position",
+        "_rest",
+        "_started",
+        "_streams",
+        "pending",
+    )
+
+    def __init__(self, agreement: Agreement) -> None:
+        self._agreement = agreement
+        self._decompressor: zlib._Decompress | None = None
+        self._rest = b""  # input, of which zlib has taken what is before the position
+        self._position = 0
+        self._held = False  # whether zlib stopped for want of room, and so may hold back output
+        self._started = False  # whether the message has had any input
+        self._ending = False  # whether it has had all
+        self._streams = 0  # DEFLATE streams that have ended in it
+        self.pending = False
+
+    def inflate(self, data: bytes, max_size: int) -> bytes:
+        """Inflate the next bytes of a message's payload, to at most ``max_size`` bytes (1 or more).
+
+        Input that does not fit stays for the next call; then ``pending`` is true. While it runs it takes about twice
+        the memory of what it returns.
+
+        :raises InflateError: if this is not DEFLATE data.
+        """
+        if max_size < 1:
+            raise ValueError(f"max_size is {max_size!r}; it must be at least 1 byte")
+        if data:
+            self._started = True
+            self._rest = self._rest[self._position :] + data if self._rest else data
+            self._position = 0
+        pieces = []
+        room = max_size
+        while room and (self._held or self._position < len(self._rest)):
+            piece = self._step(room)
+            room -= len(piece)
+            pieces.append(piece)
+        if self._position == len(self._rest):
+            self._rest = b""
+            self._position = 0
+        self.pending = self._held or bool(self._rest)
+        if self._ending and not self.pending:
+            self._finish()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def end(self, max_size: int) -> bytes:
+        """Say that the message's payload is complete; like :meth:`inflate`, and once nothing is pending it is done.
+
+        :raises InflateError: if this is not DEFLATE data, or is cut off.
+        """
+        if self.pending:
+            self._ending = True
+            return self.inflate(b"", max_size)
+        self._finish()
+        return b""
+
+    def _step(self, room: int) -> bytes:
+        data = self._rest[self._position : self._position + _STEP]
+        decompressor = self._decompressor
+        if decompressor is None:
+            # zlib writes no window of 8 bits, and reads it as one of 9.
+            decompressor = zlib.decompressobj(-max(self._agreement.client_window_bits, 9))
+            self._decompressor = decompressor
+        output = _decompress(decompressor, data, room)
+        # At the end of a stream, what is left is in both, or in the first alone.
+        left = decompressor.unused_data if decompressor.eof else decompressor.unconsumed_tail
+        self._position += len(data) - len(left)
+        self._held = len(output) == room
+        if decompressor.eof:
+            self._decompressor = None
+            self._held = False
+            self._streams += 1
+            if self._streams > MAX_STREAMS:
+                raise InflateError(f"message has over {MAX_STREAMS} final DEFLATE blocks")
+        return output
+
+    def _finish(self) -> None:
+        """Put back what the sender left out, check that a block ended there, and be ready for the next message."""
+        decompressor = self._decompressor
+        # Without a decompressor the message ended a stream, and needs no more: some senders leave out the empty block.
+        if decompressor is not None and self._started:
+            if _decompress(decompressor, _TAIL + _PROBE, 1) or decompressor.eof:
+                raise InflateError("message is cut off within a DEFLATE block")
+        if not self._agreement.client_context_takeover:
+            self._decompressor = None
+        self._started = self._ending = False
+        self._streams = 0
+
+
+def _decompress(decompressor: zlib._Decompress, data: bytes, room: int) -> bytes:
+    try:
+        return decompressor.decompress(data, room)
+    except zlib.error as error:
+        # "Error -3 while decompressing data: invalid block type"
+        raise InflateError(f"message is not DEFLATE: {str(error).rpartition(': ')[2]}") from None
