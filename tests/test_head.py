@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from triows.server.head import MAX_REQUEST_LINE, BadRequest, check, find_end
+from triows.server.head import MAX_REQUEST_LINE, BadRequest, find_end, parse
 
 MAX_HEAD = 16 * 1024
 MAX_HEADERS = 100
@@ -30,7 +30,8 @@ def judge(data: bytes, piece: int) -> tuple[int, bytes, bytes]:
             received += data[start : start + piece]
             end = find_end(received, searched, MAX_HEAD)
             if end is not None:
-                return 200, *check(bytes(received[:end]), MAX_HEADERS)
+                head = parse(bytes(received[:end]), MAX_HEADERS)
+                return 200, head.target, dict(head.headers).get(b"host", b"")
             searched = len(received)
     except BadRequest as error:
         return (error.status if str(error) else -1), b"", b""
@@ -156,6 +157,7 @@ ACCEPTED: dict[str, tuple[bytes, bytes, bytes]] = {
     "H46 unknown method": (line(b"FOO / HTTP/1.1"), b"/", b"example.com"),
     "H56 OPTIONS *": (line(b"OPTIONS * HTTP/1.1"), b"*", b"example.com"),
     "H58 the target's host wins": (line(b"GET http://other.org:81/a?b HTTP/1.1"), b"/a?b", b"other.org:81"),
+    "H58 the target's host, in HTTP/1.0 without Host": (line(b"GET http://other.org/a HTTP/1.0", None), b"/a", b""),
     "H58 URL without a path": (line(b"GET HTTP://other.org HTTP/1.1"), b"/", b"other.org"),
     "H58 URL without a path, with a query": (line(b"GET http://other.org?a=b HTTP/1.1"), b"/?a=b", b"other.org"),
     "H66 underscore in a name": (post(b"Content_Length: 7", b"Content-Length: 5"), b"/", b"example.com"),

@@ -13,8 +13,10 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from triows.server import reactor
-from triows.server.link import READ_SIZE, Link, SocketLink, StreamLink
+from triows.server.link import READ_SIZE, Link
 from triows.server.reactor import Reactor
+from triows.server.socket_link import SocketLink
+from triows.server.stream_link import StreamLink
 from triows.testing.streams import memory_stream_pair
 from triows.waiting import Timers
 

@@ -632,3 +632,26 @@ async def test_a_client_without_an_origin_is_no_browser_and_allowed() -> None:
 
     async with app.test_client().websocket("/") as ws:
         assert await ws.receive() == "hello"
+
+
+async def test_a_rule_that_was_found_before_gives_way_to_rules_added_later() -> None:
+    app = Triows(__name__)
+    app.add_url_rule("/a", "first", lambda: "first", methods=["GET"])
+    client = app.test_client()
+    for _ in range(2):
+        assert await (await client.get("/a")).get_data() == b"first"
+        assert (await client.post("/a")).status_code == 405
+    app.add_url_rule("/a", "second", lambda: "second", methods=["POST"])
+    assert await (await client.post("/a")).get_data() == b"second"
+    assert await (await client.get("/a")).get_data() == b"first"
+    assert (await client.get("/a/")).status_code == 404
+
+
+async def test_the_rules_that_are_remembered_are_bounded() -> None:
+    app = Triows(__name__)
+    app.add_url_rule("/a", "a", lambda: "a", methods=["GET"])
+    client = app.test_client()
+    for number in range(70):
+        assert (await client.get("/a", headers={"Host": f"host{number}.example"})).status_code == 200
+    assert len(app.url_map._adapters) <= 64
+    assert len(app.url_map._found) <= 64

@@ -25,7 +25,20 @@ MAX_LINES = 500
 # From the bottom up: a module imports from its own floor and those below it.
 FLOORS = (
     {"errors", "formdata", "groups", "limits", "protocol", "response", "tagged_json", "waiting"},
-    {"config", "connection", "context", "ends", "json", "routing", "scaffold", "sessions", "supervision", "transport"},
+    {
+        "config",
+        "connection",
+        "context",
+        "ends",
+        "json",
+        "routing",
+        "scaffold",
+        "sessions",
+        "streaming",
+        "supervision",
+        "transport",
+        "websocket_connection",
+    },
     {"asgi", "helpers", "request", "returning", "server", "views", "websocket"},
     {"blueprints", "dispatch", "lifespan", "offline"},
     {"app"},
@@ -37,7 +50,17 @@ LAZY = {("app", "asgi"), ("app", "server"), ("app", "testing")}
 
 # Carriers of connections know what they carry, and nothing of what the app does with it.
 CARRIERS = {"asgi", "server"}
-BELOW_CARRIERS = {"connection", "ends", "errors", "groups", "limits", "protocol", "transport", "waiting"}
+BELOW_CARRIERS = {
+    "connection",
+    "ends",
+    "errors",
+    "groups",
+    "limits",
+    "protocol",
+    "transport",
+    "waiting",
+    "websocket_connection",
+}
 
 # Third-party imports that stand for an extra, or come with a dependency.
 EXTRAS = {"watchfiles": "reload", "websockets": "speedups"}
@@ -56,13 +79,17 @@ TESTED_THROUGH = {
     "formdata": "test_request.py",
     "json": "test_json.py",
     "lifespan": "test_lifespan.py",
+    "protocol.partial": "test_partial.py",
     "returning": "test_returning.py",
     "scaffold": "test_errors.py",
+    "server.exchange": "behaviour/test_http.py",
     "server.http1": "behaviour/test_http.py",
-    "server.link": "behaviour/test_sending.py",
+    "server.link": "test_link.py",
     "server.reactor": "behaviour/test_sending.py",
     "server.serving": "behaviour/test_http.py",
+    "server.tls": "test_tls_link.py",
     "server.websocket": "behaviour/test_closing.py",
+    "streaming": "behaviour/test_streaming.py",
     "testing.app": "test_testing.py",
     "testing.client": "test_testing.py",
     "testing.content": "test_testing.py",
@@ -75,6 +102,7 @@ TESTED_THROUGH = {
     "transport": "behaviour/test_sending.py",
     "views": "test_context.py",
     "websocket": "test_websocket.py",
+    "websocket_connection": "behaviour/test_sending.py",
 }
 
 

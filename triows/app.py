@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -397,9 +397,9 @@ class Triows(Scaffold):
 
     # Serving
 
-    async def handle(self, connection: Connection) -> None:
-        """Serve one connection; what the servers call, inside the connection's cancel scope."""
-        await dispatch.handle(self, connection)
+    def handle(self, connection: Connection) -> Coroutine[Any, Any, None]:
+        """Serve one connection; what the servers await, inside the connection's cancel scope."""
+        return dispatch.handle(self, connection)
 
     async def __call__(
         self,

@@ -14,11 +14,13 @@ from typing import Any, Protocol
 
 import trio
 
-from .connection import Connection, HTTPConnection, WebSocketConnection
+from .connection import Connection, HTTPConnection
 from .ends import Disconnect, Head, Headers
 from .limits import WebSocketLimits
 from .protocol.frames import ABNORMAL, GOING_AWAY, NO_STATUS, TOO_BIG
+from .transport import RoundTrip
 from .waiting import Timer, Timers, Waiter
+from .websocket_connection import WebSocketConnection
 
 Scope = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]
@@ -36,7 +38,7 @@ _GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyR
 class App(Protocol):
     """What the adapter needs of an app."""
 
-    async def handle(self, connection: Connection) -> None: ...
+    def handle(self, connection: Connection) -> Awaitable[None]: ...
     def serving(self) -> AbstractAsyncContextManager[object]: ...
     def websocket_limits(self) -> WebSocketLimits: ...
 
@@ -251,6 +253,7 @@ class ASGITransport:
         self._send = send
         self._denial = denial
         self._outgoing: deque[tuple[Event, int]] = deque()
+        self._fragments: list[str | bytes] = []  # of a message that is sent in pieces
         self._sender = Waiter()
         self._receiver = Waiter()
         self._idle = trio.Event()
@@ -282,6 +285,18 @@ class ASGITransport:
         else:
             self._put({"type": "websocket.send", "bytes": message}, len(message))
 
+    def send_fragment(self, piece: str | bytes, first: bool, final: bool) -> None:
+        # ASGI knows whole messages only.
+        if first:
+            self._fragments = []
+        self._fragments.append(piece)
+        if final:
+            self.send(piece[:0].join(self._fragments))  # type: ignore[arg-type]  # all are of one type
+            self._fragments = []
+
+    def ping(self, round_trip: RoundTrip) -> None:
+        raise RuntimeError("ping(): an ASGI server gives no access to Pings; it may send its own to keep clients alive")
+
     def send_close(self, code: int, reason: str) -> None:
         self._put({"type": "websocket.close", "code": code, "reason": reason})
 
@@ -290,6 +305,15 @@ class ASGITransport:
 
     def resume_receiving(self) -> None:
         self._receiver.wake()
+
+    def stop_receiving(self) -> None:
+        """At its shutdown the server cancels the application itself."""
+
+    def stream_next(self) -> None:
+        """Messages come whole."""
+
+    def collect_next(self) -> None:
+        """As ever."""
 
     def abort(self) -> None:
         self._ended = True

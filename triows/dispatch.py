@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -23,7 +23,7 @@ import trio
 from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError
 from werkzeug.routing import RoutingException
 
-from .connection import Connection, HTTPConnection, WebSocketConnection
+from .connection import Connection, HTTPConnection
 from .context import Context
 from .errors import JSONMessageError, WebSocketClosed, WebSocketStateError
 from .groups import leaves, unwrap_group
@@ -33,6 +33,7 @@ from .returning import response_from
 from .routing import Rule, origin_allowed
 from .scaffold import ErrorHandler, HookTable, Kind
 from .views import View, call, describe
+from .websocket_connection import WebSocketConnection
 
 if TYPE_CHECKING:
     from .app import Triows
@@ -42,21 +43,14 @@ _INVALID_DATA = 1007  # RFC 6455 section 7.4.1
 _INTERNAL_ERROR = 1011
 
 
-async def handle(app: Triows, connection: Connection) -> None:
-    """Serve one connection: what the app gives the servers. Run it inside the connection's cancel scope.
+def handle(app: Triows, connection: Connection) -> Coroutine[Any, Any, None]:
+    """Serve one connection: what the app gives the servers. Await it inside the connection's cancel scope.
 
     An error that nobody handled is logged and left on ``connection.error``; only ``Cancelled`` and its like are raised.
     """
-    exchange: Exchange
     if isinstance(connection, WebSocketConnection):
-        exchange = WebSocketExchange(app, connection)
-    else:
-        exchange = RequestExchange(app, cast(HTTPConnection, connection))
-    token = exchange.context.push()
-    try:
-        await exchange.run()
-    finally:
-        exchange.context.pop(token)
+        return WebSocketExchange(app, connection).run()
+    return RequestExchange(app, cast(HTTPConnection, connection)).run()
 
 
 class Exchange(ABC):
@@ -76,44 +70,37 @@ class Exchange(ABC):
 
     async def run(self) -> None:
         """Do everything."""
+        # In one coroutine, since each one above the handler's is resumed for each of its messages.
+        token = self.context.push()
         try:
-            await self._serve()
+            self.match()
+            await self.open_session()
+            value = await self._run_before_hooks()
+            if value is not None:
+                await self._finish(response_from(self.app, value))
+            elif self.subject.routing_exception is not None:
+                raise self.subject.routing_exception
+            else:
+                view = self.app.views[cast(str, self.subject.endpoint)]
+                await self._take_value(view, await self._run_view(view))
         except BaseException as error:  # noqa: ASYNC103 - raises again what is not the handler's
             await self._take_error(error)  # noqa: ASYNC102 - waits only when it is not cancelled
         finally:
-            await self._tear_down()  # noqa: ASYNC102 - shields itself
+            try:
+                await self._tear_down()  # noqa: ASYNC102 - shields itself
+            finally:
+                self.context.pop(token)
 
     # The way in
-
-    async def _serve(self) -> None:
-        self.match()
-        await self.open_session()
-        value = await self._run_before_hooks()
-        if value is None:
-            if self.subject.routing_exception is not None:
-                raise self.subject.routing_exception
-            await self._serve_view(self.app.views[cast(str, self.subject.endpoint)])
-        else:
-            await self._finish(response_from(self.app, value))
 
     def match(self) -> None:
         """Find the rule for the URL; where there is none, say so on the request."""
         app, subject = self.app, self.subject
         try:
-            adapter = app.url_map.adapter_for(subject, app.config["SERVER_NAME"], app.subdomain_matching)
+            url_map = app.url_map
+            adapter = url_map.adapter_for(subject, app.config["SERVER_NAME"], app.subdomain_matching)
             self.context.url_adapter = adapter
-            websocket = self.kind == "websocket"
-            subject.url_rule, subject.view_args = cast(
-                "tuple[Rule, dict[str, Any]]",
-                adapter.match(
-                    subject.path,
-                    # Over HTTP/2 a websocket's method is CONNECT (RFC 8441).
-                    "GET" if websocket else subject.method,
-                    return_rule=True,
-                    query_args=subject.query_string.decode("ascii") or None,
-                    websocket=websocket,
-                ),
-            )
+            subject.url_rule, subject.view_args = url_map.match(adapter, subject, websocket=self.kind == "websocket")
         except HTTPException as error:
             subject.routing_exception = error
         if app.url_value_preprocessors:
@@ -133,21 +120,21 @@ class Exchange(ABC):
                 return value
         return None
 
-    def _hooks(self, table: HookTable, *, outwards: bool = False) -> Iterator[Any]:
-        """Yield the app's functions, then those of the blueprints inwards; outwards, the other way round."""
+    def _hooks(self, table: HookTable, *, outwards: bool = False) -> Iterable[Any]:
+        """The app's functions, then those of the blueprints inwards; outwards, the other way round."""
         if not table:
-            return
+            return ()
         names: list[str | None] = [*self.subject.blueprints, None]
-        if outwards:
-            for name in names:
-                yield from reversed(table.get(name, ()))
-        else:
-            for name in reversed(names):
-                yield from table.get(name, ())
+        functions = [function for name in reversed(names) for function in table.get(name, ())]
+        return reversed(functions) if outwards else functions
 
     @abstractmethod
-    async def _serve_view(self, view: View) -> None:
-        """Run the view in the handler's nursery and answer with what it returned."""
+    def _run_view(self, view: View) -> Coroutine[Any, Any, Any]:
+        """Run the view in the handler's nursery."""
+
+    @abstractmethod
+    async def _take_value(self, view: View, value: Any) -> None:
+        """Answer with what :meth:`_run_view` has returned."""
 
     # The way out
 
@@ -318,19 +305,19 @@ class RequestExchange(Exchange):
         app.limit_request(request)
         super().__init__(app, connection, request, Context(app, request=request))
 
-    async def _serve_view(self, view: View) -> None:
-        rule = cast(Rule, self.subject.url_rule)
-        if rule.provide_automatic_options and self.subject.method == "OPTIONS":
-            response: Response | None = self.app.options_response(self.context)
-        else:
-            response = await self.connection.run_handler(self._call_view, view, name=view.function)
-        if response is not None:
-            await self._finish(response)
+    def _run_view(self, view: View) -> Coroutine[Any, Any, Response | None]:
+        return self.connection.run_handler(self._call_view, view, name=view.function)
+
+    async def _take_value(self, view: View, value: Response | None) -> None:
+        if value is not None:
+            await self._finish(value)
 
     async def _call_view(self, view: View) -> Response | None:
         """Run the view. A streamed response is sent from inside the nursery: its tasks may be what feeds the stream."""
-        value = await view(self.subject, self.subject.view_args)
-        response = response_from(self.app, value, view.function)
+        subject = self.subject
+        if subject.method == "OPTIONS" and cast(Rule, subject.url_rule).provide_automatic_options:
+            return self.app.options_response(self.context)
+        response = response_from(self.app, await view(subject, subject.view_args), view.function)
         if not response.is_streamed:
             return response
         await self._finish(response)
@@ -381,12 +368,15 @@ class WebSocketExchange(Exchange):
         if rule is None:
             return
         limits = self.connection.limits = self.app.rule_limits(rule)
-        origins = self.subject.headers.getlist("origin")
+        # Not through subject.headers: an idle websocket would keep what these are made of.
+        origins = [value.decode("latin-1") for name, value in self.subject.head.headers if name == b"origin"]
         if not all(origin_allowed(origin, self.subject.host, limits.origins) for origin in origins):
             self.subject.routing_exception = Forbidden("Websockets from this origin are not allowed.")
 
-    async def _serve_view(self, view: View) -> None:
-        value = await self.connection.run_handler(view, self.subject, self.subject.view_args, name=view.function)
+    def _run_view(self, view: View) -> Coroutine[Any, Any, Any]:
+        return self.connection.run_handler(view, self.subject, self.subject.view_args, name=view.function)
+
+    async def _take_value(self, view: View, value: Any) -> None:
         if self.connection.accepted or self.connection.closed:
             if value is not None:
                 raise WebSocketStateError(

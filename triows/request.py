@@ -11,6 +11,7 @@ import trio
 from werkzeug.datastructures import CombinedMultiDict, Headers, ImmutableMultiDict, MultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.sansio.request import Request as SansIORequest
+from werkzeug.sansio.utils import get_host
 
 from .connection import Connection, HTTPConnection
 from .ends import Disconnect, Head
@@ -91,6 +92,20 @@ class RequestBase(SansIORequest):
     def headers(self) -> Headers:
         """The request's headers; names compare without regard to case."""
         return Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.head.headers])
+
+    @_lazy
+    def host(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The host that the request was made to, with its port if that is not the scheme's own.
+
+        :raises werkzeug.exceptions.SecurityError: if it is none of ``trusted_hosts``.
+        """
+        # Not through self.headers, which most requests get by without.
+        named: str | None = None
+        for name, value in self.head.headers:
+            if name == b"host":
+                named = value.decode("latin-1")
+                break
+        return get_host(self.scheme, named, self.server, self.trusted_hosts)
 
     @_lazy
     def remote_addr(self) -> str | None:

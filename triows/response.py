@@ -10,12 +10,14 @@ from __future__ import annotations
 import json as stdlib_json
 import re
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Literal, Protocol, cast, overload
 
 import trio
 from werkzeug.datastructures import Headers
 from werkzeug.sansio.response import Response as SansIOResponse
+from werkzeug.utils import get_content_type
 
 Body = str | bytes | bytearray | Iterable[str | bytes] | AsyncIterable[str | bytes]
 """What a response's body may be given as."""
@@ -23,8 +25,9 @@ Body = str | bytes | bytearray | Iterable[str | bytes] | AsyncIterable[str | byt
 WireHeaders = list[tuple[bytes, bytes]]
 """Header lines as connections take them: lower-case names, latin-1."""
 
-# RFC 9110 section 5.5 and 5.6.2: what would let a value start a line of its own, and what a name is made of.
-_UNSAFE_VALUE = re.compile(r"[\r\n\0]")
+# RFC 9110 section 5.5 and 5.6.2: what may not be in a value, above all what would let it start a line of its own, and
+# what a name is made of.
+_UNSAFE_VALUE = re.compile(r"[\x00-\x08\n-\x1f\x7f]")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 
 
@@ -52,14 +55,17 @@ def _encode_name(name: str) -> bytes:
 def encode_headers(headers: Iterable[tuple[str, str]]) -> WireHeaders:
     """Return header lines as they go over the wire.
 
-    :raises ValueError: if a name is not a token, or a value holds CR, LF or NUL or is not latin-1 (RFC 9110, 5.5).
+    :raises ValueError: if a name is not a token, or a value holds control characters or is not latin-1 (RFC 9110, 5.5).
     """
     lines = []
     for name, value in headers:
         if _UNSAFE_VALUE.search(value):
-            raise ValueError(f"header {name!r} has the value {value!r}; CR, LF and NUL may not be in header values")
+            raise ValueError(
+                f"header {name!r} has the value {value!r}; control characters may not be in header values, CR, LF and"
+                " NUL least of all"
+            )
         try:
-            encoded = value.encode("latin-1")
+            encoded = value.encode("latin-1").strip(b" \t")
         except UnicodeEncodeError:
             raise ValueError(
                 f"header {name!r} has the value {value!r}, which is not latin-1; percent-encode or escape it"
@@ -89,6 +95,9 @@ class Response(SansIOResponse):
         mimetype: str | None = None,
         content_type: str | None = None,
     ) -> None:
+        if not headers and content_type is None:
+            # The same that comes of it otherwise, without a search for the type among headers that are not there.
+            content_type = _content_type(self.default_mimetype if mimetype is None else mimetype)
         super().__init__(status, headers, mimetype, content_type)
         self._complete: bytes | None = b""
         self._stream: Iterable[str | bytes] | AsyncIterable[str | bytes] | None = None
@@ -254,6 +263,11 @@ class Response(SansIOResponse):
     def __repr__(self) -> str:
         body = "streamed" if self._complete is None else f"{len(self._complete)} bytes"
         return f"<{type(self).__name__} {body} [{self.status}]>"
+
+
+@lru_cache(maxsize=64)
+def _content_type(mimetype: str | None) -> str | None:
+    return None if mimetype is None else get_content_type(mimetype, "utf-8")
 
 
 def _next_piece(iterator: Iterator[str | bytes]) -> bytes | None:

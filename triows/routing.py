@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from werkzeug.exceptions import NotFound
-from werkzeug.routing import Map, MapAdapter
+from werkzeug.routing import Map, MapAdapter, RuleFactory
 from werkzeug.routing import Rule as WerkzeugRule
 
 from .limits import WebSocketLimits
@@ -14,8 +14,9 @@ from .limits import WebSocketLimits
 if TYPE_CHECKING:
     from .request import RequestBase
 
-# Adapters are kept per host, and hosts are the client's choice.
+# Adapters are kept per host, and rules per path and method; these are the client's choice.
 _MAX_ADAPTERS = 64
+_MAX_FOUND = 1024
 
 
 class Rule(WerkzeugRule):
@@ -51,8 +52,14 @@ class URLMap(Map):
     """The app's URL map."""
 
     def __init__(self, rules: Iterable[Any] | None = None, **options: Any) -> None:
-        super().__init__(rules, **options)
         self._adapters: dict[tuple[str, str, str, str | None], MapAdapter] = {}
+        self._found: dict[tuple[MapAdapter, str, str, bool], Rule] = {}
+        super().__init__(rules, **options)
+
+    def add(self, rulefactory: RuleFactory) -> None:
+        """Add a rule."""
+        self._found.clear()
+        super().add(rulefactory)
 
     def adapter_for(self, subject: RequestBase, server_name: str | None, subdomains: bool) -> MapAdapter:
         """Return the adapter that matches this request and builds URLs for it.
@@ -67,8 +74,32 @@ class URLMap(Map):
             adapter = self._bind(subject, server_name if subdomains else None)
             if len(self._adapters) >= _MAX_ADAPTERS:
                 self._adapters.clear()
+                self._found.clear()
             self._adapters[key] = adapter
         return adapter
+
+    def match(self, adapter: MapAdapter, subject: RequestBase, *, websocket: bool) -> tuple[Rule, dict[str, Any]]:
+        """Return the rule for a request, and the values of its variables.
+
+        A rule without variables is found once, and then remembered until rules are added: with the same adapter, path
+        and method there is nothing else that the search looks at.
+
+        :raises werkzeug.exceptions.HTTPException: if there is none, or it redirects.
+        """
+        # Over HTTP/2 a websocket's method is CONNECT (RFC 8441).
+        method = "GET" if websocket else subject.method
+        key = (adapter, subject.path, method, websocket)
+        rule = self._found.get(key)
+        if rule is not None:
+            return rule, {}
+        query = subject.query_string.decode("ascii") or None
+        match = adapter.match(subject.path, method, return_rule=True, query_args=query, websocket=websocket)
+        rule, values = cast("tuple[Rule, dict[str, Any]]", match)
+        if not values:
+            if len(self._found) >= _MAX_FOUND:
+                self._found.clear()
+            self._found[key] = rule
+        return rule, values
 
     def _bind(self, subject: RequestBase, server_name: str | None) -> MapAdapter:
         host = subject.host.lower()

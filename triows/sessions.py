@@ -46,10 +46,11 @@ class SessionMixin(dict[str, Any]):
 class SecureCookieSession(SessionMixin):
     """The session of :class:`SecureCookieSessionInterface`. It notices changes to itself."""
 
+    modified = False
+    accessed = False
+
     def __init__(self, initial: dict[str, Any] | None = None) -> None:
-        super().__init__(initial or {})
-        self.modified = False
-        self.accessed = False
+        super().__init__(initial or ())
 
     def __getitem__(self, key: str) -> Any:
         self.accessed = True
@@ -210,7 +211,7 @@ class SecureCookieSessionInterface(SessionInterface):
         """Return what the cookie holds; an empty session if it is missing, forged or too old, None without a key."""
         if not app.secret_key:
             return None
-        if "cookie" not in request.headers:
+        if not any(name == b"cookie" for name, _ in request.head.headers):
             return self.session_class()
         cookie = request.cookies.get(self.get_cookie_name(app))
         signer = self.get_signing_serializer(app)

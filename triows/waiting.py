@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Generator
 from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Any
@@ -14,25 +15,44 @@ from trio.lowlevel import Abort, Task, current_task, reschedule, wait_task_resch
 _SWEEP_FROM = 1024
 
 
-class Waiter:
-    """A place where one task waits to be woken. Waking when nobody waits does nothing and is not remembered."""
+def _trap_type() -> Callable[[Callable[[Any], Abort]], Any]:
+    """The class of what ``wait_task_rescheduled()`` yields to Trio, which has no public name."""
+    waiting = wait_task_rescheduled(lambda _: Abort.SUCCEEDED)  # noqa: ASYNC105 - only what it yields is wanted
+    trap = waiting.send(None)
+    waiting.close()
+    return type(trap)
 
-    __slots__ = ("leave", "task")
+
+_Trap = _trap_type()
+
+
+class Waiter:
+    """A place where one task waits to be woken. Waking when nobody waits does nothing and is not remembered.
+
+    Each message parks a task once, so this departs from the plain ``wait_task_rescheduled()``: what that yields to Trio
+    is made once and kept, and a task is woken with None instead of a new :class:`outcome.Value` (which Trio hands
+    through as it is).
+    """
+
+    __slots__ = ("_trap", "task")
 
     def __init__(self) -> None:
         self.task: Task | None = None
-        self.leave = self._leave  # bound once: parking is on the path of every message
+        self._trap = _Trap(self._leave)
 
-    async def park(self) -> None:
+    @types.coroutine
+    def park(self) -> Generator[Any, Any, None]:
         """Wait for :meth:`wake`. A checkpoint; a cancellation leaves the place free."""
         self.task = current_task()
-        await wait_task_rescheduled(self.leave)
+        outcome = yield self._trap
+        if outcome is not None:
+            outcome.unwrap()
 
     def wake(self) -> None:
         task = self.task
         if task is not None:
             self.task = None
-            reschedule(task)
+            reschedule(task, None)  # type: ignore[arg-type]  # see park()
 
     def _leave(self, _raise_cancel: Any) -> Abort:
         self.task = None
@@ -75,7 +95,9 @@ class Timers:
             self._sweep()
         heappush(self._heap, timer)
         # Moving the deadline of the sleeping task's scope wakes it in time without a task switch now.
-        self._scope.deadline = min(self._scope.deadline, deadline)
+        # Only where it is earlier: setting it costs as much as the rest, even to the same value.
+        if deadline < self._scope.deadline:
+            self._scope.deadline = deadline
         return timer
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Generator, Iterable, Mapping
+from collections.abc import AsyncIterable, Coroutine, Generator, Iterable, Mapping
 from typing import Any
 
 import trio
 from werkzeug.datastructures import Headers
 
-from .connection import WebSocketConnection
 from .errors import JSONMessageError, WebSocketStateError
 from .request import RequestBase
 from .response import WireHeaders, encode_headers
+from .streaming import MessageStream, send_pieces
+from .websocket_connection import WebSocketConnection
 
 # What the handshake's answer is made of by the server itself (RFC 6455, section 4.2.2).
 _RESERVED = {b"upgrade", b"connection", b"content-length", b"transfer-encoding"}
@@ -97,17 +98,45 @@ class WebSocket(RequestBase):
         """
         return self.connection.receive()
 
-    def send(self, message: str | bytes) -> Coroutine[Any, Any, None]:
+    def receive_stream(self) -> MessageStream:
+        """Receive the next message in pieces, as they arrive, so that it need not fit into memory::
+
+            async with websocket.receive_stream() as pieces:
+                async for piece in pieces:
+                    ...
+
+        The pieces are ``str`` or ``bytes``, as the message is, none of them empty; a character is never cut. Entering
+        waits for the message to begin, and reading from the client pauses while ``receive_buffer`` bytes wait to be
+        iterated over. ``max_message_size`` holds for it as for every message: raise it for the route. A message that
+        is there as a whole, or comes from an ASGI server, is one piece.
+
+        Leaving the block drops what was not iterated over, as does a cancellation inside it; one while entering
+        loses nothing. When the client goes away before the end of the message, the pieces that came are handed out,
+        and then the handler is cancelled.
+
+        :raises trio.BusyResourceError: on entering, when another task is receiving from this websocket.
+        :raises WebSocketClosed: after ``close()``.
+        """
+        return MessageStream(self.connection)
+
+    def send(self, message: str | bytes | AsyncIterable[str] | AsyncIterable[bytes]) -> Coroutine[Any, Any, None]:
         """Send a message: text from ``str``, binary from ``bytes``. Any number of tasks may send at once.
 
         It waits while more than ``send_buffer`` bytes wait to be sent. A checkpoint. Cancelled, it has not sent
         anything; once it has returned, the message is sent whole, or the connection ends. To a client that is gone
         nothing is sent.
 
+        An async iterable of ``str`` or of ``bytes`` is sent as one message in as many fragments (RFC 6455, section
+        5.4), each as it comes; other tasks' messages wait until it has ended. Without any piece there is no message.
+        What was begun cannot be taken back: if it is cancelled, or the iterable raises, the connection is closed with
+        1011. An ASGI server takes messages only whole, so there the pieces are collected first.
+
         :raises WebSocketClosed: after ``close()``.
-        :raises TypeError: for anything else than str and bytes-like objects.
+        :raises TypeError: for anything else than str, bytes-like objects and async iterables of them.
         """
-        return self.connection.send(message)
+        if isinstance(message, (str, bytes)) or not isinstance(message, AsyncIterable):
+            return self.connection.send(message)
+        return send_pieces(self.connection, message)
 
     async def receive_json(self) -> Any:
         """Wait for the next message and decode it with the app's JSON provider.
@@ -148,9 +177,20 @@ class WebSocket(RequestBase):
         """
         await self.connection.close(code, reason)
 
+    async def ping(self) -> float:
+        """Send a Ping and wait for the client's Pong; returns the round trip in seconds.
+
+        Any number of tasks may ping at once. The disconnect ends it, as a cancellation; a client that does not answer
+        and is not gone is found out by the keepalive, or by a timeout of your own. Cancelled, it leaves nothing behind.
+
+        :raises WebSocketClosed: after ``close()``, or when the client is gone and messages of its are still unread.
+        :raises RuntimeError: under an ASGI server, which gives no access to Pings.
+        """
+        return await self.connection.ping()
+
     @property
     def latency(self) -> float | None:
-        """The last round trip of a keepalive Ping in seconds, None before the first."""
+        """The last round trip of a Ping, one of the keepalive or of :meth:`ping`, in seconds; None before the first."""
         return self.connection.latency
 
     @property

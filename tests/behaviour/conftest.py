@@ -1,8 +1,8 @@
 """The transports: the same tests over each of them.
 
-``tcp`` is the reactor, ``tasks`` the same sockets without it, ``tls`` and ``memory`` are streams, ``hypercorn`` is a
-real ``hypercorn -k trio`` process. What ASGI cannot express is listed where it is left out, with ``@native_only`` and
-the reason.
+``tcp`` and ``tls`` are the reactor, ``tasks`` and ``tls-tasks`` the same sockets without it, ``memory`` is a stream,
+``hypercorn`` is a real ``hypercorn -k trio`` process. What ASGI cannot express is listed where it is left out, with
+``@native_only`` and the reason.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ virtual_clock = pytest.mark.virtual_clock
 class Target:
     """A server under test, and how to talk to it.
 
-    :ivar kind: the name of the transport.
+    :ivar kind: the name of the transport, without what is behind its hyphen.
     :ivar app: the app, where it is in this process.
     """
 
@@ -145,7 +145,7 @@ def hypercorn() -> Iterator[int]:
     process.stdout.close()
 
 
-TRANSPORTS = ["tcp", "tasks", "tls", "memory", "hypercorn"]
+TRANSPORTS = ["tcp", "tasks", "tls", "tls-tasks", "memory", "hypercorn"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -161,7 +161,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 async def target(request: pytest.FixtureRequest) -> AsyncIterator[Target]:
-    kind = request.param
+    kind, _, _ = request.param.partition("-")
     if kind == "hypercorn":
         port = request.getfixturevalue("hypercorn")
         target = Target(kind, lambda: trio.open_tcp_stream("127.0.0.1", port))
@@ -180,7 +180,9 @@ async def target(request: pytest.FixtureRequest) -> AsyncIterator[Target]:
                 authority.issue_cert("localhost").configure_cert(server_context)
                 client_context = ssl.create_default_context()
                 authority.configure_trust(client_context)
-            server = Server(app, ssl_context=server_context, use_reactor=False if kind == "tasks" else None)
+            server = Server(
+                app, ssl_context=server_context, use_reactor=False if request.param.endswith("tasks") else None
+            )
             listeners = [] if kind == "memory" else await open_listeners("127.0.0.1", 0)
             await nursery.start(server.run, listeners)
 

@@ -9,6 +9,7 @@ CLOSE, PING, PONG = 0x8, 0x9, 0xA
 
 FIN = 0x80
 RESERVED = 0x70
+COMPRESSED = 0x40  # RSV1, in the first frame of a message (RFC 7692, section 6)
 MASKED = 0x80
 
 MAX_CONTROL_PAYLOAD = 125  # section 5.5
@@ -51,6 +52,14 @@ class Close(NamedTuple):
     reason: str
 
 
+class Fault(Exception):
+    """What a client did wrong, as the Close frame that it is due. It does not leave this package."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
 def may_be_sent(code: int) -> bool:
     """Whether a Close frame may carry this code (section 7.4): 1000-1003, 1007-1014, 3000-4999."""
     return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
@@ -67,14 +76,26 @@ def check_close(code: int, reason: str) -> None:
         )
 
 
-def encode(opcode: int, payload: bytes) -> bytes:
-    """One whole frame, final and unmasked, as a server sends it; the length in its shortest form."""
-    size = len(payload)
+#: The headers of all short text and binary messages, by payload size: these are what most traffic is.
+SHORT_TEXT = [bytes((FIN | TEXT, size)) for size in range(126)]
+SHORT_BINARY = [bytes((FIN | BINARY, size)) for size in range(126)]
+
+
+def header(first: int, size: int) -> bytes:
+    """The header of an unmasked frame, as a server sends it, the length in its shortest form.
+
+    ``first`` is its first byte: the opcode, with FIN and RSV1 as they apply.
+    """
     if size < 126:
-        return bytes((FIN | opcode, size)) + payload
+        return bytes((first, size))
     if size < 65536:
-        return bytes((FIN | opcode, 126, size >> 8, size & 255)) + payload
-    return bytes((FIN | opcode, 127)) + size.to_bytes(8, "big") + payload
+        return bytes((first, 126, size >> 8, size & 255))
+    return bytes((first, 127)) + size.to_bytes(8, "big")
+
+
+def encode(opcode: int, payload: bytes) -> bytes:
+    """One whole frame, final and uncompressed."""
+    return header(FIN | opcode, len(payload)) + payload
 
 
 def encode_close(code: int, reason: str = "") -> bytes:

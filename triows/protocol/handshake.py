@@ -47,9 +47,12 @@ def list_values(headers: Headers, name: bytes) -> list[str]:
 
 def wants_websocket(headers: Headers) -> bool:
     """Whether a request asks to become a websocket: ``Upgrade`` names it and ``Connection`` names ``Upgrade``."""
-    if not any(token.lower() == "websocket" for token in list_values(headers, b"upgrade")):
-        return False
-    return any(token.lower() == "upgrade" for token in list_values(headers, b"connection"))
+    return _lists(headers, b"upgrade", b"websocket") and _lists(headers, b"connection", b"upgrade")
+
+
+def _lists(headers: Headers, name: bytes, member: bytes) -> bool:
+    """Whether a comma-separated field has this member, in whatever case."""
+    return any(member in map(bytes.strip, value.lower().split(b",")) for value in values(headers, name))
 
 
 def subprotocols(headers: Headers) -> list[str]:
@@ -66,13 +69,15 @@ def check(method: str, http_version: str, headers: Headers) -> bytes:
         raise HandshakeError(400, f"a websocket handshake needs HTTP/1.1, not HTTP/{http_version}")
     if method != "GET":
         raise HandshakeError(400, f"a websocket handshake is a GET request, not {method}")
-    if values(headers, b"transfer-encoding") or any(length != b"0" for length in values(headers, b"content-length")):
+    fields: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        fields.setdefault(name, []).append(value)
+    if b"transfer-encoding" in fields or any(length != b"0" for length in fields.get(b"content-length", ())):
         raise HandshakeError(400, "a websocket handshake has no body")
-    versions = values(headers, b"sec-websocket-version")
-    if versions != [b"13"]:
+    if fields.get(b"sec-websocket-version") != [b"13"]:
         spoken = [(b"sec-websocket-version", b"13")]
         raise HandshakeError(426, "the websocket version spoken here is 13", spoken)
-    keys = values(headers, b"sec-websocket-key")
+    keys = fields.get(b"sec-websocket-key", [])
     if len(keys) != 1:
         raise HandshakeError(400, f"a websocket handshake has one Sec-WebSocket-Key, not {len(keys)}")
     try:
@@ -81,13 +86,13 @@ def check(method: str, http_version: str, headers: Headers) -> bytes:
         nonce = b""
     if len(nonce) != 16:
         raise HandshakeError(400, "Sec-WebSocket-Key is not 16 bytes in base64")
-    if len(values(headers, b"origin")) > 1:
+    if len(fields.get(b"origin", ())) > 1:
         raise HandshakeError(400, "a websocket handshake has at most one Origin")
-    extensions = ", ".join(list_values(headers, b"sec-websocket-extensions"))
-    if extensions and not _EXTENSIONS.fullmatch(extensions):
-        raise HandshakeError(400, "Sec-WebSocket-Extensions is no list of extensions")
-    offered = subprotocols(headers)
-    if not all(_TOKEN.fullmatch(name) for name in offered):
+    if b"sec-websocket-extensions" in fields:
+        extensions = ", ".join(list_values(headers, b"sec-websocket-extensions"))
+        if extensions and not _EXTENSIONS.fullmatch(extensions):
+            raise HandshakeError(400, "Sec-WebSocket-Extensions is no list of extensions")
+    if b"sec-websocket-protocol" in fields and not all(_TOKEN.fullmatch(name) for name in subprotocols(headers)):
         raise HandshakeError(400, "Sec-WebSocket-Protocol is no list of tokens")
     return keys[0]
 

@@ -5,18 +5,21 @@ The rules that the parser keeps:
 - It never raises at its caller. Whatever the client does wrong becomes ``failure``: the close code and reason to send.
 - What was whole before the failure stays in the inbox; after a failure or a Close frame nothing is read any more.
 - It fails as early as the bytes allow: a header is judged when it is there, a length before its payload comes, text
-  byte by byte as UTF-8.
+  byte by byte as UTF-8, a compressed message while it is inflated.
 - Control frames never wait for anybody to read messages.
+- Most traffic is short messages that come whole. They have a straight path; it leaves everything else, faults as well,
+  to the plain one.
 """
 
 from __future__ import annotations
 
-from codecs import getincrementaldecoder
 from collections import deque
 
+from .deflate import Inflater
 from .frames import (
     BINARY,
     CLOSE,
+    COMPRESSED,
     CONTINUATION,
     FIN,
     INVALID_DATA,
@@ -24,23 +27,22 @@ from .frames import (
     MAX_CONTROL_PAYLOAD,
     NO_STATUS,
     PING,
-    POLICY_VIOLATION,
     PONG,
     PROTOCOL_ERROR,
     RESERVED,
     TEXT,
-    TOO_BIG,
     Close,
+    Fault,
     may_be_sent,
     shortened,
 )
 from .masks import unmask
+from .partial import NOT_UTF8, STEP, PartialMessage, too_big
 
-# A message may come in this many frames and one: the final frame of a stream of fragments is often empty.
-MAX_FRAGMENTS = 65_536
-
-_SHORT_MASKED = range(MASKED, MASKED + 126)  # second bytes of frames whose length needs no further bytes
-_utf8_decoder = getincrementaldecoder("utf-8")
+_FINAL_TEXT = FIN | TEXT
+_FINAL_BINARY = FIN | BINARY
+_SHORT = 125  # the longest payload whose length needs no further bytes
+_NO_LIMIT = 1 << 62
 
 
 class Inbox(deque[str | bytes]):
@@ -60,120 +62,173 @@ class Inbox(deque[str | bytes]):
 class Protocol:
     """The receiving half of a server's websocket: feed it with :meth:`receive_data`, then look at its attributes.
 
+    ``inflater`` is given where permessage-deflate was agreed on. What comes of little data may be much then: it is
+    ``stalled`` while ``receive_buffer`` bytes are unread.
+
     :ivar inbox: where whole messages go.
+    :ivar message: the message whose frames are still coming, or None.
+    :ivar streamed: the message that is handed out in pieces, or None; see :meth:`stream_next`.
     :ivar pings: the payloads of the Pings to be answered; clear it when they are.
-    :ivar pong: the payload of the latest Pong, or None.
+    :ivar pongs: the payloads of the Pongs that arrived; clear it when they have been looked at.
     :ivar close: what the client's Close frame said, or None.
     :ivar failure: what to send in the Close frame because the client broke the protocol, or None.
+    :ivar stalled: whether bytes wait until some of what is unread is taken; ``receive_data(b"")`` then goes on.
     """
 
     __slots__ = (
-        "_buffer",
-        "_fragments",
+        "_collecting",
         "_frame",
-        "_message",
-        "_opcode",
-        "_utf8",
+        "_held",
+        "_inflater",
+        "_limit",
+        "_receive_buffer",
+        "_short",
+        "_straight",
+        "_stream_next",
         "close",
         "failure",
         "inbox",
-        "max_message_size",
+        "message",
         "pings",
-        "pong",
+        "pongs",
+        "stalled",
+        "streamed",
     )
 
-    def __init__(self, inbox: Inbox, max_message_size: int | None = None) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        max_message_size: int | None = None,
+        inflater: Inflater | None = None,
+        receive_buffer: int = STEP,
+    ) -> None:
         self.inbox = inbox
-        self.max_message_size = max_message_size
+        self.message: PartialMessage | None = None
+        self.streamed: PartialMessage | None = None
         self.pings: list[bytes] = []
-        self.pong: bytes | None = None
+        self.pongs: list[bytes] = []
         self.close: Close | None = None
         self.failure: Close | None = None
-        self._buffer = b""  # the start of a frame whose header is not whole, or a control frame that is not
+        self.stalled = False
+        self._inflater = inflater
+        self._receive_buffer = receive_buffer
+        self._collecting = False
+        self._limit = _NO_LIMIT if max_message_size is None else max_message_size
+        self._short = min(_SHORT, self._limit)
+        self._straight = True  # between two messages: the straight path may be tried
+        self._held = b""  # the start of a header or control frame; or what waits while it is stalled
         self._frame: _PartialFrame | None = None  # a data frame whose payload is still coming
-        self._opcode = CONTINUATION  # of the message in progress; CONTINUATION: there is none
-        self._message = bytearray()  # its payload so far
-        self._fragments = 0
-        self._utf8 = _utf8_decoder()  # checks the text in progress
+        self._stream_next = False
 
     @property
     def finished(self) -> bool:
         """Whether nothing more will be read."""
         return self.close is not None or self.failure is not None
 
-    def receive_data(self, data: bytes) -> None:
-        """Take the next bytes from the client, in any cut."""
-        if self._buffer:
-            data = self._buffer + data
-            self._buffer = b""
-        position = 0
-        size = len(data)
-        while position < size and self.close is None and self.failure is None:
-            if self._frame is not None:
-                position = self._continue_frame(self._frame, data, position)
-                continue
-            if self._opcode == CONTINUATION:
-                position = self._take_short_messages(data, position, size)
-                if position == size or self.failure is not None:
-                    break
-            taken = self._take_frame(data, position, size)
-            if taken == position:
-                self._buffer = data[position:]
-                break
-            position = taken
+    def receive_data(self, data: bytes) -> bool:
+        """Take the next bytes from the client, in any cut.
 
-    def _take_short_messages(self, data: bytes, position: int, size: int) -> int:
-        """The straight path for what most traffic is: whole, final, masked text and binary frames below 126 bytes.
+        Returns whether there may be more to look at than the inbox.
+        """
+        if self._held:
+            data = self._held + data
+            self._held = b""
+            self.stalled = False
+        try:
+            position = self._take_short_messages(data, 0) if self._straight else 0
+            if position == len(data) and self._straight:
+                return False
+            if self.failure is None:
+                self._take_frames(data, position)
+        except Fault as fault:
+            self.failure = Close(fault.code, shortened(str(fault)))
+            self._frame = self.message = self._inflater = None
+            self._straight = False
+        return True
+
+    def collect_message(self) -> None:
+        """Go on where it is stalled, until there is a whole message, since somebody waits for one."""
+        self._collecting = True
+        self.receive_data(b"")
+        self._collecting = False
+
+    def _take_short_messages(self, data: bytes, position: int) -> int:
+        """The straight path: whole, final, uncompressed text and binary messages below 126 bytes.
 
         It stops, before the frame, at anything else.
         """
         inbox = self.inbox
-        limit = self.max_message_size
+        short = self._short
+        size = len(data)
         while size - position >= 6:
-            opcode = data[position] ^ FIN
-            if (opcode != TEXT and opcode != BINARY) or data[position + 1] not in _SHORT_MASKED:
+            length = data[position + 1] ^ MASKED  # of an unmasked frame 128 and more
+            end = position + 6 + length
+            if length > short or end > size:
                 break
-            length = data[position + 1] ^ MASKED
-            start = position + 6
-            end = start + length
-            if end > size or (limit is not None and length > limit):
-                break
-            # unmask() spelled out: at these sizes a call costs as much as the work.
-            mask = data[start - 4 : start]
-            key = (mask * ((length >> 2) + 1))[:length]
-            payload = (int.from_bytes(data[start:end], "little") ^ int.from_bytes(key, "little")).to_bytes(
-                length, "little"
-            )
-            if opcode == TEXT:
+            first = data[position]
+            if first == _FINAL_TEXT:
                 try:
-                    inbox.append(payload.decode())
+                    inbox.append(unmask(data[position + 6 : end], data[position + 2 : position + 6]).decode())
                 except UnicodeDecodeError:
-                    self._fail(INVALID_DATA, "text is not UTF-8")
-                    return position
+                    raise Fault(INVALID_DATA, NOT_UTF8) from None
+            elif first == _FINAL_BINARY:
+                inbox.append(unmask(data[position + 6 : end], data[position + 2 : position + 6]))
             else:
-                inbox.append(payload)
+                break
             inbox.size += length
             position = end
         return position
 
-    def _take_frame(self, data: bytes, position: int, size: int) -> int:
-        """Take one frame of any kind, or the start of a data frame.
+    def _take_frames(self, data: bytes, position: int) -> None:
+        """The plain path: frames of any kind, whole or in parts, until the bytes or the connection end."""
+        self.stalled = False
+        while self.close is None:
+            message = self.message
+            pending = message is not None and message.pending
+            if self._inflater is not None and (pending or position < len(data)) and self._is_full:
+                self.stalled = True
+                break
+            if message is not None and pending:
+                message.inflate_more()
+                self._message_ended(message)
+            elif self._frame is not None:
+                position = self._continue_frame(self._frame, data, position)
+                if self._frame is not None:
+                    break
+            else:
+                if self._straight:
+                    position = self._take_short_messages(data, position)
+                start = position
+                position = self._begin_frame(data, position)
+                if position == start:
+                    break
+        self._held = data[position:]
+
+    @property
+    def _is_full(self) -> bool:
+        unread = self.inbox.size + (0 if self.message is None else self.message.unread)
+        return unread >= self._receive_buffer and not (self._collecting and not self.inbox)
+
+    def _begin_frame(self, data: bytes, position: int) -> int:
+        """Take the header of a frame, and all of it if it is a control frame or a message that is there as a whole.
 
         Returns the new position: the old one if bytes are missing.
         """
+        size = len(data)
+        if size == position:
+            return position
         first = data[position]
         opcode = first & 0x0F
-        if not self._first_byte_is_right(first, opcode):
-            return size
+        self._check_first_byte(first, opcode)
         if size - position < 2:
             return position
         second = data[position + 1]
         if not second & MASKED:
-            return self._fail(PROTOCOL_ERROR, "frame is not masked")
+            raise Fault(PROTOCOL_ERROR, "frame is not masked")
         length = second & 127
         start = position + 2
         if opcode >= CLOSE and length > MAX_CONTROL_PAYLOAD:
-            return self._fail(PROTOCOL_ERROR, "control frame is longer than 125 bytes")
+            raise Fault(PROTOCOL_ERROR, "control frame is longer than 125 bytes")
         if length >= 126:
             extra = 2 if length == 126 else 8
             if size - start < extra:
@@ -181,120 +236,134 @@ class Protocol:
             length = int.from_bytes(data[start : start + extra], "big")
             start += extra
             if length < 126 or (extra == 8 and length < 65536):
-                return self._fail(PROTOCOL_ERROR, "length is not in its shortest form")
+                raise Fault(PROTOCOL_ERROR, "length is not in its shortest form")
             if length >> 63:
-                return self._fail(PROTOCOL_ERROR, "length has its top bit set")
-        if opcode < CLOSE and not self._fits(length):
-            return size
+                raise Fault(PROTOCOL_ERROR, "length has its top bit set")
+        if opcode >= CLOSE:
+            if start + 4 + length > size:
+                return position
+            self._control(opcode, unmask(data[start + 4 : start + 4 + length], data[start : start + 4]))
+            return start + 4 + length
+        message = self.message
+        if message is not None:
+            message.check_frame(length)
+        elif length > self._limit and not first & COMPRESSED:
+            raise too_big(self._limit)
         if size - start < 4:
             return position
         mask = data[start : start + 4]
         start += 4
-        if opcode >= CLOSE:
-            end = start + length
-            if end > size:
-                return position
-            self._control(opcode, unmask(data[start:end], mask))
-            return end
-        if opcode != CONTINUATION:
-            self._opcode = opcode
+        if message is None:
+            if first & FIN and not first & COMPRESSED and start + length <= size:
+                self._take_message(opcode, unmask(data[start : start + length], mask))
+                return start + length
+            message = self._begin_message(opcode == TEXT, self._inflater if first & COMPRESSED else None)
+        message.begin_frame()
         self._frame = _PartialFrame(bool(first & FIN), length, mask)
-        return self._continue_frame(self._frame, data, start)
+        return start
 
-    def _first_byte_is_right(self, first: int, opcode: int) -> bool:
-        in_message = self._opcode != CONTINUATION
-        if first & RESERVED:
-            self._fail(PROTOCOL_ERROR, "reserved bits are set")
-        elif opcode >= CLOSE:
-            if opcode > PONG:
-                self._fail(PROTOCOL_ERROR, f"unknown opcode {opcode}")
-            elif not first & FIN:
-                self._fail(PROTOCOL_ERROR, "control frame is fragmented")
-        elif opcode > BINARY:
-            self._fail(PROTOCOL_ERROR, f"unknown opcode {opcode}")
-        elif opcode == CONTINUATION and not in_message:
-            self._fail(PROTOCOL_ERROR, "continuation frame with nothing to continue")
-        elif opcode != CONTINUATION and in_message:
-            self._fail(PROTOCOL_ERROR, "new message within a fragmented one")
-        return self.failure is None
+    def _check_first_byte(self, first: int, opcode: int) -> None:
+        reserved = first & RESERVED
+        if reserved == COMPRESSED and self._inflater is not None and opcode in (TEXT, BINARY):
+            reserved = 0
+        if reserved:
+            raise Fault(PROTOCOL_ERROR, "reserved bits are set")
+        if opcode > PONG or BINARY < opcode < CLOSE:
+            raise Fault(PROTOCOL_ERROR, f"unknown opcode {opcode}")
+        if opcode >= CLOSE:
+            if not first & FIN:
+                raise Fault(PROTOCOL_ERROR, "control frame is fragmented")
+        elif opcode == CONTINUATION:
+            if self.message is None:
+                raise Fault(PROTOCOL_ERROR, "continuation frame with nothing to continue")
+        elif self.message is not None:
+            raise Fault(PROTOCOL_ERROR, "new message within a fragmented one")
 
-    def _fits(self, length: int) -> bool:
-        limit = self.max_message_size
-        if limit is not None and len(self._message) + length > limit:
-            self._fail(TOO_BIG, f"message is over {limit} bytes")
-        elif self._fragments > MAX_FRAGMENTS:
-            self._fail(POLICY_VIOLATION, f"message is in over {MAX_FRAGMENTS} fragments")
-        return self.failure is None
+    def _take_message(self, opcode: int, payload: bytes) -> None:
+        try:
+            self.inbox.append(payload.decode() if opcode == TEXT else payload)
+        except UnicodeDecodeError:
+            raise Fault(INVALID_DATA, NOT_UTF8) from None
+        self.inbox.size += len(payload)
+
+    def _begin_message(self, is_text: bool, inflater: Inflater | None) -> PartialMessage:
+        self._straight = False
+        self.message = message = PartialMessage(is_text, self._limit, inflater)
+        if self._stream_next and not self.inbox:
+            self._stream(message)
+        return message
 
     def _continue_frame(self, frame: _PartialFrame, data: bytes, position: int) -> int:
         """Take what is there of a data frame's payload; the memory taken is what arrived, not what was announced."""
+        assert self.message is not None
         piece = data[position : position + frame.remaining]
         if piece:
-            mask = frame.mask
-            plain = unmask(piece, mask)
-            if self._opcode == TEXT and not self._is_utf8(plain, False):
-                return len(data)
-            self._message += plain
+            self.message.add(unmask(piece, frame.mask))
             frame.remaining -= len(piece)
             turn = len(piece) & 3
-            frame.mask = mask[turn:] + mask[:turn]
+            frame.mask = frame.mask[turn:] + frame.mask[:turn]
         if not frame.remaining:
             self._frame = None
-            self._fragments += 1
             if frame.final:
-                self._finish_message()
+                self.message.end()
+                self._message_ended(self.message)
         return position + len(piece)
 
-    def _finish_message(self) -> None:
-        if self._opcode == TEXT:
-            if not self._is_utf8(b"", True):
-                return
-            self.inbox.append(self._message.decode())
-        else:
-            self.inbox.append(bytes(self._message))
-        self.inbox.size += len(self._message)
-        self._message = bytearray()
-        self._opcode = CONTINUATION
-        self._fragments = 0
-
-    def _is_utf8(self, piece: bytes, final: bool) -> bool:
-        try:
-            self._utf8.decode(piece, final)
-            # Of a surrogate (ED A0 to ED BF) the decoder would wait for the third byte.
-            if b"\xed\xa0" <= self._utf8.getstate()[0] < b"\xee":
-                self._fail(INVALID_DATA, "text is not UTF-8")
-        except UnicodeDecodeError:
-            self._fail(INVALID_DATA, "text is not UTF-8")
-        return self.failure is None
+    def _message_ended(self, message: PartialMessage) -> None:
+        """Nothing if some of it is still to be inflated."""
+        if message.ended:
+            if not message.streamed:
+                self.inbox.append(message.whole())
+                self.inbox.size += message.size
+            self.message = None
+            self._straight = True
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == PING:
             self.pings.append(payload)
         elif opcode == PONG:
-            self.pong = payload
+            self.pongs.append(payload)
         elif not payload:
-            self.close = Close(NO_STATUS, "")
+            self._end(Close(NO_STATUS, ""))
         elif len(payload) == 1:
-            self._fail(PROTOCOL_ERROR, "Close frame with half a code")
+            raise Fault(PROTOCOL_ERROR, "Close frame with half a code")
         else:
             code = int.from_bytes(payload[:2], "big")
             try:
                 reason = payload[2:].decode()
             except UnicodeDecodeError:
-                self._fail(INVALID_DATA, "close reason is not UTF-8")
-            else:
-                if may_be_sent(code):
-                    self.close = Close(code, reason)
-                else:
-                    self._fail(PROTOCOL_ERROR, f"close code {code} may not be sent")
+                raise Fault(INVALID_DATA, "close reason is not UTF-8") from None
+            if not may_be_sent(code):
+                raise Fault(PROTOCOL_ERROR, f"close code {code} may not be sent")
+            self._end(Close(code, reason))
 
-    def _fail(self, code: int, reason: str) -> int:
-        """Remember the failure, drop what is half-read; returns a position beyond any data."""
-        self.failure = Close(code, shortened(reason))
-        self._buffer = b""
-        self._frame = None
-        self._message = bytearray()
-        return 1 << 63
+    def _end(self, close: Close) -> None:
+        self.close = close
+        self._inflater = None
+        self._straight = False
+
+    # Streaming
+
+    def stream_next(self) -> None:
+        """Stream the message in progress, or else the next one that does not come whole: it will be ``streamed``.
+
+        To be asked for with an empty inbox; one that comes whole goes there as ever, and takes the place of this one.
+        """
+        message = self.message
+        if message is not None and not message.streamed:
+            self._stream(message)
+        else:
+            self._stream_next = True  # what is streamed already is what a reader left behind
+
+    def collect_next(self) -> None:
+        """Nobody streams the next message; what is left of one that is ``streamed`` is for its reader alone."""
+        self._stream_next = False
+        self.streamed = None
+
+    def _stream(self, message: PartialMessage) -> None:
+        message.streamed = True
+        self.streamed = message
+        self._stream_next = False
 
 
 class _PartialFrame:

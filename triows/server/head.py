@@ -1,25 +1,32 @@
-"""Request heads: found in the input, and judged before h11 sees them (RFC 9112, sections 2-6).
+"""Request heads: found in the input, judged, and taken apart (RFC 9112, sections 2-6).
 
-h11 is lenient where two parsers in a row could understand two things (bare LF, folded lines, control bytes, several
-lengths); such heads are refused here.
+Nothing else sees a head, so what two parsers in a row could understand as two things (bare LF, folded lines, control
+bytes, several lengths) is refused here.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+
+from ..ends import Headers
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e\x80-\xff]+) (HTTP/\d\.\d{1,2})")
+_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e\x80-\xff]+) HTTP/(\d\.\d{1,2})\r\n")
+# A header line, of requests and responses: name and value without the spaces around it (RFC 9110, 5.5 and 5.6.2).
 # Possessive in front of the value: of nothing but spaces, two loops would try every way to share them.
-_FIELD = re.compile(
-    rb"(" + _TOKEN + rb"):[ \t]*+((?:[\x21-\x7e\x80-\xff](?:[ \t\x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*"
+FIELD = re.compile(
+    rb"(?<=\n)(" + _TOKEN + rb"):[ \t]*+"
+    rb"((?:[\x21-\x7e\x80-\xff](?:[ \t\x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*\r\n"
 )
-_BARE_NEWLINE = re.compile(rb"(?<!\r)\n")
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]*)(?::\d{0,5})?")
 _TARGET = re.compile(rb"(?:[Hh][Tt][Tt][Pp][Ss]?|[Ww][Ss]{1,2})://([^/?#]*)([^#]*)")
 
 MAX_REQUEST_LINE = 8192
 _HEAD_ENDS = b"\r\n\r\n"
+_JUDGED = frozenset({b"connection", b"content-length", b"expect", b"host", b"transfer-encoding"})
+
+_Fields = dict[bytes, list[bytes]]
 
 
 class BadRequest(Exception):
@@ -31,6 +38,27 @@ class BadRequest(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+@dataclass(slots=True)
+class RequestHead:
+    """What a head says.
+
+    :ivar target: the target in origin-form, or ``*``.
+    :ivar headers: the header lines, names in lower case; Host is the target's where that names one.
+    :ivar http_version: ``"1.1"`` or ``"1.0"``.
+    :ivar framing: the header line that says how the body ends; None without a body.
+    :ivar keep_alive: whether the client may send another request after this one (RFC 9112, section 9.3).
+    :ivar expects_continue: whether the client waits for 100 before it sends the body (RFC 9110, section 10.1.1).
+    """
+
+    method: str
+    target: bytes
+    http_version: str
+    headers: Headers
+    framing: tuple[bytes, bytes] | None
+    keep_alive: bool
+    expects_continue: bool
 
 
 def find_end(data: bytearray, searched: int, max_size: int) -> int | None:
@@ -46,7 +74,8 @@ def find_end(data: bytearray, searched: int, max_size: int) -> int | None:
         judged, excess = max_size + 1, "head"
     if judged > MAX_REQUEST_LINE + 1 and data.find(b"\r\n", 0, MAX_REQUEST_LINE + 2) < 0:
         judged, excess = MAX_REQUEST_LINE + 2, "line"
-    if _BARE_NEWLINE.search(data, max(searched - 1, 0), judged):
+    # An LF that is looked at now may end a CRLF whose CR was the last byte before.
+    if data.count(b"\n", searched, judged) != data.count(b"\r\n", max(searched - 1, 0), judged):
         raise BadRequest(400, "a line of the head does not end with CRLF")
     if not 0x21 <= data[0] <= 0x7E and data != b"\r":  # which may be half of an empty line before the request
         raise BadRequest(400, "this is no HTTP request")
@@ -57,38 +86,57 @@ def find_end(data: bytearray, searched: int, max_size: int) -> int | None:
     return None if end < 0 else head_size
 
 
-def check(head: bytes, max_headers: int) -> tuple[bytes, bytes]:
-    """Judge a whole head; returns its target in origin-form and the host that it names ("" where it need not)."""
-    request_line, *lines = head[:-4].split(b"\r\n")
-    match = _REQUEST_LINE.fullmatch(request_line)
+def parse(head: bytes, max_headers: int) -> RequestHead:
+    """Judge a whole head, and take it apart. Raises :exc:`BadRequest`."""
+    match = _REQUEST_LINE.match(head)
     if match is None:
         raise BadRequest(400, "the request line is malformed")
     method, target, version = match.groups()
-    if version not in (b"HTTP/1.1", b"HTTP/1.0"):
+    if version not in (b"1.1", b"1.0"):
         raise BadRequest(505, "the HTTP versions spoken here are 1.1 and 1.0")
-    if len(lines) > max_headers:
+    lines = head.count(b"\r\n") - 2
+    if lines > max_headers:
         raise BadRequest(431, f"there are over {max_headers} header lines")
-    fields: dict[bytes, list[bytes]] = {}
-    for line in lines:
-        match = _FIELD.fullmatch(line)
-        if match is None:
-            raise BadRequest(400, "a header line is malformed")
-        fields.setdefault(match[1].lower(), []).append(match[2])
-    _check_framing(fields, version)
+    headers = [(name.lower(), value) for name, value in FIELD.findall(head, match.end())]
+    if len(headers) != lines:  # each field is one line from its start to its end
+        raise BadRequest(400, "a header line is malformed")
+    fields: _Fields = {}
+    for name, value in headers:
+        if name in _JUDGED:
+            fields.setdefault(name, []).append(value)
+    framing = _framing(fields, version)
     hosts = fields.get(b"host", [])
-    if len(hosts) > 1 or (not hosts and version == b"HTTP/1.1"):
+    if len(hosts) > 1 or (not hosts and version == b"1.1"):
         raise BadRequest(400, f"there are {len(hosts)} Host fields; there must be one")
-    host = hosts[0] if hosts else b""
-    if not _HOST.fullmatch(host):
+    named = hosts[0] if hosts else b""
+    if not _HOST.fullmatch(named):
         raise BadRequest(400, "the Host field is no host")
-    return _resolve(method, target, host)
+    target, host = _resolve(method, target, named)
+    if host is not named:
+        headers = [(name, host if name == b"host" else value) for name, value in headers]
+    return RequestHead(
+        method.decode("ascii"),
+        target,
+        version.decode("ascii"),
+        headers,
+        framing,
+        version == b"1.1" and not _lists(fields, b"connection", b"close"),
+        framing is not None and version == b"1.1" and _lists(fields, b"expect", b"100-continue"),
+    )
 
 
-def _check_framing(fields: dict[bytes, list[bytes]], version: bytes) -> None:
+def _lists(fields: _Fields, name: bytes, member: bytes) -> bool:
+    """Whether a comma-separated field has this member, in whatever case."""
+    if name not in fields:
+        return False
+    return any(member in map(bytes.strip, value.lower().split(b",")) for value in fields[name])
+
+
+def _framing(fields: _Fields, version: bytes) -> tuple[bytes, bytes] | None:
     """One way to tell where the body ends, or none (RFC 9112, section 6.3)."""
     lengths = fields.get(b"content-length", [])
     codings = fields.get(b"transfer-encoding", [])
-    if codings and (lengths or version == b"HTTP/1.0"):
+    if codings and (lengths or version == b"1.0"):
         raise BadRequest(400, "Transfer-Encoding with Content-Length, or in HTTP/1.0")
     if codings and (len(codings) > 1 or codings[0].lower() != b"chunked"):
         raise BadRequest(501, "the only Transfer-Encoding spoken here is chunked")
@@ -96,6 +144,11 @@ def _check_framing(fields: dict[bytes, list[bytes]], version: bytes) -> None:
         raise BadRequest(400, "Content-Length must be one number")
     if lengths and len(lengths[0]) > 18:
         raise BadRequest(413, "Content-Length is out of bounds")
+    if codings:
+        return b"transfer-encoding", b"chunked"
+    if lengths and lengths[0].strip(b"0"):
+        return b"content-length", lengths[0]
+    return None
 
 
 def _resolve(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes]:

@@ -12,7 +12,8 @@ import sys
 import trio
 
 from ..waiting import Waiter
-from .link import SocketLink
+from .link import Link
+from .socket_link import SocketLink
 
 # Whether this platform has what the reactor needs. Elsewhere each connection has its own reading and writing task.
 AVAILABLE = sys.platform == "linux"
@@ -31,7 +32,7 @@ if sys.platform == "linux":
         def __init__(self) -> None:
             self._epoll = select.epoll()
             self._links: dict[int, SocketLink] = {}
-            self._to_flush: list[SocketLink] = []
+            self._to_flush: list[Link] = []
             self._flusher = Waiter()
             self._waiting = False
 
@@ -64,7 +65,7 @@ if sys.platform == "linux":
             if self._links.pop(link.fileno, None) is not None:
                 self._epoll.unregister(link.fileno)
 
-        def flush_later(self, link: SocketLink) -> None:
+        def flush_later(self, link: Link) -> None:
             """Flush the link in the next pass."""
             self._to_flush.append(link)
             if self._waiting:
@@ -74,17 +75,22 @@ if sys.platform == "linux":
 
         async def run(self) -> None:
             """Serve the links, for ever."""
+            poll = self._epoll.poll
+            links = self._links
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._flush_while_waiting)
                 idle = 0
                 while True:
                     if self._to_flush:
                         self._flush()
-                    events = self._epoll.poll(0)
+                    events = poll(0)
                     if events:
                         idle = 0
                         for fileno, event in events:
-                            self._handle(fileno, event)
+                            if event == _READ and fileno in links:
+                                links[fileno].can_read()
+                            else:
+                                self._handle(fileno, event)
                     else:
                         idle += 1
                     if idle <= _SPINS:
@@ -111,5 +117,7 @@ if sys.platform == "linux":
                 return  # an earlier event of this pass ended it
             if event & _WRITE:
                 link.can_write()
-            if event & ~_WRITE:
-                link.can_read(bool(event & _END))
+            if event & _END:
+                link.read_to_the_end()
+            elif event & _READ:
+                link.can_read()

@@ -17,7 +17,7 @@ import socket
 import ssl
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack
 from functools import partial
 from pathlib import Path
@@ -29,8 +29,12 @@ from ..connection import Connection
 from ..limits import ServerLimits, WebSocketLimits
 from ..waiting import Timers
 from . import reactor
-from .http1 import Endpoints, HTTP1Connection, Service, head_bytes
-from .link import Link, SocketLink, StreamLink
+from .framing import head_bytes
+from .http1 import Endpoints, HTTP1Connection, Service
+from .link import Link
+from .socket_link import SocketLink
+from .stream_link import StreamLink
+from .tls import TLSLink
 
 logger = logging.getLogger("triows.error")
 
@@ -38,6 +42,7 @@ _ACCEPT_AT_ONCE = 64
 _BACKLOG = 1024
 _PAUSE_WITHOUT_DESCRIPTORS = 0.1  # seconds
 _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_KEPT_MEMORY = 8 * 1024 * 1024
 _UNIX_PREFIX = "unix:"
 
 
@@ -46,7 +51,7 @@ class App(Protocol):
 
     @property
     def limits(self) -> ServerLimits: ...
-    async def handle(self, connection: Connection) -> None: ...
+    def handle(self, connection: Connection) -> Awaitable[None]: ...
     def serving(self) -> AbstractAsyncContextManager[object]: ...
     def websocket_limits(self) -> WebSocketLimits: ...
 
@@ -223,18 +228,26 @@ class Server:
         client.setblocking(False)
         if client.family != socket.AF_UNIX:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._ssl_context is not None:
-            self._connection_nursery.start_soon(self._serve_tls, client, self._ssl_context)
-        elif self._reactor is None:
-            stream = trio.SocketStream(trio.socket.from_stdlib_socket(client))
-            self._connection_nursery.start_soon(self._run_stream, stream)
+        if self._reactor is None:
+            self._connection_nursery.start_soon(self._serve_by_tasks, client)
+        elif self._ssl_context is not None:
+            self._connection_nursery.start_soon(self._serve_tls, client, address, self._reactor, self._ssl_context)
         else:
             link = SocketLink(client, self._reactor, self._timers)
             self._connection_nursery.start_soon(self._serve_link, link, _endpoints(client, address))
 
-    async def _serve_tls(self, client: socket.socket, ssl_context: ssl.SSLContext) -> None:
-        stream = trio.SocketStream(trio.socket.from_stdlib_socket(client))
-        await self._run_stream(trio.SSLStream(stream, ssl_context, server_side=True, https_compatible=True))
+    async def _serve_by_tasks(self, client: socket.socket) -> None:
+        stream: trio.abc.Stream = trio.SocketStream(trio.socket.from_stdlib_socket(client))
+        if self._ssl_context is not None:
+            stream = trio.SSLStream(stream, self._ssl_context, server_side=True, https_compatible=True)
+        await self._run_stream(stream)
+
+    async def _serve_tls(
+        self, client: socket.socket, address: Any, reactor: reactor.Reactor, context: ssl.SSLContext
+    ) -> None:
+        # In here, since the link reads as soon as it is made, and must have its receiver by then.
+        link = TLSLink(client, reactor, self._timers, context)
+        await self._serve_link(link, _endpoints(client, address, secure=True))
 
     async def _serve_link(self, link: Link, endpoints: Endpoints) -> None:
         connection = HTTP1Connection(link, self.service, endpoints)
@@ -378,7 +391,18 @@ def run(
         raise ValueError("keyfile is given without certfile")
     # Does nothing where the program has set up its own logging.
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    _keep_freed_memory()
     trio.run(partial(_run, app, host, port, ssl_context, access_log, announce))
+
+
+def _keep_freed_memory() -> None:
+    """Let the process keep up to twice this size of freed memory, instead of giving it back after each large message.
+
+    glibc takes the largest block that was ever freed as its measure (mallopt(3), M_MMAP_THRESHOLD); the block itself is
+    never touched. Without this, half of the time of a message of 1 MiB goes into page faults. Elsewhere it does nothing.
+    A program that embeds the server is left to its own ways.
+    """
+    bytes(_KEPT_MEMORY)
 
 
 async def _run(

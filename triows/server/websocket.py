@@ -11,13 +11,28 @@ from typing import Protocol as Interface
 
 import trio
 
-from ..connection import WebSocketConnection
 from ..ends import Disconnect, Headers
 from ..protocol import handshake
-from ..protocol.frames import BINARY, PING, PONG, TEXT, encode, encode_close
+from ..protocol.deflate import Compression, Deflater, Inflater, negotiate
+from ..protocol.frames import (
+    BINARY,
+    COMPRESSED,
+    CONTINUATION,
+    FIN,
+    PING,
+    PONG,
+    SHORT_BINARY,
+    SHORT_TEXT,
+    TEXT,
+    encode,
+    encode_close,
+    header,
+)
 from ..protocol.messages import Protocol
+from ..transport import RoundTrip
 from ..waiting import Timer
-from .link import Link
+from ..websocket_connection import WebSocketConnection
+from .link import LARGE, Link
 
 # Bytes that may wait before the handshake is answered.
 _MAX_EARLY_DATA = 65536
@@ -40,33 +55,43 @@ class WireTransport:
 
     __slots__ = (
         "_close_sent",
+        "_deflater",
         "_early",
         "_http",
         "_key",
         "_link",
-        "_ping_sent",
+        "_min_size",
         "_ping_timer",
         "_pings",
         "_pong_timer",
         "_protocol",
         "_reads",
+        "_receive_buffer",
+        "_round_trips",
         "_send_timer",
+        "_stopped",
         "_unproved",
         "connection",
+        "full",
     )
 
     def __init__(self, http: Upgradable, key: bytes, early_data: bytes) -> None:
         self.connection: WebSocketConnection
+        self.full = len(early_data) >= _MAX_EARLY_DATA
         self._http = http
         self._link: Link = http.link
         self._key = key
         self._early = early_data
         self._protocol: Protocol | None = None  # made on accept, with the limits of the route
+        self._receive_buffer = 0
+        self._deflater: Deflater | None = None
+        self._min_size = 0
         self._close_sent = False
+        self._stopped = False  # nothing is wanted any more until the local close
         self._reads = 0  # how often bytes arrived: the signs of life
-        self._unproved: deque[tuple[float, int]] = deque()  # Pings: when sent, and the reads until then
+        self._unproved: deque[tuple[float, int]] | None = None  # Pings: when sent, and the reads until then
         self._pings = 0
-        self._ping_sent: float | None = None
+        self._round_trips: list[tuple[bytes, float, RoundTrip | None]] = []  # unanswered Pings: payload, when, whose
         self._ping_timer: Timer | None = None
         self._pong_timer: Timer | None = None
         self._send_timer: Timer | None = None
@@ -79,6 +104,7 @@ class WireTransport:
 
     def accept(self, headers: Headers, subprotocol: str | None) -> None:
         connection = self.connection
+        limits = connection.limits
         fields = [
             (b"upgrade", b"websocket"),
             (b"connection", b"Upgrade"),
@@ -86,10 +112,21 @@ class WireTransport:
         ]
         if subprotocol is not None:
             fields.append((b"sec-websocket-protocol", subprotocol.encode("ascii")))
+        inflater = None
+        if isinstance(limits.compression, Compression):
+            offers = handshake.values(connection.head.headers, b"sec-websocket-extensions")
+            agreement = negotiate([offer.decode("latin-1") for offer in offers], limits.compression)
+            if agreement is not None:
+                fields.append((b"sec-websocket-extensions", agreement.header.encode("ascii")))
+                inflater = Inflater(agreement)
+                self._deflater = Deflater(agreement, limits.compression)
+                self._min_size = limits.compression.min_size
         self._http.switch_protocols([*fields, *headers])
-        self._protocol = Protocol(connection.inbox, connection.limits.max_message_size)
+        self._receive_buffer = limits.receive_buffer
+        self._protocol = Protocol(connection.inbox, limits.max_message_size, inflater, limits.receive_buffer)
         self._schedule_ping()
         early, self._early = self._early, b""
+        self.full = False
         if early:
             self.data_received(early)
         self._link.resume()
@@ -98,22 +135,61 @@ class WireTransport:
         self._http.respond_and_close(status, headers, body)
 
     def send(self, message: str | bytes) -> None:
-        frame = encode(TEXT, message.encode()) if isinstance(message, str) else encode(BINARY, message)
-        link = self._link
-        if self.connection.inbox:
-            # More messages wait for the handler: its answers to them will be joined to this one.
-            link.write_later(frame)
+        if isinstance(message, str):
+            payload, opcode, headers = message.encode(), TEXT, SHORT_TEXT
         else:
-            link.write(frame)
+            payload, opcode, headers = message, BINARY, SHORT_BINARY
+        size = len(payload)
+        link = self._link
+        if size >= 126 or self._deflater is not None:
+            self._send_frame(FIN | opcode, payload)
+        elif self.connection.inbox:
+            # More messages wait for the handler: its answers to them will be joined to this one.
+            link.write_later(headers[size] + payload)
+            self.connection.unsettled = True
+        else:
+            link.write(headers[size] + payload)
         if link.buffered:
-            if self._send_timer is None:
-                self._watch_sending()
-            if link.buffered >= self.connection.limits.send_buffer:
-                self.connection.congested = True
+            self._look_at_buffer()
+
+    def _send_frame(self, first: int, payload: bytes) -> None:
+        """The plain path of sending; ``first`` is the frame's first byte."""
+        if self._deflater is not None and len(payload) >= self._min_size:
+            payload = self._deflater.deflate(payload)
+            first |= COMPRESSED
+        head = header(first, len(payload))
+        if len(payload) >= LARGE:
+            self._link.write_both(head, payload)
+        elif self.connection.inbox:
+            self._link.write_later(head + payload)
+            self.connection.unsettled = True
+        else:
+            self._link.write(head + payload)
+
+    def send_fragment(self, piece: str | bytes, first: bool, final: bool) -> None:
+        payload = piece if isinstance(piece, bytes) else piece.encode()
+        byte = CONTINUATION if not first else TEXT if isinstance(piece, str) else BINARY
+        if self._deflater is not None:
+            payload = self._deflater.end() if final else self._deflater.piece(payload)
+            if first:
+                byte |= COMPRESSED
+        if final:
+            byte |= FIN
+        self._link.write_both(header(byte, len(payload)), payload)
+        if self._link.buffered:
+            self._look_at_buffer()
+
+    def _look_at_buffer(self) -> None:
+        """Something waits to be sent: its progress is watched, and senders wait where it is too much."""
+        if self._send_timer is None:
+            self._watch_sending()
+        if self._link.buffered >= self.connection.limits.send_buffer:
+            self.connection.congested = True
 
     def send_close(self, code: int, reason: str) -> None:
         if not self._close_sent:
             self._close_sent = True
+            self._deflater = None  # no message follows
             self._link.write(encode_close(code, reason))
             self._link.flush()
             if self._protocol is not None and self._protocol.failure is not None:
@@ -123,52 +199,114 @@ class WireTransport:
     def flush(self) -> None:
         self._link.flush()
 
-    def resume_receiving(self) -> None:
-        self._link.resume()
-
     def abort(self) -> None:
-        self._stop_timers()
+        self._stop()
         self._link.abort()
 
     async def finish(self) -> None:
-        self._stop_timers()
+        self._stop()
         self._link.close(timeout=self._close_timeout)
         await self._link.wait_closed()
 
-    # The link's receiver
+    # Receiving, and pausing it
 
-    @property
-    def full(self) -> bool:
-        if self._protocol is None:
-            return len(self._early) >= _MAX_EARLY_DATA
+    def resume_receiving(self) -> None:
+        protocol = self._protocol
+        if protocol is None or (self._stopped and not self.connection.closed):
+            return
+        if protocol.stalled:
+            more = protocol.receive_data(b"")
+            if self.connection.inbox:
+                self.connection.messages_arrived()
+            if more:
+                self._look_at_protocol(protocol)
+        self._look_at_unread()
+        if not self.full:
+            self._link.resume()
+
+    def stop_receiving(self) -> None:
+        self._stopped = self.full = True
+
+    def stream_next(self) -> None:
+        protocol = self._protocol
+        if protocol is not None:
+            protocol.stream_next()
+            self.connection.streamed = protocol.streamed
+            self.resume_receiving()
+
+    def collect_next(self) -> None:
+        if self._protocol is not None:
+            self._protocol.collect_next()
+
+    def _look_at_unread(self) -> None:
+        """Reading pauses while ``receive_buffer`` bytes are unread, in whole messages or in a part of one.
+
+        Only the message that the handler waits for may become larger, since it is not there as a whole until then.
+        """
+        protocol = self._protocol
         connection = self.connection
-        if connection.disconnect is not None and connection.disconnect.kind == "shutdown":
-            return not connection.closed  # at shutdown nothing is read but the client's Close
-        return connection.inbox.size >= connection.limits.receive_buffer
+        assert protocol is not None
+        message = protocol.message
+        unread = connection.inbox.size
+        if message is not None and connection.closed:
+            message.drop()
+        if not connection.collects and (message is not None or protocol.stalled):
+            unread += 0 if message is None else message.unread
+            if not connection.streaming:
+                connection.unsettled = True  # receive() may have to ask for the rest
+        self.full = unread >= self._receive_buffer or protocol.stalled or (self._stopped and not connection.closed)
+
+    # The link's receiver
 
     def data_received(self, data: bytes) -> None:
         protocol = self._protocol
         if protocol is None:
             self._early += data
+            self.full = len(self._early) >= _MAX_EARLY_DATA
             return
         connection = self.connection
         self._reads += 1
-        protocol.receive_data(data)
-        if connection.inbox:
+        more = protocol.receive_data(data)
+        inbox = connection.inbox
+        if inbox:
+            connection.messages_arrived()
+            if inbox.size >= self._receive_buffer:
+                self.full = not connection.closed
+        if more:
+            self._look_at_protocol(protocol)
+
+    def _look_at_protocol(self, protocol: Protocol) -> None:
+        """Something else than whole messages arrived."""
+        connection = self.connection
+        while protocol.stalled and connection.collects and not connection.inbox:
+            protocol.collect_message()
+            if connection.inbox:
+                connection.messages_arrived()
+        if protocol.streamed is not None:
+            connection.streamed = protocol.streamed
             connection.messages_arrived()
         if protocol.pings:
             self._answer_pings()
-        if protocol.pong is not None:
-            self._pong_arrived(protocol.pong)
-            protocol.pong = None
+        if protocol.pongs:
+            self._pongs_arrived(protocol.pongs)
+            protocol.pongs.clear()
         if protocol.close is not None:
             self._close_arrived(protocol.close.code, protocol.close.reason)
         elif protocol.failure is not None:
             self._stop_timers()
             connection.lose(Disconnect(protocol.failure.code, protocol.failure.reason, "protocol_error"))
+        else:
+            self._look_at_unread()
 
     def link_lost(self) -> None:
-        self._stop_timers()
+        protocol = self._protocol
+        if protocol is not None and protocol.stalled and protocol.streamed is None and not self.connection.inbox:
+            # All of it has arrived, perhaps: it is as good as unread.
+            protocol.collect_message()
+            if self.connection.inbox:
+                self.connection.messages_arrived()
+            self._look_at_protocol(protocol)
+        self._stop()
         self.connection.lose(Disconnect(1006, "", "lost"))
 
     def link_progressed(self) -> None:
@@ -181,6 +319,7 @@ class WireTransport:
         if protocol is not None and protocol.pings and not self._close_sent:
             if self._link.buffered < self.connection.limits.send_buffer:
                 self._link.write_later(b"".join([encode(PONG, payload) for payload in protocol.pings]))
+                self.connection.unsettled = True
                 protocol.pings.clear()
             else:
                 del protocol.pings[:-1]
@@ -194,40 +333,67 @@ class WireTransport:
 
     def _close_arrived(self, code: int, reason: str) -> None:
         """Answer the client's Close frame with the same code, and end the stream (RFC 6455, 5.5.1 and 7.1.1)."""
-        self._stop_timers()
+        self._stop()
         if not self._close_sent:
             self._close_sent = True
             self._link.write(encode_close(code))
         self._link.close(timeout=self._close_timeout)
         self.connection.lose(Disconnect(code, reason, "closed"))
 
+    # Pings
+
+    def ping(self, round_trip: RoundTrip | None) -> None:
+        """Send a Ping: for somebody who waits for the answer, or as a sign of life."""
+        self._pings += 1
+        payload = b"%d" % self._pings
+        self._link.write(encode(PING, payload))
+        self._link.flush()
+        # Those that were given up are forgotten, and of the keepalive's own the latest is enough to measure by.
+        waiting = [trip for trip in self._round_trips if trip[2] is not None and not trip[2].ended.is_set()]
+        self._round_trips = [*waiting, (payload, trio.current_time(), round_trip)]
+
+    def _pongs_arrived(self, payloads: list[bytes]) -> None:
+        """A Pong answers its Ping, and those before it (RFC 6455, 5.5.3); one with other bytes answers nothing."""
+        arrived = set(payloads)
+        answered = max((number for number, trip in enumerate(self._round_trips, 1) if trip[0] in arrived), default=0)
+        now = trio.current_time()
+        for _, sent, round_trip in self._round_trips[:answered]:
+            self.connection.latency = now - sent
+            if round_trip is not None:
+                round_trip.seconds = now - sent
+                round_trip.ended.set()
+        del self._round_trips[:answered]
+
     # Keepalive
 
     def _schedule_ping(self) -> None:
         interval = self.connection.limits.ping_interval
         if interval is not None:
-            self._ping_timer = self.connection.timers.call_later(interval, self._send_ping)
+            self._ping_timer = self.connection.timers.call_later(interval, self._keep_alive)
 
-    def _send_ping(self) -> None:
-        now = trio.current_time()
-        self._pings += 1
-        self._link.write(encode(PING, b"%d" % self._pings))
-        self._link.flush()
+    def _keep_alive(self) -> None:
+        self.ping(None)
         self._schedule_ping()
-        self._unproved.append((now, self._reads))
+        if self._unproved is None:
+            self._unproved = deque()
+        self._unproved.append((trio.current_time(), self._reads))
         if len(self._unproved) == 1:
             self._await_sign_of_life()
-        self._ping_sent = now
 
     def _await_sign_of_life(self) -> None:
         timeout = self.connection.limits.ping_timeout
+        unproved = self._unproved
+        if unproved is None:
+            return
         if timeout is None:
-            self._unproved.clear()
+            unproved.clear()
         else:
-            self._pong_timer = self.connection.timers.call_at(self._unproved[0][0] + timeout, self._check_life)
+            self._pong_timer = self.connection.timers.call_at(unproved[0][0] + timeout, self._check_life)
 
     def _check_life(self) -> None:
         """Time is over for the oldest Ping: did anything arrive since it was sent?"""
+        if not self._unproved:
+            return
         _, reads = self._unproved.popleft()
         if self._link.paused:
             # Nobody listens for signs of life while the handler has not taken what is there.
@@ -236,11 +402,6 @@ class WireTransport:
             self._time_out(f"no sign of life for {self.connection.limits.ping_timeout:g} s after a ping")
         elif self._unproved:
             self._await_sign_of_life()
-
-    def _pong_arrived(self, payload: bytes) -> None:
-        if self._ping_sent is not None and payload == b"%d" % self._pings:
-            self.connection.latency = trio.current_time() - self._ping_sent
-            self._ping_sent = None  # the same Pong twice is measured once
 
     # Progress of sending
 
@@ -262,9 +423,14 @@ class WireTransport:
             self._send_timer = self.connection.timers.call_later(timeout - stalled, self._check_sending)
 
     def _time_out(self, reason: str) -> None:
-        self._stop_timers()
+        self._stop()
         self.connection.lose(Disconnect(1006, reason, "timeout"))
         self._link.abort()
+
+    def _stop(self) -> None:
+        """Nothing more is sent or received: stop the clocks, and let go of the compressor."""
+        self._stop_timers()
+        self._deflater = None
 
     def _stop_timers(self) -> None:
         for timer in (self._ping_timer, self._pong_timer, self._send_timer):

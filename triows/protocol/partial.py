@@ -1,0 +1,183 @@
+"""A message whose frames are still coming: inflated, checked as UTF-8 and counted as they come.
+
+It is either collected, for ``receive()``, or streamed: then what is there is taken piece by piece, and what DEFLATE
+packed small is unpacked in steps, so that neither kind of message costs more memory than its reader allows.
+"""
+
+from __future__ import annotations
+
+from codecs import getincrementaldecoder
+
+from .deflate import InflateError, Inflater
+from .frames import INVALID_DATA, POLICY_VIOLATION, TOO_BIG, Fault
+
+# A message may come in this many frames and one, since the final frame of a stream of fragments is often empty; and in
+# one for each KiB that may come, where that is more.
+MAX_FRAGMENTS = 65_536
+_FRAGMENT = 1024
+
+NOT_UTF8 = "text is not UTF-8"
+
+#: Bytes that a message is inflated to in one step: zlib takes twice the memory of what it returns, and whether there is
+#: room for more is looked at between two steps.
+STEP = 65_536
+
+# Pieces from this size on are kept as they came, and joined once. Smaller ones are put together, so that a message in
+# many fragments costs no more than its bytes.
+_LARGE = 4096
+
+_utf8_decoder = getincrementaldecoder("utf-8")
+
+
+class PartialMessage:
+    """See the module's docstring. ``inflater`` is given for a compressed message.
+
+    :ivar is_text: whether it is text.
+    :ivar size: bytes of it that arrived, after inflation.
+    :ivar ended: whether all of it is there.
+    :ivar streamed: whether it is taken in pieces, or dropped, instead of collected.
+    """
+
+    __slots__ = (
+        "_decoder",
+        "_dropped",
+        "_ending",
+        "_fragments",
+        "_inflater",
+        "_kept",
+        "_limit",
+        "_pieces",
+        "ended",
+        "is_text",
+        "size",
+        "streamed",
+    )
+
+    def __init__(self, is_text: bool, limit: int, inflater: Inflater | None) -> None:
+        self.is_text = is_text
+        self.size = 0
+        self.ended = False
+        self.streamed = False
+        self._limit = limit
+        self._inflater = inflater
+        self._pieces: list[bytes | bytearray] = []  # what is there and was not taken: large pieces as they came
+        self._kept = 0  # the bytes of them
+        self._decoder = _utf8_decoder() if is_text else None
+        self._fragments = 0
+        self._ending = False
+        self._dropped = False
+
+    @property
+    def unread(self) -> int:
+        """Bytes that are there and were not taken; of text those of whole characters."""
+        if self._decoder is None or self._dropped:
+            return self._kept
+        return self._kept - len(self._decoder.getstate()[0])
+
+    # What the protocol calls. A fault of the client's is raised as Fault
+
+    def check_frame(self, length: int) -> None:
+        """A further frame of ``length`` bytes is coming."""
+        if self._inflater is None and self.size + length > self._limit:
+            raise too_big(self._limit)
+        if self._fragments > max(MAX_FRAGMENTS, self._limit // _FRAGMENT):
+            raise Fault(POLICY_VIOLATION, f"message is in over {self._fragments - 1} fragments")
+
+    def begin_frame(self) -> None:
+        """A frame has begun."""
+        self._fragments += 1
+
+    def add(self, payload: bytes) -> None:
+        """Take unmasked bytes of a frame's payload."""
+        if self._inflater is None:
+            self._append(payload)
+        else:
+            self._inflate(payload)
+
+    def end(self) -> None:
+        """The final frame is over."""
+        self._ending = True
+        if self._inflater is not None:
+            self._inflate(None)
+        self._end_if_whole()
+
+    @property
+    def pending(self) -> bool:
+        """Whether more of it can be had by :meth:`inflate_more`, without further bytes."""
+        return self._inflater is not None and self._inflater.pending
+
+    def inflate_more(self) -> None:
+        """Make the next step of what is ``pending``."""
+        self._inflate(b"")
+        self._end_if_whole()
+
+    def whole(self) -> str | bytes:
+        """The message."""
+        data = b"".join(self._pieces)
+        return data.decode() if self.is_text else data
+
+    # What the one who streams it calls
+
+    def take(self) -> str | bytes:
+        """What is there, up to the last whole character; empty if that is nothing."""
+        data = b"".join(self._pieces)
+        size = self.unread
+        self._pieces = [data[size:]] if size < len(data) else []
+        self._kept -= size
+        return data[:size].decode() if self.is_text else data
+
+    def drop(self) -> None:
+        """Nobody wants the rest."""
+        self._dropped = True
+        self._pieces = []
+        self._kept = 0
+
+    # Both
+
+    def _inflate(self, payload: bytes | None) -> None:
+        """Inflate one step more of the message; None: its last frame is over."""
+        assert self._inflater is not None
+        # One byte beyond the limit shows that there is more, and is all that a message too big costs.
+        step = min(self._limit - self.size + 1, STEP)
+        try:
+            inflated = self._inflater.end(step) if payload is None else self._inflater.inflate(payload, step)
+        except InflateError as error:
+            raise Fault(INVALID_DATA, str(error)) from error
+        if self.size + len(inflated) > self._limit:
+            raise too_big(self._limit)
+        self._append(inflated)
+
+    def _append(self, data: bytes) -> None:
+        self.size += len(data)
+        if self._decoder is not None:
+            self._check_text(data, False)
+        if self._dropped:
+            return
+        self._kept += len(data)
+        if len(data) >= _LARGE:
+            self._pieces.append(data)
+        elif self._pieces and isinstance(self._pieces[-1], bytearray):
+            self._pieces[-1] += data
+        else:
+            self._pieces.append(bytearray(data))
+
+    def _end_if_whole(self) -> None:
+        if self._ending and not self.pending:
+            if self._decoder is not None:
+                self._check_text(b"", True)
+            self.ended = True
+
+    def _check_text(self, data: bytes, final: bool) -> None:
+        assert self._decoder is not None
+        try:
+            self._decoder.decode(data, final)
+        except UnicodeDecodeError as error:
+            raise Fault(INVALID_DATA, NOT_UTF8) from error
+        # Of a surrogate (ED A0 to ED BF) the decoder would wait for the third byte.
+        if b"\xed\xa0" <= self._decoder.getstate()[0] < b"\xee":
+            raise Fault(INVALID_DATA, NOT_UTF8)
+
+
+def too_big(limit: int) -> Fault:
+    """What a message over the limit is."""
+    return Fault(TOO_BIG, f"message is over {limit} bytes")

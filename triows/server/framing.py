@@ -1,0 +1,165 @@
+"""Responses as HTTP/1.1 frames them: heads, bodies, and whether the connection outlives them (RFC 9112, 6, 7, 9).
+
+A body of known length is sent as it is. One of unknown length is chunked; to a client of HTTP/1.0 it ends with the
+connection. Nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+from functools import cache
+from http import HTTPStatus
+
+from ..ends import Headers
+from .head import FIELD
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def head_bytes(status: int, headers: Headers) -> bytes:
+    """A response's head.
+
+    :raises ValueError: for a header that a client would not read as it is given here: a name that is no token,
+        control characters, spaces around the value (RFC 9110, section 5.5).
+    """
+    start = _status_line(status)
+    head = start + b"".join([b"%b: %b\r\n" % field for field in headers])
+    if FIELD.findall(head, len(start)) != headers:
+        raise ValueError(f"one of the headers {headers!r} is malformed; nothing was sent")
+    return head + b"\r\n"
+
+
+@cache
+def _status_line(status: int) -> bytes:
+    try:
+        phrase = HTTPStatus(status).phrase.encode("ascii")
+    except ValueError:
+        phrase = b""
+    return b"HTTP/1.1 %d %b\r\n" % (status, phrase)
+
+
+_date = (0, b"")
+
+
+def date() -> bytes:
+    """The value of ``Date`` now, made once a second."""
+    global _date
+    now = int(time.time())
+    if _date[0] != now:
+        _date = (now, formatdate(now, usegmt=True).encode("ascii"))
+    return _date[1]
+
+
+class ResponseFraming:
+    """One response on its way to bytes: :meth:`whole`, or :meth:`begin`, :meth:`data` and :meth:`end`.
+
+    What raises ValueError has changed nothing.
+
+    :ivar keep_alive: whether another request may follow; may be set to False until the response begins.
+    :ivar status: the response's status, 0 until it begins.
+    :ivar size: bytes of the body so far.
+    :ivar ended: whether nothing is missing any more.
+    """
+
+    __slots__ = ("_bodiless", "_chunked", "_left", "ended", "keep_alive", "size", "status")
+
+    def __init__(self, method: str, http_version: str, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+        self.status = 0
+        self.size = 0
+        self.ended = False
+        self._bodiless = method == "HEAD"
+        self._chunked = http_version != "1.0"  # how a body of unknown length goes
+        self._left: int | None = None  # bytes of the body still to come, if that is known
+
+    def whole(self, status: int, headers: Headers, body: bytes) -> bytes:
+        """A response of which everything is known; the body is left out where there may be none.
+
+        :raises ValueError: if the headers are malformed or tell another length.
+        """
+        head = self._begin(status, headers, len(body))
+        data = self.data(body)
+        self.ended = True
+        return head + data
+
+    def begin(self, status: int, headers: Headers) -> bytes:
+        """The head of a response whose body comes piece by piece.
+
+        :raises ValueError: if the headers are malformed.
+        """
+        return self._begin(status, headers, None)
+
+    def data(self, piece: bytes) -> bytes:
+        """A piece of the body.
+
+        :raises ValueError: if that is more than the Content-Length says.
+        """
+        if self._bodiless or not piece:
+            return b""
+        if self._left is not None:
+            if len(piece) > self._left:
+                raise ValueError("the response's body is longer than its Content-Length says")
+            self._left -= len(piece)
+        self.size += len(piece)
+        if self._left is None and self._chunked:
+            return b"%x\r\n%b\r\n" % (len(piece), piece)
+        return piece
+
+    def end(self) -> bytes:
+        """The end of a body that came piece by piece.
+
+        :raises ValueError: if that was less than the Content-Length says.
+        """
+        if self._left and not self._bodiless:
+            raise ValueError(f"the response's body is {self._left} bytes shorter than its Content-Length says")
+        self.ended = True
+        return b"0\r\n\r\n" if self._left is None and self._chunked and not self._bodiless else b""
+
+    def _begin(self, status: int, headers: Headers, size: int | None) -> bytes:
+        if not 200 <= status <= 999:
+            raise ValueError(f"a response cannot have the status {status}; it is from 200 to 999")
+        fields: Headers = []
+        lengths: list[bytes] = []
+        options: list[bytes] = []  # of Connection
+        coded = dated = False
+        for field in headers:
+            name, value = field
+            if name == b"content-length":
+                lengths.append(value)
+            elif name == b"connection":
+                options += [option.strip() for option in value.lower().split(b",")]
+            elif name == b"transfer-encoding":
+                coded = True
+                if value.lower() != b"chunked":
+                    raise ValueError(f"the only Transfer-Encoding spoken here is chunked, not {value!r}")
+            else:
+                dated = dated or name == b"date"
+                fields.append(field)
+        empty = status in (204, 304)  # RFC 9112, section 6.3
+        length = _one(lengths) if lengths and not coded else size
+        if size is not None and length != size and not (empty or self._bodiless):
+            raise ValueError(f"the Content-Length is {length}, but the response's body has {size} bytes")
+        if length is None:
+            if self._chunked and not empty:
+                fields.append((b"transfer-encoding", b"chunked"))
+        elif lengths or not empty:
+            fields.append((b"content-length", b"%d" % length))
+        if not dated:
+            fields.append((b"date", date()))
+        if b"close" in options or not self.keep_alive:
+            options = [option for option in options if option not in (b"close", b"keep-alive")] + [b"close"]
+        if options:
+            fields.append((b"connection", b", ".join(options)))
+        head = head_bytes(status, fields)
+        self.keep_alive = b"close" not in options
+        self.status = status
+        self._bodiless = self._bodiless or empty
+        self._left = length
+        return head
+
+
+def _one(lengths: list[bytes]) -> int:
+    if len(set(lengths)) > 1 or not lengths[0].isdigit():
+        raise ValueError(f"the Content-Length {b', '.join(lengths)!r} is not one number")
+    return int(lengths[0])

@@ -1,0 +1,161 @@
+"""A link over any Trio stream (memory, TLS without the reactor), with a reading and a writing task."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import trio
+
+from ..waiting import Timers, Waiter
+from .link import READ_SIZE, Link, guarded
+
+_CLOSE_STREAM_WITHIN = 1.0  # seconds, for a stream whose closing sends something (TLS)
+
+
+class StreamLink(Link):
+    """A link over any Trio stream. :meth:`run` is its life: it reads and writes until the link is closed."""
+
+    __slots__ = ("_broken", "_ended", "_input_ended", "_outgoing", "_reader", "_scope", "_stream", "_writer")
+
+    def __init__(self, stream: trio.abc.Stream, timers: Timers) -> None:
+        super().__init__(timers)
+        self._stream = stream
+        self._outgoing: list[bytes] = []
+        self._writer = Waiter()
+        self._reader = Waiter()
+        self._scope = trio.CancelScope()
+        self._broken = False  # sending failed; what arrived before can still be read
+        self._input_ended = False
+        self._ended = False
+
+    @property
+    def is_closed(self) -> bool:
+        return self._ended
+
+    def write(self, data: bytes) -> None:
+        if self._broken or self._ended:
+            return
+        if not self.buffered:
+            self.progressed = trio.current_time()
+        self._outgoing.append(data)
+        self.buffered += len(data)
+        self._writer.wake()
+
+    write_later = write  # the writing task joins what it finds when it comes to run
+
+    def flush(self) -> None:
+        """Nothing is put off here."""
+
+    def resume(self) -> None:
+        self.paused = False
+        self._reader.wake()
+
+    def _start_closing(self) -> None:
+        self.resume()
+        self._writer.wake()
+
+    def abort(self) -> None:
+        self.receiver = None
+        self._scope.cancel()
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Carry bytes until the link is closed or aborted, then close the stream."""
+        try:
+            with self._scope:
+                async with trio.open_nursery() as reading:
+                    reading.start_soon(self._read)
+                    task_status.started()
+                    await self._write()
+                    if self._linger_timer is not None:
+                        self._linger_timer.cancel()
+                    if not self._lingering or self._input_ended:
+                        self._scope.cancel()
+                    else:
+                        self._linger_timer = self.timers.call_later(self._lingering, self.abort)
+                        await self._end_output(reading.cancel_scope)
+                await self._linger()
+        finally:
+            self._ended = True
+            self._is_gone()
+            with trio.move_on_after(_CLOSE_STREAM_WITHIN, shield=True):
+                await self._ignoring_breaks(self._stream.aclose)
+
+    async def _end_output(self, reading: trio.CancelScope) -> None:
+        """Tell the client that nothing more comes; the stream's own way of reading goes on until the client ends."""
+        if isinstance(self._stream, trio.SSLStream):
+            reading.cancel()  # TLS has no half-close: see _linger()
+        elif isinstance(self._stream, trio.abc.HalfCloseableStream):
+            await self._ignoring_breaks(self._stream.send_eof)
+
+    async def _linger(self) -> None:
+        """End TLS with its close_notify, then drop what the client still sends, until it ends or time is over."""
+        if isinstance(self._stream, trio.SSLStream):
+            transport = self._stream.transport_stream
+            await self._ignoring_breaks(self._stream.unwrap)
+            if isinstance(transport, trio.abc.HalfCloseableStream):
+                await self._ignoring_breaks(transport.send_eof)
+            await self._ignoring_breaks(partial(_drop_input, transport))
+            await transport.aclose()  # the stream above has forgotten it
+
+    @staticmethod
+    async def _ignoring_breaks(function: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await function()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # the client was quicker
+
+    async def _write(self) -> None:
+        while not (self._closing and not self._outgoing):
+            if not self._outgoing:
+                await self._writer.park()
+                continue
+            data = b"".join(self._outgoing)
+            self._outgoing.clear()
+            for start in range(0, len(data), READ_SIZE):
+                piece = data[start : start + READ_SIZE]
+                try:
+                    await self._stream.send_all(piece)
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    self._break()
+                    break
+                self.progressed = trio.current_time()
+                self.buffered -= len(piece)
+                if self.receiver is not None:
+                    self.receiver.link_progressed()
+
+    def _break(self) -> None:
+        """Sending failed: nobody gets what is buffered. The reader will find the end after what is still to be read."""
+        self._broken = True
+        self._outgoing.clear()
+        self.buffered = 0
+        self._reader.wake()
+        if self._closing:
+            self.abort()
+
+    async def _read(self) -> None:
+        while True:
+            receiver = self.receiver
+            if receiver is not None and receiver.full and not self._broken:
+                self.paused = True
+                await self._reader.park()
+                continue
+            try:
+                data = bytes(await self._stream.receive_some(READ_SIZE))
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                data = b""
+            receiver = self.receiver
+            if not data:
+                self._input_ended = True
+                if receiver is not None:
+                    receiver.link_lost()
+                elif self._closing and not self.buffered:
+                    self.abort()
+                return
+            if receiver is not None:
+                guarded(receiver.data_received, data, self)
+
+
+async def _drop_input(stream: trio.abc.ReceiveStream) -> None:
+    while await stream.receive_some(READ_SIZE):
+        pass

@@ -1,0 +1,275 @@
+"""TLS over a socket in the reactor: OpenSSL between two buffers in memory, without a task and without waiting.
+
+A :class:`TLSLink` stands between a :class:`SocketLink`, whose receiver it is, and a receiver of its own, for which it
+is the link. What holds:
+
+- The handshake is driven by the bytes that arrive. Its time is bounded by the receiver's first timer, which runs from
+  the accept. Nothing is handed to the receiver, and nothing written is sent, before it is over.
+- All that one read of the socket brought is decrypted at once and handed over in one piece. What is left in OpenSSL
+  is less than one record, so that the receiver's ``full`` bounds memory as it does without TLS.
+- What is written is encrypted at once. The bytes that the kernel does not take wait in the socket's link, encrypted.
+- The client's close_notify is its end, and so is the end of the stream without one, as every HTTP server has it: what
+  is framed tells by itself whether it is whole.
+- The end of the link is close_notify, then the orderly end of the socket. The client's own close_notify is read away
+  and not waited for; it must not meet a closed socket, whose reset could take the last bytes from the client.
+- A fault of the client's in TLS is answered with OpenSSL's alert, if it has one, and is the end of the client. It is
+  logged as nothing more than a line for debugging.
+
+See RFC 8446 (TLS 1.3), sections 5 (records), 6.1 (close_notify) and 4.6 (what comes after the handshake).
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
+from ..waiting import Timers
+from .link import Link
+from .socket_link import SocketLink
+
+if TYPE_CHECKING:
+    from .reactor import Reactor
+
+logger = logging.getLogger("triows.error")
+
+_RECORD = 16384  # bytes of plaintext in a record, at most (RFC 8446, 5.1)
+_FEED = 32768  # bytes that OpenSSL gets at once: its buffers keep the size that they once had
+_SEND_AT_ONCE = 65536  # bytes of plaintext for one call of the kernel
+_JOIN_UP_TO = 65536  # bytes joined for one write before it is made without waiting for more
+_LINGER = 1.0  # seconds that a client is given to end TLS from its side
+_MAX_ANSWERS = 65536  # bytes of TLS's own that may wait for a client which asks for more and takes nothing
+
+_PLAIN_HTTP = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 38\r\nconnection: close\r\n\r\n"
+    b"this port speaks https and wss (TLS).\n"
+)
+
+
+class TLSLink(Link):
+    """The server's side of TLS on a non-blocking socket in a reactor. See the module's docstring."""
+
+    __slots__ = (
+        "_answers",
+        "_broken",
+        "_incoming",
+        "_input_ended",
+        "_joined",
+        "_outgoing",
+        "_reactor",
+        "_ready",
+        "_socket",
+        "_ssl",
+    )
+
+    def __init__(self, sock: socket.socket, reactor: Reactor, timers: Timers, context: ssl.SSLContext) -> None:
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._socket = SocketLink(sock, reactor, timers)
+        super().__init__(timers)
+        self._reactor = reactor
+        self._joined: list[bytes] = []  # plaintext
+        self._ready = False  # the handshake is over
+        self._broken = False  # OpenSSL has failed or was ended, and is not to be called again
+        self._input_ended = False
+        self._answers = 0  # bytes of TLS's own that were sent since the kernel had room
+        self._socket.receiver = self
+
+    # What belongs to the socket's link. The base class sets these attributes.
+
+    @property
+    def paused(self) -> bool:
+        """Whether reading has been paused because the receiver was full."""
+        return self._socket.paused
+
+    @paused.setter
+    def paused(self, paused: bool) -> None:
+        self._socket.paused = paused
+
+    @property
+    def progressed(self) -> float:
+        """When bytes were last taken by the client's side, or the buffer began to fill, in Trio's time."""
+        return self._socket.progressed
+
+    @progressed.setter
+    def progressed(self, progressed: float) -> None:
+        self._socket.progressed = progressed
+
+    @property
+    def is_closed(self) -> bool:
+        return self._socket.is_closed
+
+    def resume(self) -> None:
+        self._socket.resume()
+
+    async def wait_closed(self) -> None:
+        await self._socket.wait_closed()
+
+    # Sending
+
+    def write(self, data: bytes) -> None:
+        if self._joined or not self._ready:
+            self._joined.append(data)
+            self.buffered += len(data)
+            self.flush()
+        else:
+            self._send(data)
+
+    def write_later(self, data: bytes) -> None:
+        if not self._joined:
+            self._reactor.flush_later(self)
+        self._joined.append(data)
+        self.buffered += len(data)
+        if self.buffered > _JOIN_UP_TO:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._joined and self._ready:
+            data = self._joined[0] if len(self._joined) == 1 else b"".join(self._joined)
+            self._joined.clear()
+            self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        """Encrypt and send; no plaintext waits now."""
+        if data and not self._broken:
+            try:
+                if len(data) <= _RECORD:
+                    self._ssl.write(data)
+                    self._socket.write(self._outgoing.read())
+                else:
+                    for start in range(0, len(data), _SEND_AT_ONCE):
+                        self._socket.write(self._encrypt(memoryview(data)[start : start + _SEND_AT_ONCE]))
+            except ssl.SSLError as error:
+                self._fail(error)
+        self.buffered = self._socket.buffered
+
+    def _encrypt(self, data: memoryview) -> bytes:
+        """Several records: OpenSSL makes one a call."""
+        records = []
+        while data:
+            data = data[self._ssl.write(data) :]
+            records.append(self._outgoing.read())
+        return b"".join(records)
+
+    # The receiver of the socket's link
+
+    @property
+    def full(self) -> bool:
+        """Whether the receiver is full."""
+        receiver = self.receiver
+        return receiver is not None and receiver.full
+
+    def data_received(self, data: bytes) -> None:
+        """Decrypt what arrived and hand it over."""
+        if self._input_ended:
+            return  # behind a close_notify, or a fault
+        pieces: list[bytes] = []
+        error: ssl.SSLError | None = None
+        try:
+            at_its_end = self._decrypt(data, pieces)
+        except ssl.SSLError as failure:
+            error, at_its_end = failure, True
+        if self._outgoing.pending:
+            self._answer()
+        if self._joined:
+            self.flush()
+        if pieces and self.receiver is not None:
+            # An error in there is for the socket's link, which called this, and drops both.
+            self.receiver.data_received(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        if error is not None:
+            self._fail(error)
+        elif at_its_end:
+            self._end_input()
+
+    def _decrypt(self, data: bytes, pieces: list[bytes]) -> bool:
+        """Append the plaintext of what arrived to the pieces; returns whether the client has ended TLS in order."""
+        incoming = self._incoming
+        read = self._ssl.read
+        for start in range(0, len(data), _FEED):
+            incoming.write(data[start : start + _FEED])
+            try:
+                if not self._ready:
+                    self._ssl.do_handshake()
+                    self._ready = True
+                while incoming.pending:
+                    piece = read(_RECORD)
+                    if not piece:
+                        return True
+                    pieces.append(piece)
+            except ssl.SSLWantReadError:
+                pass  # of the next record, or of the handshake, only a part is here
+        return False
+
+    def _answer(self) -> None:
+        """Send what OpenSSL has to say of its own: handshake, tickets, updates of keys, alerts."""
+        answer = self._outgoing.read()
+        if not self._socket.buffered:
+            self._answers = 0
+        self._answers += len(answer)
+        self._socket.write(answer)
+        self.buffered = self._socket.buffered + sum(map(len, self._joined))
+        if self._answers > _MAX_ANSWERS:
+            self._end_input()
+            self.abort()
+
+    def link_progressed(self) -> None:
+        """The kernel took bytes."""
+        self.buffered = self._socket.buffered + sum(map(len, self._joined))
+        if self.receiver is not None:
+            self.receiver.link_progressed()
+
+    def link_lost(self) -> None:
+        """The stream has ended, with a close_notify or without."""
+        self.buffered = self._socket.buffered
+        self._end_input()
+
+    def _end_input(self) -> None:
+        """Nothing more comes; the receiver hears so once."""
+        if not self._input_ended:
+            self._input_ended = True
+            if self.receiver is not None:
+                self.receiver.link_lost()
+
+    def _fail(self, error: ssl.SSLError) -> None:
+        """The client does not speak TLS as it should. The alert has been written if OpenSSL has one."""
+        logger.debug("TLS failed: %s", error)
+        self._broken = True
+        self._joined.clear()
+        if self._outgoing.pending:
+            self._socket.write(self._outgoing.read())
+        if error.reason == "HTTP_REQUEST":
+            self._socket.write(_PLAIN_HTTP)
+        self.buffered = self._socket.buffered
+        self._end_input()
+
+    # The end
+
+    def close(self, linger: float = 0.0, timeout: float | None = None) -> None:
+        if self._closing or self.is_closed:
+            return
+        self._start_closing()
+        self._closing = True
+        self.receiver = None
+        if self._ready and not self._input_ended:
+            linger = max(linger, _LINGER)
+        self._socket.close(linger, timeout)
+
+    def _start_closing(self) -> None:
+        """Send what is buffered, then the close_notify."""
+        self.flush()
+        if self._ready and not self._broken:
+            self._broken = True
+            try:
+                self._ssl.unwrap()
+            except ssl.SSLError:
+                pass  # the client's close_notify is not here yet
+            self._socket.write(self._outgoing.read())
+
+    def abort(self) -> None:
+        self.receiver = None
+        self._joined.clear()
+        self.buffered = 0
+        self._broken = True
+        self._socket.abort()

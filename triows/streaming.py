@@ -1,0 +1,153 @@
+"""Messages in pieces: received as they arrive, sent as they are made, neither ever held as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable
+from types import TracebackType
+
+import trio
+from trio.lowlevel import checkpoint, current_task
+
+from .errors import WebSocketStateError
+from .websocket_connection import WebSocketConnection, as_message
+
+
+class MessageStream:
+    """One message, received in pieces: see :meth:`WebSocket.receive_stream`. Iterate over it inside its block."""
+
+    __slots__ = ("_connection", "_open", "_whole")
+
+    def __init__(self, connection: WebSocketConnection) -> None:
+        self._connection = connection
+        self._open = False
+        self._whole: str | bytes | None = None  # a message that was there as a whole
+
+    async def __aenter__(self) -> MessageStream:
+        connection = self._connection
+        if connection.receiving:
+            raise trio.BusyResourceError("another task is already receiving from this websocket")
+        connection.prepare_to_receive("receive_stream")
+        connection.receiving = connection.streaming = True
+        try:
+            await checkpoint()
+            if not connection.inbox:
+                connection.transport.stream_next()
+            while not connection.inbox and connection.streamed is None:
+                await connection.wait()
+        except BaseException:
+            self._give_back()
+            self._end()
+            raise
+        if connection.streamed is None:
+            self._whole = connection.inbox.popleft()
+        self._open = True
+        return self
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Drop what was not iterated over. No checkpoint: what was received is done with."""
+        self._open = False
+        self._whole = None
+        if self._connection.streamed is not None:
+            self._connection.streamed.drop()
+        self._end()
+
+    def _give_back(self) -> None:
+        """A message began after the cancellation, and before it came through: it is for the next receiver."""
+        connection = self._connection
+        message = connection.streamed
+        if message is not None:
+            message.streamed = False
+            if message.ended:
+                connection.inbox.appendleft(message.whole())
+                connection.inbox.size += message.size
+
+    def _end(self) -> None:
+        connection = self._connection
+        connection.streamed = None
+        connection.receiving = connection.streaming = False
+        if not connection.inbox:
+            connection.inbox.size = 0
+        connection.transport.collect_next()
+        connection.transport.resume_receiving()
+
+    def __aiter__(self) -> MessageStream:
+        return self
+
+    async def __anext__(self) -> str | bytes:
+        if not self._open:
+            raise WebSocketStateError("iterate over it inside of 'async with websocket.receive_stream() as pieces:'")
+        connection = self._connection
+        await connection.pass_checkpoint()
+        if self._whole:
+            piece, self._whole = self._whole, None
+            return piece
+        message = connection.streamed
+        if message is None:
+            raise StopAsyncIteration
+        connection.prepare_to_receive("receive_stream")
+        while not (piece := message.take()):
+            if message.ended:
+                raise StopAsyncIteration
+            await connection.wait()
+        connection.transport.resume_receiving()
+        return piece
+
+
+async def send_pieces(connection: WebSocketConnection, pieces: AsyncIterable[str] | AsyncIterable[bytes]) -> None:
+    """Send one message in pieces as they come; other messages wait for its end. No pieces are no message.
+
+    What has begun cannot be taken back: broken off, by an error or a cancellation, it ends the connection. A generator
+    is closed then.
+    """
+    connection.require_open("send")
+    kind: type[str] | type[bytes] | None = None
+    has_turn = False
+    try:
+        async for given in pieces:
+            piece = as_message(given)
+            if kind is None:
+                await _wait_for_turn(connection)
+                has_turn = True
+                await _send_piece(connection, piece, first=True, final=False)
+                kind = type(piece)
+            elif type(piece) is kind:
+                await _send_piece(connection, piece, first=False, final=False)
+            else:
+                raise TypeError(
+                    f"the pieces of a message are all of one type: {kind.__name__}, then {type(piece).__name__}"
+                )
+        if kind is None:
+            await checkpoint()
+        else:
+            await _send_piece(connection, kind(), first=False, final=True)
+    except BaseException:
+        if kind is not None:
+            connection.break_off()
+        if isinstance(pieces, AsyncGenerator):
+            await pieces.aclose()  # noqa: ASYNC102 - nobody else has it; what it waits for is cancelled as it is
+        raise
+    finally:
+        if has_turn:
+            connection.set_fragmenter(None)
+
+
+async def _wait_for_turn(connection: WebSocketConnection) -> None:
+    """Take the connection for the pieces of one message."""
+    if connection.fragmenter is current_task():
+        raise WebSocketStateError("send(): what gives the pieces of a message cannot send another one meanwhile")
+    await connection.wait_for_room()
+    connection.set_fragmenter(current_task())
+
+
+async def _send_piece(connection: WebSocketConnection, piece: str | bytes, *, first: bool, final: bool) -> None:
+    await connection.pass_checkpoint()
+    await connection.wait_for_room()
+    if connection.heard:
+        connection.transport.send_fragment(piece, first, final)
+    else:
+        connection.check_open("send")

@@ -1,0 +1,488 @@
+"""One websocket, whatever carries it: its inbox, sending, streaming, closing, and how it ends.
+
+How it ends (DESIGN, "Disconnect"), all through :meth:`WebSocketConnection.lose`, which is idempotent:
+
+- the value is set first, and only then is anybody cancelled;
+- with unread messages the scope stays whole until ``receive()`` is called with none left, or nobody asks for them
+  for ``drain_timeout``;
+- a local close does not cancel: ``receive()`` and ``send()`` raise :exc:`WebSocketClosed` from then on.
+
+``receive()`` and ``send()`` are on the path of every message. Their bodies are straight, with what is rare behind one
+flag each, and nothing that could be a call or a coroutine less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from time import perf_counter
+
+import trio
+from trio.lowlevel import ParkingLot, Task, checkpoint, checkpoint_if_cancelled, current_task
+
+from .connection import Connection
+from .ends import Disconnect, Head, Headers
+from .errors import WebSocketClosed, WebSocketStateError
+from .limits import WebSocketLimits
+from .protocol.frames import GOING_AWAY, INTERNAL_ERROR, NORMAL, check_close
+from .protocol.messages import Inbox
+from .protocol.partial import PartialMessage
+from .transport import RoundTrip, WebSocketTransport
+from .waiting import Timer, Timers, Waiter
+
+# receive() and send() let other tasks run at the latest every 64 calls or every millisecond of uninterrupted run: after
+# the call that has done so, this many more go on at once.
+_CALLS_PER_RUN = 63
+_SECONDS_PER_RUN = 0.001
+
+_CONNECTING, _OPEN, _CLOSED, _REJECTED = "connecting", "open", "closed", "rejected"
+
+# After these kinds of disconnect nobody reads what is sent; after the others the client still does.
+_UNHEARD = ("closed", "lost", "timeout")
+
+_MESSAGE_TYPES = frozenset((str, bytes))
+
+
+def as_message(message: object) -> str | bytes:
+    """The str or bytes that a message is, for a subclass or what is like bytes too."""
+    if isinstance(message, str):
+        return str(message)
+    if isinstance(message, (bytes, bytearray, memoryview)):
+        return bytes(message)
+    raise TypeError(f"a websocket message is str or bytes, not {type(message).__name__}: use send_json()?")
+
+
+class WebSocketConnection(Connection):
+    """One websocket: inbox, sending, closing.
+
+    :ivar inbox: whole messages that arrived and were not received yet.
+    :ivar receiving: whether a task is receiving, a message or in pieces.
+    :ivar streaming: whether what is received is received in pieces.
+    :ivar streamed: the message that is received in pieces, once it has begun; or None.
+    :ivar fragmenter: the task that is sending a message in pieces, or None.
+    :ivar limits: the limits that hold for it.
+    :ivar transport: what carries it.
+    :ivar latency: the last round trip of a Ping in seconds, or None.
+    :ivar implied_accept: called when the first ``receive()`` or ``send()`` finds the handshake unanswered.
+    :ivar unsettled: set by a transport that wants :meth:`WebSocketTransport.flush` and
+        :meth:`WebSocketTransport.resume_receiving` called before the handler waits for a message.
+    """
+
+    _kind = "websocket"
+
+    __slots__ = (
+        "_calls_left",
+        "_close_deadline",
+        "_congested",
+        "_drain_timer",
+        "_gone",
+        "_last_receive",
+        "_peer_done",
+        "_reader",
+        "_round_trips",
+        "_run_ends",
+        "_senders",
+        "_sends",
+        "_state",
+        "fragmenter",
+        "implied_accept",
+        "inbox",
+        "latency",
+        "limits",
+        "receiving",
+        "streamed",
+        "streaming",
+        "timers",
+        "transport",
+        "unsettled",
+    )
+
+    def __init__(self, head: Head, transport: WebSocketTransport, limits: WebSocketLimits, timers: Timers) -> None:
+        super().__init__(head)
+        self.transport = transport
+        self.limits = limits
+        self.timers = timers
+        self.inbox = Inbox()
+        self.streamed: PartialMessage | None = None
+        self.latency: float | None = None
+        self.unsettled = False
+        self.implied_accept: Callable[[], object] = self._accept_plainly
+        self._state = _CONNECTING
+        self._gone = False  # nobody reads any more what is sent
+        self._congested = False
+        self.fragmenter: Task | None = None
+        self._sends = False  # none of the above stands in the way: send() needs to look at nothing else
+        self._senders: ParkingLot | None = None  # made by the first that has to wait
+        self.receiving = self.streaming = False
+        self._reader = Waiter()
+        self._round_trips: list[RoundTrip] = []
+        self._close_deadline = inf
+        self._peer_done: trio.Event | None = None  # made by a local close, set by the client's answer
+        self._drain_timer: Timer | None = None
+        self._last_receive = 0.0
+        self._calls_left = _CALLS_PER_RUN
+        self._run_ends = 0.0
+
+    # What the handler calls
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the handshake was accepted."""
+        return self._state in (_OPEN, _CLOSED)
+
+    @property
+    def closed(self) -> bool:
+        """Whether this side has closed or rejected the websocket."""
+        return self._state in (_CLOSED, _REJECTED)
+
+    def accept(self, headers: Headers, subprotocol: str | None) -> None:
+        """Accept the handshake; messages that came with it are in the inbox afterwards."""
+        if self._state is not _CONNECTING:
+            raise WebSocketStateError(f"the websocket cannot be accepted any more: it is {self._state}")
+        self._state = _OPEN
+        if not self._gone:
+            self._look_at_sending()
+            self.transport.accept(headers, subprotocol)
+
+    def _accept_plainly(self) -> None:
+        self.accept([], None)
+
+    async def reject(self, status: int, headers: Headers, body: bytes) -> None:
+        """Answer the handshake with an HTTP response instead."""
+        if self._state is not _CONNECTING:
+            raise WebSocketStateError(f"the handshake cannot be rejected any more: the websocket is {self._state}")
+        self._state = _REJECTED
+        if not self._gone:
+            await self.transport.reject(status, headers, body)
+
+    # Receiving
+
+    async def receive(self) -> str | bytes:
+        """The next message. A cancellation loses none."""
+        if self.receiving:
+            raise trio.BusyResourceError("another task is already receiving from this websocket")
+        if self._state is not _OPEN or self._drain_timer is not None:
+            self.prepare_to_receive("receive")
+        inbox = self.inbox
+        if inbox and self._calls_left > 0 and perf_counter() < self._run_ends:
+            self._calls_left -= 1
+            await checkpoint_if_cancelled()
+        else:
+            self.receiving = True
+            try:
+                if inbox:
+                    await checkpoint()
+                # wait() and _start_run(), spelled out: each call and coroutine on the way costs for each message.
+                while not inbox:
+                    if self.unsettled:
+                        self._settle()  # it may bring messages
+                    elif self.disconnect is not None or self._state is not _OPEN:
+                        await self._end_of_messages()
+                    else:
+                        await self._reader.park()
+            finally:
+                self.receiving = False
+            self._calls_left = _CALLS_PER_RUN
+            self._run_ends = perf_counter() + _SECONDS_PER_RUN
+        # No checkpoint between the wait and here: what is taken out is handed out.
+        message = inbox.popleft()
+        if not inbox:
+            size, inbox.size = inbox.size, 0
+            if size >= self.limits.receive_buffer:
+                self.transport.resume_receiving()
+        return message
+
+    @property
+    def collects(self) -> bool:
+        """Whether the handler waits for a whole message, so that it may become as large as the limit allows."""
+        return (self.receiving and not self.streaming) or self.closed
+
+    def require_open(self, call: str) -> None:
+        """Accept the handshake if that is still to be done; the websocket must be open then."""
+        if self._state is _CONNECTING:
+            self.implied_accept()
+        self.check_open(call)
+
+    def prepare_to_receive(self, call: str) -> None:
+        """What comes before receiving in a state other than open, and while the last messages are handed out."""
+        self.require_open(call)
+        self._last_receive = trio.current_time()
+
+    async def wait(self) -> None:
+        """Wait until something may have arrived, or for the cancellation by the disconnect."""
+        if self.unsettled:
+            self._settle()
+        elif self.disconnect is not None or self._state is not _OPEN:
+            await self._end_of_messages()
+        else:
+            await self._reader.park()
+            self._start_run()
+
+    def _settle(self) -> None:
+        self.unsettled = False
+        self.transport.flush()
+        self.transport.resume_receiving()
+
+    async def _end_of_messages(self) -> None:
+        """Nothing is left to receive: let the cancellation that was held back for it go on."""
+        self.check_open("receive")
+        self.cancel_handler()
+        await checkpoint()
+        # Only a shield, or a task that is not the connection's, comes here.
+        raise WebSocketClosed(f"receive(): {self._cancel_reason()}", self)
+
+    # Sending
+
+    async def send(self, message: str | bytes) -> None:
+        """Put the message whole into the outgoing buffer, after waiting while that is above the high-water mark.
+
+        Cancelled, it has not sent anything.
+        """
+        if self._calls_left > 0 and perf_counter() < self._run_ends:
+            self._calls_left -= 1
+            await checkpoint_if_cancelled()
+        else:
+            await checkpoint()
+            self._start_run()
+        if self._sends and type(message) in _MESSAGE_TYPES:
+            self.transport.send(message)
+        else:
+            await self._send_slowly(message)
+
+    async def _send_slowly(self, message: str | bytes) -> None:
+        message = as_message(message)
+        if self._state is _CONNECTING:
+            self.implied_accept()
+        if self.fragmenter is current_task():
+            raise WebSocketStateError("send(): what gives the pieces of a message cannot send another one meanwhile")
+        await self.wait_for_room()
+        if not self._congested:
+            self.wake_a_sender()  # one wakes the next, as long as there is room
+        if self.heard:
+            self.transport.send(message)
+        else:
+            self.check_open("send")  # open, and the client is gone: nobody can get it
+
+    async def wait_for_room(self) -> None:
+        """Wait while there is no room to send, or another task is sending a message in pieces."""
+        while self.heard and self._must_wait():
+            self.transport.flush()
+            self.room_made()  # what was only put off may be sent now; for the rest the transport will say so
+            if self._must_wait():
+                if self._senders is None:
+                    self._senders = ParkingLot()
+                await self._senders.park()
+
+    def _must_wait(self) -> bool:
+        return self._congested or (self.fragmenter is not None and self.fragmenter is not current_task())
+
+    def wake_a_sender(self) -> None:
+        """Let one of those that wait to send look again."""
+        if self._senders is not None:
+            if self.fragmenter is not None:
+                self._senders.unpark_all()  # the one that may go on is among them
+            else:
+                self._senders.unpark()
+
+    def set_fragmenter(self, task: Task | None) -> None:
+        """Let this task send a message in pieces, and no other send anything; or, with None, all again."""
+        self.fragmenter = task
+        self._look_at_sending()
+        if task is None:
+            self.wake_a_sender()
+
+    def break_off(self) -> None:
+        """A message was begun and will have no end: nothing can follow it but the Close frame."""
+        if self.heard:
+            if self.disconnect is None:
+                self.close_now(INTERNAL_ERROR, "a message was broken off")
+            else:
+                self.close_now(self.disconnect.code, self.disconnect.reason)
+
+    @property
+    def heard(self) -> bool:
+        """Whether what is sent can reach somebody."""
+        return self._state is _OPEN and not self._gone
+
+    def _look_at_sending(self) -> None:
+        self._sends = self.heard and not self._congested and self.fragmenter is None
+
+    # Pinging
+
+    async def ping(self) -> float:
+        """Send a Ping and wait for its Pong; returns the seconds between them. It ends with the connection."""
+        self.require_open("ping")
+        await checkpoint()
+        self.check_open("ping")
+        if self.disconnect is None:
+            round_trip = RoundTrip()
+            self.transport.ping(round_trip)
+            self._round_trips.append(round_trip)
+            try:
+                await round_trip.ended.wait()
+            finally:
+                round_trip.ended.set()  # given up, if it was not ended
+                self._round_trips.remove(round_trip)
+            if round_trip.seconds is not None:
+                return round_trip.seconds
+            self.check_open("ping")
+        raise WebSocketClosed(f"ping(): {self._cancel_reason()}", self)
+
+    def _end_round_trips(self) -> None:
+        for round_trip in self._round_trips:
+            round_trip.ended.set()
+
+    # Closing
+
+    async def close(self, code: int = NORMAL, reason: str = "") -> None:
+        """Perform the closing handshake, for ``close_timeout`` seconds at most.
+
+        Cancelled, it leaves the rest of the handshake to the end of the connection.
+        """
+        check_close(code, reason)
+        if self._state is _CONNECTING:
+            await self.reject(403, [], b"")
+        elif self._state is _OPEN:
+            self.close_now(code, reason)
+        await self._wait_for_peer()
+
+    def close_now(self, code: int, reason: str) -> None:
+        self._state = _CLOSED
+        self._sends = False
+        self._reader.wake()
+        if self._senders is not None:
+            self._senders.unpark_all()
+        self._end_round_trips()
+        if not self._gone:
+            self._peer_done = trio.Event()
+            timeout = self.limits.close_timeout
+            self._close_deadline = inf if timeout is None else trio.current_time() + timeout
+            self.inbox.clear()
+            if self.streamed is not None:
+                self.streamed.drop()
+            self.transport.send_close(code, reason)
+            self.transport.resume_receiving()
+
+    async def _wait_for_peer(self) -> None:
+        if self._peer_done is None:
+            await checkpoint()
+        else:
+            with trio.CancelScope(deadline=self._close_deadline):
+                await self._peer_done.wait()
+
+    def check_open(self, call: str) -> None:
+        if self._state is not _OPEN:
+            raise WebSocketClosed(f"{call}(): the websocket is {self._state}", self)
+
+    # Fairness: calls that find their message or their room at once do not go through the scheduler each
+
+    async def pass_checkpoint(self) -> None:
+        if self._calls_left > 0 and perf_counter() < self._run_ends:
+            self._calls_left -= 1
+            await checkpoint_if_cancelled()
+        else:
+            await checkpoint()
+            self._start_run()
+
+    def _start_run(self) -> None:
+        self._calls_left = _CALLS_PER_RUN
+        self._run_ends = perf_counter() + _SECONDS_PER_RUN
+
+    # What the transport calls
+
+    def messages_arrived(self) -> None:
+        """There is something in the inbox, or more of the streamed message."""
+        if self._state is _CLOSED:
+            self.inbox.clear()  # after a local close they are read only to find the client's Close
+        else:
+            self._reader.wake()
+
+    @property
+    def congested(self) -> bool:
+        """Set by the transport when it buffers as much as ``send_buffer``: sending waits until there is room."""
+        return self._congested
+
+    @congested.setter
+    def congested(self, value: bool) -> None:
+        self._congested = value
+        self._look_at_sending()
+
+    def room_made(self) -> None:
+        """Some of what was buffered has been sent."""
+        if self._congested and self.transport.buffered < self.limits.send_buffer:
+            self.congested = False
+            self.wake_a_sender()
+
+    def lose(self, disconnect: Disconnect) -> None:
+        """The connection ends from outside. The first call gives the reason; after a local close only shutdown does."""
+        if disconnect.kind in _UNHEARD:
+            self._gone = True
+            self._sends = False
+            if self._senders is not None:
+                self._senders.unpark_all()
+            if self._peer_done is not None:
+                self._peer_done.set()
+        if self.disconnect is not None or (self.closed and disconnect.kind != "shutdown"):
+            return
+        self.disconnect = disconnect
+        if disconnect.kind == "shutdown" and not self.closed:
+            self.transport.stop_receiving()
+        if self._has_unread and not self.closed:
+            self._start_draining()
+        else:
+            self.cancel_handler()
+        # Only now: those whom the cancellation has reached do not hear of it a second time.
+        self._end_round_trips()
+
+    @property
+    def _has_unread(self) -> bool:
+        message = self.streamed
+        return bool(self.inbox) or (message is not None and (message.unread > 0 or message.ended))
+
+    def cancel_handler(self) -> None:
+        super().cancel_handler()
+        if self._drain_timer is not None:
+            self._drain_timer.cancel()
+            self._drain_timer = None
+        if self.heard and self.disconnect is not None and self.disconnect.kind == "protocol_error":
+            # What came before the fault has been handed out and answered: the fault's Close frame comes now.
+            self._sends = False
+            self._gone = True
+            self.transport.send_close(self.disconnect.code, self.disconnect.reason)
+        self._reader.wake()
+
+    def _start_draining(self) -> None:
+        self._last_receive = trio.current_time()
+        if self.limits.drain_timeout is not None:
+            self._drain_timer = self.timers.call_later(self.limits.drain_timeout, self._check_draining)
+
+    def _check_draining(self) -> None:
+        timeout = self.limits.drain_timeout
+        assert timeout is not None
+        if trio.current_time() - self._last_receive >= timeout:
+            self.cancel_handler()
+        else:
+            self._drain_timer = self.timers.call_at(self._last_receive + timeout, self._check_draining)
+
+    # The end
+
+    def abort(self) -> None:
+        self._sends = False
+        self.transport.abort()
+
+    async def _finish(self) -> None:
+        disconnect = self.disconnect
+        if self._drain_timer is not None:
+            self._drain_timer.cancel()
+        if self._state is _CONNECTING:
+            await self.reject(500 if self.error else 503 if disconnect else 403, [], b"")
+        elif self._state is _OPEN:
+            if disconnect is None:
+                self.close_now(INTERNAL_ERROR if self.error else NORMAL, "")
+            elif disconnect.kind == "shutdown":
+                self.close_now(GOING_AWAY, disconnect.reason)
+            else:
+                self.cancel_handler()
+                self.close_now(disconnect.code, disconnect.reason)
+        await self._wait_for_peer()
+        await self.transport.finish()
