@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -121,7 +122,7 @@ def test_the_readme_lists_it(name: str) -> None:
     assert f"examples/{name}/app.py:app" in (EXAMPLES / "README.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", ["chat", "echo", "hypercorn_app", "ticker"])
+@pytest.mark.parametrize("name", ["chat", "echo", "hypercorn_app", "ticker", "upload"])
 async def test_there_is_a_page(name: str, load: Load) -> None:
     response = await load(f"{name}/app.py").app.test_client().get("/")
     assert response.status_code == 200
@@ -477,6 +478,28 @@ async def test_auth_client_says_how_it_was_received(arguments: list[str], first_
         output = await output_of(client, "--url", f"ws://127.0.0.1:{server.port}/ws", *arguments)
         nursery.cancel_scope.cancel()
     assert output.splitlines()[0] == first_line
+
+
+# upload
+
+
+async def test_upload_says_what_has_arrived(load: Load) -> None:
+    async with load("upload/app.py").app.test_client().websocket("/ws") as ws:
+        for data in (b"x" * 3_000_000, b"", "a few € more"):
+            await ws.send(data)
+            sent = data.encode() if isinstance(data, str) else data
+            assert await ws.receive_json() == {"size": len(sent), "sha256": sha256(sent).hexdigest()}
+
+
+async def test_upload_client_sends_a_file(load: Load, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"0123456789" * 1000)
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(partial(load("upload/app.py").app.serve, "127.0.0.1", 0, access_log=False))
+        client = EXAMPLES / "upload" / "client.py"
+        output = await output_of(client, "--url", f"ws://127.0.0.1:{server.port}/ws", file)
+        nursery.cancel_scope.cancel()
+    assert output == f"10000 {sha256(file.read_bytes()).hexdigest()}\n"
 
 
 # embedded

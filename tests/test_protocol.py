@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
+from wsproto.extensions import PerMessageDeflate
 from wsproto.frame_protocol import FrameProtocol, Opcode, ParseFailed
 
-from triows.protocol import messages
+from triows.protocol import partial
+from triows.protocol.deflate import Agreement, Compression, Deflater, Inflater
 from triows.protocol.frames import Close
-from triows.protocol.messages import MAX_FRAGMENTS, Inbox, Protocol
+from triows.protocol.messages import Inbox, Protocol
+from triows.protocol.partial import MAX_FRAGMENTS
 
 from .wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close_frame, frame
 
@@ -50,7 +53,7 @@ def outcome_of(pieces: Iterable[bytes], max_message_size: int | None = MIB) -> O
     return Outcome(
         list(receiving.inbox),
         receiving.pings[-1] if receiving.pings else None,
-        receiving.pong,
+        receiving.pongs[-1] if receiving.pongs else None,
         receiving.close,
         failure.code if failure else None,
     )
@@ -231,10 +234,11 @@ def test_nothing_is_read_after_the_end(data: bytes, more: bytes) -> None:
     receiving.receive_data(b"\xff" * 200)
     if not receiving.finished:
         return  # a long frame swallows all of these
-    before = (list(receiving.inbox), list(receiving.pings), receiving.pong, receiving.close, receiving.failure)
+    before = (list(receiving.inbox), list(receiving.pings), list(receiving.pongs), receiving.close, receiving.failure)
     for piece in (more, frame(TEXT, b"late"), close_frame(1001)):
         receiving.receive_data(piece)
-    assert (list(receiving.inbox), list(receiving.pings), receiving.pong, receiving.close, receiving.failure) == before
+    after = (list(receiving.inbox), list(receiving.pings), list(receiving.pongs), receiving.close, receiving.failure)
+    assert after == before
 
 
 @pytest.mark.parametrize("end", [close_frame(1000), b"\xff\xff", frame(TEXT, b"\xff")])
@@ -432,10 +436,17 @@ def test_memory_is_not_taken_from_the_announced_length() -> None:
 def test_a_message_may_have_one_fragment_more_than_the_limit_so_that_the_last_may_be_empty(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(messages, "MAX_FRAGMENTS", 10)
+    monkeypatch.setattr(partial, "MAX_FRAGMENTS", 10)
     data = frame(BINARY, b"x", fin=False) + frame(CONTINUATION, b"x", fin=False) * 9
-    assert outcome_of([data + frame(CONTINUATION)]).messages == [b"x" * 10]
-    assert outcome_of([data + frame(CONTINUATION, fin=False) + frame(CONTINUATION)]).failure == 1008
+    assert outcome_of([data + frame(CONTINUATION)], 1024).messages == [b"x" * 10]
+    assert outcome_of([data + frame(CONTINUATION, fin=False) + frame(CONTINUATION)], 1024).failure == 1008
+
+
+def test_a_message_may_have_a_fragment_for_each_kib_of_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partial, "MAX_FRAGMENTS", 10)
+    data = frame(BINARY, b"x", fin=False) + frame(CONTINUATION, b"x", fin=False) * 19
+    assert outcome_of([data + frame(CONTINUATION)], 20 * 1024).messages == [b"x" * 20]
+    assert outcome_of([data + frame(CONTINUATION, fin=False) + frame(CONTINUATION)], 20 * 1024).failure == 1008
 
 
 def test_the_limit_of_fragments_is_65536() -> None:
@@ -446,9 +457,194 @@ def test_the_limit_of_fragments_is_65536() -> None:
 
 
 def test_control_frames_do_not_count_as_fragments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messages, "MAX_FRAGMENTS", 2)
+    monkeypatch.setattr(partial, "MAX_FRAGMENTS", 2)
     data = frame(TEXT, b"a", fin=False) + frame(PING) * 50 + frame(CONTINUATION, b"b")
     assert outcome_of([data]).messages == ["ab"]
+
+
+# Compressed messages, and messages in pieces
+
+
+def take_all(receiving: Protocol, pieces: Iterable[bytes], *, streamed: bool) -> list[str | bytes]:
+    """The messages that come of the pieces, each received as a whole or in pieces."""
+    received: list[str | bytes] = []
+    parts: list[str | bytes] = []
+
+    def take() -> None:
+        while True:
+            message = receiving.streamed
+            if message is not None:
+                if piece := message.take():
+                    parts.append(piece)
+                if message.ended:
+                    empty: Any = "" if message.is_text else b""
+                    received.append(empty.join(parts))
+                    parts.clear()
+                    receiving.collect_next()
+            while receiving.streamed is None and receiving.inbox:
+                received.append(receiving.inbox.popleft())
+                receiving.inbox.size = 0 if not receiving.inbox else receiving.inbox.size
+            if streamed and receiving.streamed is None:
+                receiving.stream_next()
+            if not receiving.stalled:
+                if receiving.streamed is None or not receiving.streamed.unread:
+                    return
+            elif streamed:
+                receiving.receive_data(b"")
+            else:
+                receiving.collect_message()
+
+    if streamed:
+        receiving.stream_next()
+    for piece in pieces:
+        receiving.receive_data(piece)
+        take()
+    return received
+
+
+agreements = st.builds(Agreement, st.integers(9, 15), st.integers(9, 15), st.booleans(), st.booleans())
+compressible = st.one_of(
+    texts,
+    st.binary(max_size=700),
+    st.builds(lambda size: "a€" * size, st.integers(0, 60_000)),
+    st.builds(bytes, st.integers(0, 200_000)),
+)
+
+
+@st.composite
+def compressed_streams(draw: st.DrawFn, pings: int = 1) -> tuple[Agreement, list[str | bytes], bytes]:
+    """Messages, some of them compressed, in any fragmentation, with Pings between the fragments."""
+    agreement = draw(agreements)
+    # What deflates on the client's side is made of the server's half with the roles exchanged.
+    mirrored = Agreement(
+        agreement.client_window_bits, agreement.server_window_bits, agreement.client_context_takeover, True
+    )
+    deflater = Deflater(mirrored, Compression(window_bits=15))
+    sent = draw(st.lists(compressible, max_size=5))
+    data = b""
+    for message in sent:
+        payload = message.encode() if isinstance(message, str) else message
+        opcode = TEXT if isinstance(message, str) else BINARY
+        reserved = draw(st.sampled_from([0x40, 0x40, 0]))
+        if reserved:
+            payload = deflater.deflate(payload)
+        pieces = cut(payload, draw(st.lists(st.integers(0, 700), max_size=3)))
+        for number, piece in enumerate(pieces):
+            first = number == 0
+            data += frame(PING) * draw(st.integers(0, pings))
+            data += frame(
+                opcode if first else CONTINUATION,
+                piece,
+                fin=number == len(pieces) - 1,
+                reserved=reserved if first else 0,
+            )
+    return agreement, sent, data
+
+
+@bounded
+@given(compressed_streams(), places, st.booleans())
+def test_compressed_and_streamed_messages_arrive_whatever_the_segments_and_fragments(
+    stream: tuple[Agreement, list[str | bytes], bytes], places: list[int], streamed: bool
+) -> None:
+    agreement, sent, data = stream
+    receiving = Protocol(Inbox(), MIB, Inflater(agreement))
+    assert take_all(receiving, cut(data, places), streamed=streamed) == sent
+    assert receiving.failure is None
+    assert not receiving.stalled
+
+
+@bounded
+@given(streams(), places)
+def test_plain_messages_arrive_streamed(stream: tuple[list[str | bytes], bytes, Any], places: list[int]) -> None:
+    sent, data, _ = stream
+    assert take_all(protocol(), cut(data, places), streamed=True) == sent
+
+
+@bounded
+@given(st.data(), places, st.booleans())
+def test_no_bytes_make_an_inflating_one_raise_or_hang(data: st.DataObject, places: list[int], streamed: bool) -> None:
+    raw = bytearray(data.draw(st.one_of(compressed_streams().map(lambda stream: stream[2]), st.binary(max_size=300))))
+    for _ in range(data.draw(st.integers(0, 4))):
+        if raw:
+            raw[data.draw(st.integers(0, len(raw) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    receiving = Protocol(Inbox(), MIB, Inflater(Agreement(15, 15, True, True)))
+    take_all(receiving, cut(bytes(raw), places), streamed=streamed)
+    event(f"failure {receiving.failure.code if receiving.failure else None}")
+
+
+def compressed(payload: bytes) -> bytes:
+    return Deflater(Agreement(15, 15, True, True), Compression()).deflate(payload)
+
+
+def inflating(max_message_size: int = MIB, receive_buffer: int = 65536) -> Protocol:
+    return Protocol(Inbox(), max_message_size, Inflater(Agreement(15, 15, True, True)), receive_buffer)
+
+
+def test_what_is_inflated_waits_while_the_buffer_is_full() -> None:
+    receiving = inflating(64 * MIB)
+    receiving.receive_data(frame(BINARY, compressed(bytes(16 * MIB)), reserved=0x40) + frame(TEXT, b"next"))
+    assert receiving.stalled
+    assert receiving.message is not None
+    assert 65536 <= receiving.message.unread <= 3 * 65536
+    receiving.collect_message()
+    assert [len(message) for message in receiving.inbox] == [16 * MIB]
+    receiving.inbox.clear()
+    receiving.receive_data(b"")
+    assert list(receiving.inbox) == ["next"]
+    assert not receiving.stalled
+
+
+def test_many_small_messages_that_are_large_inflated_are_not_all_inflated_at_once() -> None:
+    receiving = inflating()
+    small = frame(BINARY, compressed(bytes(60_000)), reserved=0x40)
+    receiving.receive_data(small + frame(BINARY, b"\0", reserved=0x40) * 3 + small * 100)
+    assert receiving.inbox.size <= 120_000
+    assert receiving.stalled
+
+
+def test_an_abandoned_message_is_not_the_next_one() -> None:
+    receiving = protocol()
+    receiving.stream_next()
+    receiving.receive_data(frame(TEXT, b"left", fin=False))
+    assert receiving.streamed is not None
+    receiving.streamed.drop()
+    receiving.collect_next()
+    receiving.stream_next()
+    assert receiving.streamed is None
+    receiving.receive_data(frame(CONTINUATION, b"over") + frame(TEXT, b"the ", fin=False))
+    assert receiving.streamed is not None
+    assert receiving.streamed.take() == "the "
+
+
+COMPRESSED_FAULTS = {
+    "C02 RSV1 on a Ping": (frame(PING, b"x", reserved=0x40), 1002),
+    "RSV1 on a Pong": (frame(PONG, b"x", reserved=0x40), 1002),
+    "RSV1 on a Close": (frame(CLOSE, b"\x03\xe8", reserved=0x40), 1002),
+    "RSV1 on a continuation": (frame(TEXT, b"x", fin=False) + frame(CONTINUATION, b"x", reserved=0x40), 1002),
+    "RSV2 on a compressed message": (frame(TEXT, compressed(b"x"), reserved=0x60), 1002),
+    "C03 not DEFLATE": (frame(BINARY, b"\xff" * 20, reserved=0x40), 1007),
+    "C03 cut off": (frame(BINARY, compressed(bytes(range(200)))[:-9], reserved=0x40), 1007),
+    "C04 over the limit inflated": (frame(BINARY, compressed(bytes(MIB + 1)), reserved=0x40), 1009),
+    "C04 over the limit before it is inflated": (frame(BINARY, bytes(MIB + 2), fin=False), 1009),
+    "C07 not UTF-8": (frame(TEXT, compressed(b"abc\xff"), reserved=0x40), 1007),
+    "C07 UTF-8 cut at the end": (frame(TEXT, compressed("€".encode()[:2]), reserved=0x40), 1007),
+}
+
+
+@pytest.mark.parametrize("name", COMPRESSED_FAULTS)
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_fault_of_compression_has_its_close_code(name: str, streamed: bool) -> None:
+    data, code = COMPRESSED_FAULTS[name]
+    for pieces in ([data], cut(data, range(0, len(data), 100))):
+        receiving = inflating()
+        take_all(receiving, pieces, streamed=streamed)
+        assert receiving.failure is not None
+        assert receiving.failure.code == code
+
+
+def test_a_compressed_message_of_exactly_the_limit_passes() -> None:
+    data = frame(BINARY, compressed(bytes(MIB)), reserved=0x40)
+    assert take_all(inflating(), [data], streamed=False) == [bytes(MIB)]
 
 
 # Control frames
@@ -508,10 +704,10 @@ def test_a_close_frame_may_come_between_fragments() -> None:
 # Against wsproto
 
 
-def outcome_of_wsproto(data: bytes) -> Outcome:
+def outcome_of_wsproto(data: bytes, extensions: Sequence[Any] = ()) -> Outcome:
     """What wsproto makes of the bytes, up to and including a Close frame, as this protocol's outcome."""
     outcome = Outcome()
-    theirs = FrameProtocol(client=False, extensions=[])
+    theirs = FrameProtocol(client=False, extensions=list(extensions))
     theirs.receive_bytes(data)
     parts: list[Any] = []
     try:
@@ -633,3 +829,27 @@ any_frame = st.builds(
 @given(st.lists(any_frame, max_size=6).map(b"".join), places)
 def test_any_frames_differ_from_wsproto_only_where_it_has_a_name(data: bytes, places: list[int]) -> None:
     compare_with_wsproto(data, cut(data, places))
+
+
+def wsproto_extension(agreement: Agreement) -> PerMessageDeflate:
+    """The extension as the server of wsproto has it after the same agreement."""
+    extension = PerMessageDeflate(
+        client_no_context_takeover=not agreement.client_context_takeover,
+        client_max_window_bits=agreement.client_window_bits,
+        server_no_context_takeover=not agreement.server_context_takeover,
+        server_max_window_bits=agreement.server_window_bits,
+    )
+    extension._enabled = True
+    return extension
+
+
+@settings(deadline=None, max_examples=200)
+@given(compressed_streams(pings=0), places)  # after a control frame between fragments wsproto inflates no more
+def test_compressed_streams_are_what_they_are_to_wsproto(
+    stream: tuple[Agreement, list[str | bytes], bytes], places: list[int]
+) -> None:
+    agreement, _, data = stream
+    theirs = outcome_of_wsproto(data, [wsproto_extension(agreement)])
+    receiving = Protocol(Inbox(), MIB, Inflater(agreement))
+    assert take_all(receiving, cut(data, places), streamed=False) == theirs.messages
+    assert theirs.failure is None

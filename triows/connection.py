@@ -55,8 +55,8 @@ class Connection(ABC):
     ) -> T:
         """Run ``function(*args)`` as the handler, in its own nursery, and wait for its children.
 
-        Raises what escapes the handler or a child, in groups as nurseries do. ``name`` is the function to name in
-        messages, if it is another.
+        Raises what escapes the handler or a child: in groups as nurseries do, if the handler has any children then.
+        ``name`` is the function to name in messages, if it is another.
         """
         try:
             async with trio.open_nursery() as nursery:
@@ -64,9 +64,19 @@ class Connection(ABC):
                 self._watch = watch = Watch(name or function)
                 if self.scope.cancel_called:
                     watch.reason = self._cancel_reason()
-                return await watch.drive(function(*args))  # noqa: ASYNC121 - children come first
+                try:
+                    return await watch.drive(function(*args))  # noqa: ASYNC121 - children come first
+                except BaseException as raised:
+                    if nursery.child_tasks:
+                        raise
+                    # Nobody is left to be cancelled or waited for: no group is made, only to be taken apart again.
+                    error = raised
         finally:
             self._nursery = None
+        try:
+            raise error
+        finally:
+            del error  # it refers to this frame
 
     async def serve(self, handle: Callable[[Connection], Awaitable[None]]) -> None:
         """Run the app's callable for this connection and bring the connection to its end, in the calling task."""

@@ -484,5 +484,6 @@ class WebSocketConnection(Connection):
             else:
                 self.cancel_handler()
                 self.close_now(disconnect.code, disconnect.reason)
-        await self._wait_for_peer()
+        if self._peer_done is not None:
+            await self._wait_for_peer()
         await self.transport.finish()

@@ -395,6 +395,119 @@ def make_app(**limits: Any) -> Triows:
             count += 1
         await websocket.send(str(count))
 
+    # Messages in pieces, and Pings
+
+    @app.websocket("/pieces")
+    async def pieces() -> None:
+        """Sends back each piece as a message, and says when a message has ended."""
+        while True:
+            kind = None
+            async with websocket.receive_stream() as stream:
+                async for piece in stream:
+                    kind = type(piece).__name__
+                    await websocket.send(piece)
+            await websocket.send(f"end of {kind}")
+
+    @app.websocket("/leave")
+    async def leave() -> None:
+        """Takes the first piece of a message, then leaves it, and receives the next one."""
+        how = websocket.args["how"]
+        while True:
+            try:
+                async with websocket.receive_stream() as stream:
+                    async for piece in stream:
+                        await websocket.send(piece)
+                        if how == "break":
+                            break
+                        if how == "raise":
+                            raise KeyError
+                        with trio.move_on_after(0):
+                            await trio.sleep_forever()
+                        break
+            except KeyError:
+                pass
+            await websocket.send(await websocket.receive())
+
+    @app.websocket("/turns")
+    async def turns() -> None:
+        while True:
+            async with websocket.receive_stream() as stream:
+                await websocket.send("".join([str(piece) async for piece in stream]))
+            await websocket.send(await websocket.receive())
+
+    @app.websocket("/busy")
+    async def busy() -> None:
+        found = []
+
+        async def enter() -> None:
+            async with websocket.receive_stream():
+                pass
+
+        async with websocket.receive_stream():
+            for call in (websocket.receive, enter):
+                try:
+                    await call()
+                except trio.BusyResourceError as error:
+                    found.append(type(error).__name__)
+        await websocket.send_json(found)
+        await websocket.receive()
+
+    async def given(pieces: list[Any]) -> Any:
+        for piece in pieces:
+            yield piece
+
+    @app.websocket("/send-pieces")
+    async def send_pieces() -> None:
+        while True:
+            await websocket.send(given(await websocket.receive_json()))
+
+    @app.websocket("/break-off")
+    async def break_off() -> None:
+        how = websocket.args["how"]
+
+        async def failing() -> Any:
+            yield "begun"
+            if how == "mixed":
+                yield b"bytes"
+            if how == "raise":
+                raise ValueError("no more pieces")
+            await trio.sleep_forever()
+
+        try:
+            with trio.move_on_after(0.05):
+                await websocket.send(failing())
+        finally:
+            say("closed", websocket.connection.closed)
+
+    @app.websocket("/fail-before")
+    async def fail_before() -> None:
+        async def failing(error: Exception | None) -> Any:
+            if error is not None:
+                raise error
+            await trio.sleep_forever()
+            yield "never"
+
+        try:
+            await websocket.send(failing(ValueError()))
+        except ValueError:
+            pass
+        try:
+            await websocket.send(given([1]))
+        except TypeError:
+            pass
+        with trio.move_on_after(0.01):
+            await websocket.send(failing(None))
+        await websocket.send(given([]))
+        await websocket.send("fine")
+        await websocket.receive()
+
+    @app.websocket("/ping")
+    async def ping() -> None:
+        try:
+            await websocket.send(f"{await websocket.ping() >= 0} {websocket.latency is not None}")
+        except RuntimeError as error:
+            await websocket.send(str(error))
+
     # HTTP
 
     @app.route("/both")

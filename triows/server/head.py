@@ -24,6 +24,32 @@ _TARGET = re.compile(rb"(?:[Hh][Tt][Tt][Pp][Ss]?|[Ww][Ss]{1,2})://([^/?#]*)([^#]
 
 MAX_REQUEST_LINE = 8192
 _HEAD_ENDS = b"\r\n\r\n"
+# Names that most heads have, as clients write them: one object for all of their connections.
+_NAMES = {
+    written: name
+    for name in (
+        b"accept",
+        b"accept-encoding",
+        b"accept-language",
+        b"authorization",
+        b"cache-control",
+        b"connection",
+        b"content-length",
+        b"content-type",
+        b"cookie",
+        b"host",
+        b"origin",
+        b"pragma",
+        b"referer",
+        b"sec-websocket-extensions",
+        b"sec-websocket-key",
+        b"sec-websocket-protocol",
+        b"sec-websocket-version",
+        b"upgrade",
+        b"user-agent",
+    )
+    for written in (name, name.title(), name.title().replace(b"Websocket", b"WebSocket"))
+}
 _JUDGED = frozenset({b"connection", b"content-length", b"expect", b"host", b"transfer-encoding"})
 
 _Fields = dict[bytes, list[bytes]]
@@ -97,7 +123,7 @@ def parse(head: bytes, max_headers: int) -> RequestHead:
     lines = head.count(b"\r\n") - 2
     if lines > max_headers:
         raise BadRequest(431, f"there are over {max_headers} header lines")
-    headers = [(name.lower(), value) for name, value in FIELD.findall(head, match.end())]
+    headers = [(_NAMES.get(name) or name.lower(), value) for name, value in FIELD.findall(head, match.end())]
     if len(headers) != lines:  # each field is one line from its start to its end
         raise BadRequest(400, "a header line is malformed")
     fields: _Fields = {}
@@ -129,7 +155,8 @@ def _lists(fields: _Fields, name: bytes, member: bytes) -> bool:
     """Whether a comma-separated field has this member, in whatever case."""
     if name not in fields:
         return False
-    return any(member in map(bytes.strip, value.lower().split(b",")) for value in fields[name])
+    values = [value.lower() for value in fields[name]]
+    return any(member in value and member in map(bytes.strip, value.split(b",")) for value in values)
 
 
 def _framing(fields: _Fields, version: bytes) -> tuple[bytes, bytes] | None:

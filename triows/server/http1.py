@@ -27,6 +27,7 @@ from .head import BadRequest, RequestHead, find_end, parse
 from .link import Link
 from .websocket import WireTransport
 
+logger = logging.getLogger("triows.error")
 access_log = logging.getLogger("triows.access")
 
 _MAX_INPUT = 65536  # raw bytes held back while the handler does not read
@@ -45,6 +46,8 @@ class Service:
     timers: Timers
     access_log: bool = True
     ended: Callable[[Connection], None] = lambda connection: None
+    begin: Callable[[HTTP1Connection], None] = lambda connection: None
+    gone: Callable[[HTTP1Connection], None] = lambda connection: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +60,14 @@ class Endpoints:
 
 
 class HTTP1Connection:
-    """One client's connection, from its first byte on; :meth:`serve` is its task.
+    """One client's connection; :meth:`serve` is its task, which begins with the first thing that happens.
 
     Once it has become a websocket it only waits for that one's end, and keeps nothing that it was read with.
     """
 
     __slots__ = (
         "_arrival",
+        "_begun",
         "_current",
         "_deadline",
         "_progress",
@@ -94,7 +98,9 @@ class HTTP1Connection:
         self._current: Connection | None = None
         self._request_line = b""
         self._started = 0.0
+        self._begun = False
         link.receiver = self
+        self._set_deadline(service.limits.head_timeout)
 
     # The link's receiver
 
@@ -120,6 +126,9 @@ class HTTP1Connection:
     def _wake_reader(self) -> None:
         if self._arrival is not None:
             self._arrival.wake()
+        elif not self._begun:
+            self._begun = True
+            self.service.begin(self)
 
     async def wait_for_bytes(self) -> None:
         """Wait until bytes arrive, or the link is lost."""
@@ -139,6 +148,7 @@ class HTTP1Connection:
 
     async def serve(self) -> None:
         """Serve the client's requests until the connection ends."""
+        self._begun = True
         try:
             websocket = await self._serve_requests()
             if websocket is not None:
@@ -150,9 +160,12 @@ class HTTP1Connection:
             else:
                 self.link.close(linger=LINGER, timeout=self.service.websocket_limits.send_timeout)
                 await self.link.wait_closed()
+        except Exception:
+            logger.exception("a connection ended with an error of the server")
         finally:
             self._stop_timer()
             self.link.abort()
+            self.service.gone(self)
 
     def shut_down(self) -> None:
         """End in order: an idle connection now, a request after its response, a websocket as its handler allows."""
@@ -226,9 +239,10 @@ class HTTP1Connection:
             while (parsed := self._take_head()) is None:
                 if self.lost or self.closing:
                     return None
-                if idle is None or (idle and self.input):
-                    # A head has its time from its first byte on, and no later byte gives it more.
-                    idle = not first and not self.input
+                if not first and (idle is None or (idle and self.input)):
+                    # A head has its time from its first byte on, the first one from the connection's beginning, and no
+                    # later byte gives it more.
+                    idle = not self.input
                     self._set_deadline(limits.keep_alive_timeout if idle else limits.head_timeout)
                 await self.wait_for_bytes()
         except BadRequest as error:

@@ -108,9 +108,9 @@ class Link(ABC):
         self._closing = True
         self._lingering = linger
         self.receiver = None
-        if timeout is not None:
-            self._linger_timer = self.timers.call_later(timeout, self.abort)
         self._start_closing()
+        if timeout is not None and self._linger_timer is None and not self.is_closed:
+            self._linger_timer = self.timers.call_later(timeout, self.abort)
 
     @abstractmethod
     def _start_closing(self) -> None: ...
@@ -120,13 +120,11 @@ class Link(ABC):
         """Drop the link at once."""
 
     async def wait_closed(self) -> None:
-        """Wait until nothing is left of the link. Cancelled, it leaves the link as it is."""
-        if self.is_closed:
-            await trio.lowlevel.checkpoint()
-            return
-        if self._closed is None:
-            self._closed = trio.Event()
-        await self._closed.wait()
+        """Wait until nothing is left of the link. No checkpoint if that is so. Cancelled, it leaves it as it is."""
+        if not self.is_closed:
+            if self._closed is None:
+                self._closed = trio.Event()
+            await self._closed.wait()
 
     def _is_gone(self) -> None:
         """Common end of every link."""

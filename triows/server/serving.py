@@ -43,6 +43,7 @@ _BACKLOG = 1024
 _PAUSE_WITHOUT_DESCRIPTORS = 0.1  # seconds
 _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _KEPT_MEMORY = 8 * 1024 * 1024
+_ALL_ADDRESSES = ("0.0.0.0", "::")
 _UNIX_PREFIX = "unix:"
 
 
@@ -87,6 +88,8 @@ class Server:
             websocket_limits=app.websocket_limits(),
             timers=self._timers,
             access_log=access_log,
+            begin=lambda connection: self._connection_nursery.start_soon(connection.serve),
+            gone=self._connections.discard,
         )
 
     @property
@@ -155,7 +158,7 @@ class Server:
     async def _run_stream(self, stream: trio.abc.Stream) -> None:
         link = StreamLink(stream, self._timers)
         await self._services.start(link.run)
-        await self._serve_link(link, _stream_endpoints(stream))
+        await self._connect(link, _stream_endpoints(stream)).serve()
 
     async def _run_services(self, task_status: trio.TaskStatus[None]) -> None:
         """Everything that an outer cancellation must not tear down before the connections have ended."""
@@ -199,12 +202,17 @@ class Server:
     async def _accept_sockets(self, listener: trio.SocketListener) -> None:
         # A second descriptor for the same socket, to accept many clients a wake-up without Trio's stream for each.
         with socket.socket(fileno=os.dup(listener.socket.fileno())) as listening:
+            own = listening.getsockname()
+            server = None if own[0] in _ALL_ADDRESSES else _own_name(own)
+            if listening.family != socket.AF_UNIX:
+                # Linux hands this on to the sockets of the clients.
+                listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while True:
                 await trio.lowlevel.wait_readable(listening)
                 try:
                     for _ in range(_ACCEPT_AT_ONCE):
                         client, address = listening.accept()
-                        self._welcome(client, address)
+                        self._welcome(client, address, server)
                 except BlockingIOError:
                     pass
                 except ConnectionAbortedError:
@@ -221,20 +229,25 @@ class Server:
             self._last_complaint = trio.current_time()
             logger.error("cannot accept clients (%s); trying on", error.strerror)
 
-    def _welcome(self, client: socket.socket, address: Any) -> None:
+    def _welcome(self, client: socket.socket, address: Any, server: tuple[str, int | None] | None) -> None:
+        """Serve a client that connected to ``server``, which is None where that is for its socket to tell."""
         if len(self._connections) >= self._app.limits.max_connections:
             _turn_away(client)
             return
         client.setblocking(False)
-        if client.family != socket.AF_UNIX:
+        if client.family != socket.AF_UNIX and sys.platform != "linux":
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._reactor is None:
             self._connection_nursery.start_soon(self._serve_by_tasks, client)
-        elif self._ssl_context is not None:
-            self._connection_nursery.start_soon(self._serve_tls, client, address, self._reactor, self._ssl_context)
+            return
+        if server is None:
+            server = _own_name(client.getsockname())
+        endpoints = Endpoints(_client_name(address), server, self._ssl_context is not None)
+        if self._ssl_context is not None:
+            link: Link = TLSLink(client, self._reactor, self._timers, self._ssl_context)
         else:
             link = SocketLink(client, self._reactor, self._timers)
-            self._connection_nursery.start_soon(self._serve_link, link, _endpoints(client, address))
+        self._connect(link, endpoints)
 
     async def _serve_by_tasks(self, client: socket.socket) -> None:
         stream: trio.abc.Stream = trio.SocketStream(trio.socket.from_stdlib_socket(client))
@@ -242,24 +255,13 @@ class Server:
             stream = trio.SSLStream(stream, self._ssl_context, server_side=True, https_compatible=True)
         await self._run_stream(stream)
 
-    async def _serve_tls(
-        self, client: socket.socket, address: Any, reactor: reactor.Reactor, context: ssl.SSLContext
-    ) -> None:
-        # In here, since the link reads as soon as it is made, and must have its receiver by then.
-        link = TLSLink(client, reactor, self._timers, context)
-        await self._serve_link(link, _endpoints(client, address, secure=True))
-
-    async def _serve_link(self, link: Link, endpoints: Endpoints) -> None:
+    def _connect(self, link: Link, endpoints: Endpoints) -> HTTP1Connection:
+        """Make a client's connection; it is among those of the server until it has ended."""
         connection = HTTP1Connection(link, self.service, endpoints)
         self._connections.add(connection)
         if self._asked_to_stop.is_set():
             connection.shut_down()
-        try:
-            await connection.serve()
-        except Exception:
-            logger.exception("a connection ended with an error of the server")
-        finally:
-            self._connections.discard(connection)
+        return connection
 
 
 def _turn_away(client: socket.socket) -> None:
@@ -284,13 +286,12 @@ def _name(address: Any) -> tuple[str, int] | str:
     return (address[0], address[1]) if isinstance(address, tuple) else os.fsdecode(address)
 
 
-def _endpoints(sock: Any, peer: Any, secure: bool = False) -> Endpoints:
-    client, own = _name(peer), _name(sock.getsockname())
-    return Endpoints(
-        client=None if isinstance(client, str) else client,
-        server=(own, None) if isinstance(own, str) else own,
-        secure=secure,
-    )
+def _client_name(address: Any) -> tuple[str, int] | None:
+    return (address[0], address[1]) if isinstance(address, tuple) else None
+
+
+def _own_name(address: Any) -> tuple[str, int | None]:
+    return (address[0], address[1]) if isinstance(address, tuple) else (os.fsdecode(address), None)
 
 
 def _stream_endpoints(stream: object) -> Endpoints:
@@ -301,7 +302,8 @@ def _stream_endpoints(stream: object) -> Endpoints:
     if not isinstance(stream, trio.SocketStream):
         return Endpoints(secure=secure)
     try:
-        return _endpoints(stream.socket, stream.socket.getpeername(), secure)
+        client, own = stream.socket.getpeername(), stream.socket.getsockname()
+        return Endpoints(_client_name(client), _own_name(own), secure)
     except OSError:
         return Endpoints(secure=secure)  # the client is gone already
 
@@ -399,8 +401,8 @@ def _keep_freed_memory() -> None:
     """Let the process keep up to twice this size of freed memory, instead of giving it back after each large message.
 
     glibc takes the largest block that was ever freed as its measure (mallopt(3), M_MMAP_THRESHOLD); the block itself is
-    never touched. Without this, half of the time of a message of 1 MiB goes into page faults. Elsewhere it does nothing.
-    A program that embeds the server is left to its own ways.
+    never touched. Without this, most of the time of a message of 1 MiB goes into page faults. Elsewhere it does
+    nothing. A program that embeds the server is left to its own ways.
     """
     bytes(_KEPT_MEMORY)
 

@@ -181,7 +181,7 @@ class SocketLink(Link):
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
-            data = b""
+            data = self._reset()
         if data:
             try:
                 receiver.data_received(data)
@@ -189,6 +189,11 @@ class SocketLink(Link):
                 receiver_failed(self)
         else:
             self._end_input(receiver)
+
+    def _reset(self) -> bytes:
+        """The connection was reset: nobody is there to send to, and this is the end of the input."""
+        self._send = len
+        return b""
 
     def _do_not_read(self) -> None:
         if self.receiver is not None:
@@ -215,7 +220,7 @@ class SocketLink(Link):
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:
-                data = b""
+                data = self._reset()
             if data:
                 guarded(receiver.data_received, data, self)
             else:
