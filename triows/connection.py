@@ -66,7 +66,7 @@ class Connection(ABC):
                     watch.reason = self._cancel_reason()
                 try:
                     return await watch.drive(function(*args))  # noqa: ASYNC121 - children come first
-                except BaseException as raised:
+                except BaseException as raised:  # noqa: ASYNC103 - raised below
                     if nursery.child_tasks:
                         raise
                     # Nobody is left to be cancelled or waited for: no group is made, only to be taken apart again.
