@@ -82,7 +82,6 @@ class Protocol:
         "_inflater",
         "_limit",
         "_receive_buffer",
-        "_short",
         "_straight",
         "_stream_next",
         "close",
@@ -114,7 +113,6 @@ class Protocol:
         self._receive_buffer = receive_buffer
         self._collecting = False
         self._limit = _NO_LIMIT if max_message_size is None else max_message_size
-        self._short = min(_SHORT, self._limit)
         self._straight = True  # between two messages: the straight path may be tried
         self._held = b""  # the start of a header or control frame; or what waits while it is stalled
         self._frame: _PartialFrame | None = None  # a data frame whose payload is still coming
@@ -135,7 +133,7 @@ class Protocol:
             self._held = b""
             self.stalled = False
         try:
-            position = self._take_short_messages(data, 0) if self._straight else 0
+            position = self._take_plain_messages(data, 0) if self._straight else 0
             if position == len(data) and self._straight:
                 return False
             if self.failure is None:
@@ -152,27 +150,35 @@ class Protocol:
         self.receive_data(b"")
         self._collecting = False
 
-    def _take_short_messages(self, data: bytes, position: int) -> int:
-        """The straight path: whole, final, uncompressed text and binary messages below 126 bytes.
+    def _take_plain_messages(self, data: bytes, position: int) -> int:
+        """The straight path: whole, final, uncompressed text and binary messages below 64 KiB.
 
         It stops, before the frame, at anything else.
         """
         inbox = self.inbox
-        short = self._short
+        limit = self._limit
         size = len(data)
         while size - position >= 6:
             length = data[position + 1] ^ MASKED  # of an unmasked frame 128 and more
-            end = position + 6 + length
-            if length > short or end > size:
+            start = position + 6
+            if length > _SHORT:
+                if length != 126:
+                    break
+                length = data[position + 2] << 8 | data[position + 3]
+                start = position + 8
+                if length <= _SHORT:
+                    break
+            end = start + length
+            if end > size or length > limit:
                 break
             first = data[position]
             if first == _FINAL_TEXT:
                 try:
-                    inbox.append(unmask(data[position + 6 : end], data[position + 2 : position + 6]).decode())
+                    inbox.append(unmask(data[start:end], data[start - 4 : start]).decode())
                 except UnicodeDecodeError:
                     raise Fault(INVALID_DATA, NOT_UTF8) from None
             elif first == _FINAL_BINARY:
-                inbox.append(unmask(data[position + 6 : end], data[position + 2 : position + 6]))
+                inbox.append(unmask(data[start:end], data[start - 4 : start]))
             else:
                 break
             inbox.size += length
@@ -197,7 +203,7 @@ class Protocol:
                     break
             else:
                 if self._straight:
-                    position = self._take_short_messages(data, position)
+                    position = self._take_plain_messages(data, position)
                 start = position
                 position = self._begin_frame(data, position)
                 if position == start:

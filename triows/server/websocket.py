@@ -141,30 +141,22 @@ class WireTransport:
             payload, opcode, headers = message, BINARY, SHORT_BINARY
         size = len(payload)
         link = self._link
-        if size >= 126 or self._deflater is not None:
-            self._send_frame(FIN | opcode, payload)
+        if self._deflater is not None and size >= self._min_size:
+            payload = self._deflater.deflate(payload)
+            size = len(payload)
+            head = header(FIN | COMPRESSED | opcode, size)
+        else:
+            head = headers[size] if size < 126 else header(FIN | opcode, size)
+        if size >= LARGE:
+            link.write_both(head, payload)
         elif self.connection.inbox:
             # More messages wait for the handler: its answers to them will be joined to this one.
-            link.write_later(headers[size] + payload)
+            link.write_later(head + payload)
             self.connection.unsettled = True
         else:
-            link.write(headers[size] + payload)
+            link.write(head + payload)
         if link.buffered:
             self._look_at_buffer()
-
-    def _send_frame(self, first: int, payload: bytes) -> None:
-        """The plain path of sending; ``first`` is the frame's first byte."""
-        if self._deflater is not None and len(payload) >= self._min_size:
-            payload = self._deflater.deflate(payload)
-            first |= COMPRESSED
-        head = header(first, len(payload))
-        if len(payload) >= LARGE:
-            self._link.write_both(head, payload)
-        elif self.connection.inbox:
-            self._link.write_later(head + payload)
-            self.connection.unsettled = True
-        else:
-            self._link.write(head + payload)
 
     def send_fragment(self, piece: str | bytes, first: bool, final: bool) -> None:
         payload = piece if isinstance(piece, bytes) else piece.encode()
