@@ -185,6 +185,60 @@ async def test_an_uninterrupted_run_of_receives_lets_other_tasks_run(
     await wire.stream.aclose()
 
 
+@native_only  # passes of another process's scheduler cannot be counted
+async def test_a_connection_that_floods_does_not_delay_the_echo_of_another(target: Target) -> None:
+    """Counted in passes of the scheduler, which run every task once, and in the messages that the flood gets through."""
+    assert target.app is not None
+    count = 20_000
+    passes = handled = worst_passes = worst_handled = 0
+    flooded = False
+
+    @target.app.websocket("/flooded")
+    async def echo_and_count() -> None:
+        nonlocal handled
+        async for message in websocket:
+            handled += 1
+            await websocket.send(message)
+
+    flooder = await target.websocket("/flooded")
+    quiet = await target.websocket("/echo")
+
+    async def flood() -> None:
+        await flooder.send(frame(TEXT, b"x") * count)
+
+    async def read_answers() -> None:
+        nonlocal flooded
+        for _ in range(count):
+            await flooder.read_frame()
+        flooded = True
+
+    async def count_passes() -> None:
+        nonlocal passes
+        while True:
+            await trio.lowlevel.checkpoint()
+            passes += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(flood)
+        nursery.start_soon(read_answers)
+        nursery.start_soon(count_passes)
+        echoes = 0
+        while not flooded:
+            before = passes, handled
+            await quiet.send_text("now")
+            assert await quiet.read_text() == "now"
+            worst_passes = max(worst_passes, passes - before[0])
+            worst_handled = max(worst_handled, handled - before[1])
+            echoes += 1
+        nursery.cancel_scope.cancel()
+    assert echoes > 1, "the flood was over before anybody could be delayed"
+    # Reading, handling, writing, and the client's own tasks: a few passes each, in each of which the flood has 64 calls.
+    assert worst_passes <= 25
+    assert worst_handled <= 25 * 64 // 2
+    for wire in (flooder, quiet):
+        await trio.aclose_forcefully(wire.stream)
+
+
 @virtual_clock
 async def test_receive_and_send_check_for_cancellation_also_when_they_need_not_wait(
     target: Target, autojump_clock: trio.testing.MockClock

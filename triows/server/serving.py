@@ -117,6 +117,7 @@ class Server:
         task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Serve until asked to stop or cancelled; returns, or is cancelled, when everything has ended."""
+        _keep_freed_memory()
         async with trio.open_nursery() as nursery:
             await nursery.start(self._run_services)
             try:
@@ -264,6 +265,16 @@ class Server:
         return connection
 
 
+def _keep_freed_memory() -> None:
+    """Let the process keep freed memory, up to twice this size, instead of giving it back after each large message.
+
+    glibc takes the largest block that was ever freed as its measure (mallopt(3), M_MMAP_THRESHOLD); the block itself is
+    never touched. Without this, most of the time of a message of 1 MiB goes into page faults. Elsewhere it does
+    nothing.
+    """
+    bytes(_KEPT_MEMORY)
+
+
 def _turn_away(client: socket.socket) -> None:
     """There are too many clients: say so as far as that goes without waiting."""
     with client:
@@ -393,18 +404,7 @@ def run(
         raise ValueError("keyfile is given without certfile")
     # Does nothing where the program has set up its own logging.
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    _keep_freed_memory()
     trio.run(partial(_run, app, host, port, ssl_context, access_log, announce))
-
-
-def _keep_freed_memory() -> None:
-    """Let the process keep up to twice this size of freed memory, instead of giving it back after each large message.
-
-    glibc takes the largest block that was ever freed as its measure (mallopt(3), M_MMAP_THRESHOLD); the block itself is
-    never touched. Without this, most of the time of a message of 1 MiB goes into page faults. Elsewhere it does
-    nothing. A program that embeds the server is left to its own ways.
-    """
-    bytes(_KEPT_MEMORY)
 
 
 async def _run(
