@@ -216,17 +216,29 @@ class ASGIHTTPConnection(HTTPConnection):
 # WebSockets
 
 
+# The timers of all websockets, in one task: there is no server here that could run it.
+_timers: trio.lowlevel.RunVar[Timers] = trio.lowlevel.RunVar("triows.timers")
+
+
+def _timers_of_this_run() -> Timers:
+    try:
+        return _timers.get()
+    except LookupError:
+        timers = Timers()
+        _timers.set(timers)
+        trio.lowlevel.spawn_system_task(timers.run, name="triows timers")
+        return timers
+
+
 async def _serve_websocket(app: App, scope: Scope, receive: Receive, send: Send) -> None:
-    timers = Timers()
     transport = ASGITransport(receive, send, denial="websocket.http.response" in (scope.get("extensions") or {}))
     head = _head(scope)
     if scope.get("subprotocols") and not head.subprotocols:
         offered = ", ".join(scope["subprotocols"]).encode("latin-1")
         head.headers.append((b"sec-websocket-protocol", offered))
-    connection = WebSocketConnection(head, transport, app.websocket_limits(), timers)
+    connection = WebSocketConnection(head, transport, app.websocket_limits(), _timers_of_this_run())
     transport.connection = connection
     async with trio.open_nursery() as services:
-        services.start_soon(timers.run)
         services.start_soon(transport.receive_events)
         services.start_soon(transport.send_events)
         try:
@@ -237,6 +249,8 @@ async def _serve_websocket(app: App, scope: Scope, receive: Receive, send: Send)
                 with trio.move_on_after(_LAST_WORDS, shield=True), suppress(*_GONE):
                     await send({"type": "websocket.close", "code": GOING_AWAY, "reason": ""})
             raise
+        finally:
+            transport.stop_timer()
         services.cancel_scope.cancel()
 
 
@@ -245,6 +259,23 @@ class ASGITransport:
 
     :ivar buffered: bytes of messages that the server has not taken yet.
     """
+
+    __slots__ = (
+        "_all_taken",
+        "_denial",
+        "_ended",
+        "_fragments",
+        "_outgoing",
+        "_progressed",
+        "_receive",
+        "_receiver",
+        "_send",
+        "_send_timer",
+        "_sender",
+        "_sending",
+        "buffered",
+        "connection",
+    )
 
     def __init__(self, receive: Receive, send: Send, *, denial: bool) -> None:
         self.connection: WebSocketConnection
@@ -256,8 +287,8 @@ class ASGITransport:
         self._fragments: list[str | bytes] = []  # of a message that is sent in pieces
         self._sender = Waiter()
         self._receiver = Waiter()
-        self._idle = trio.Event()
-        self._idle.set()
+        self._all_taken = Waiter()
+        self._sending = False  # the server has not taken everything yet
         self._ended = False
         self._progressed = 0.0
         self._send_timer: Timer | None = None
@@ -275,7 +306,7 @@ class ASGITransport:
             self._put({"type": "websocket.http.response.body", "body": body, "more_body": False})
         else:
             self._put({"type": "websocket.close", "code": 1000, "reason": ""})  # the server answers 403
-        await self._idle.wait()
+        await self._wait_until_taken()
 
     def send(self, message: str | bytes) -> None:
         if isinstance(message, str):
@@ -318,22 +349,35 @@ class ASGITransport:
     def abort(self) -> None:
         self._ended = True
         self._outgoing.clear()
-        self._idle.set()
+        self._is_taken()
 
     async def finish(self) -> None:
         timeout = self.connection.limits.close_timeout
         with trio.CancelScope() as scope:
             if timeout is not None:
                 scope.deadline = trio.current_time() + timeout
-            await self._idle.wait()
+            await self._wait_until_taken()
+
+    async def _wait_until_taken(self) -> None:
+        while self._sending:
+            await self._all_taken.park()
+
+    def _is_taken(self) -> None:
+        self._sending = False
+        self._all_taken.wake()
+
+    def stop_timer(self) -> None:
+        """The connection has ended; the timers of others go on."""
+        if self._send_timer is not None:
+            self._send_timer.cancel()
 
     # The tasks
 
     def _put(self, event: Event, size: int = 0) -> None:
         if self._ended:
             return
-        if self._idle.is_set():
-            self._idle = trio.Event()
+        if not self._sending:
+            self._sending = True
             self._progressed = trio.current_time()
         self._outgoing.append((event, size))
         self.buffered += size
@@ -348,7 +392,7 @@ class ASGITransport:
         """Hand to the server what is put, in order."""
         while True:
             if not self._outgoing:
-                self._idle.set()
+                self._is_taken()
                 await self._sender.park()
                 continue
             event, size = self._outgoing.popleft()
@@ -394,7 +438,7 @@ class ASGITransport:
         timeout = self.connection.limits.send_timeout
         assert timeout is not None
         self._send_timer = None
-        if self._idle.is_set():
+        if not self._sending:
             return
         stalled = trio.current_time() - self._progressed
         if stalled >= timeout:
