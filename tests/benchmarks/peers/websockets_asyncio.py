@@ -19,7 +19,9 @@ def serve(sock: socket.socket, tls: ssl.SSLContext | None) -> None:
     compression = "deflate" if "DEFLATE" in os.environ else None
 
     async def main() -> None:
-        async with websockets.asyncio.server.serve(echo, sock=sock, ssl=tls, compression=compression) as server:
+        async with websockets.asyncio.server.serve(
+            echo, sock=sock, ssl=tls, compression=compression, ping_interval=None
+        ) as server:
             await server.serve_forever()
 
     asyncio.run(main())
