@@ -654,6 +654,27 @@ async def test_closing_the_reactor_drops_its_links() -> None:
         assert theirs.recv(1) == b""
 
 
+async def test_an_error_on_one_link_costs_no_other(
+    socket_links: Links, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken, its_client, lost = await socket_links.make()
+    _, client, heard = await socket_links.make()
+
+    def fail(self: SocketLink) -> None:
+        if self is broken:
+            raise ZeroDivisionError
+        can_read(self)
+
+    can_read = SocketLink.can_read
+    monkeypatch.setattr(SocketLink, "can_read", fail)
+    await its_client.send_all(b"boom")
+    await client.send_all(b"hello")
+    await trio.sleep(1)
+    assert broken.is_closed
+    assert (lost.lost, heard.data) == (1, b"hello")
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
+
+
 async def test_an_idle_reactor_lets_everybody_sleep(socket_links: Links, autojump_clock: MockClock) -> None:
     await socket_links.make()
     start = trio.current_time()

@@ -165,6 +165,18 @@ async def test_a_timer_can_be_cancelled_after_it_fired(timers: Timers, autojump_
     assert calls == [("fired", 1)]
 
 
+async def test_an_error_in_a_callback_costs_no_other_timer(
+    timers: Timers, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    fired = []
+    timers.call_later(1, lambda: fired.append(1 // 0))
+    timers.call_later(1, lambda: fired.append(2))
+    timers.call_later(2, lambda: fired.append(3))
+    await trio.sleep(3)
+    assert fired == [2, 3]
+    assert [record.message for record in caplog.records] == ["a timer's callback failed"]
+
+
 async def test_a_timer_can_cancel_another_of_the_same_moment(timers: Timers, autojump_clock: MockClock) -> None:
     calls = Calls()
     made = []

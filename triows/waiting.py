@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import types
 from collections.abc import Callable, Generator
 from heapq import heapify, heappop, heappush
@@ -10,6 +11,8 @@ from typing import Any
 
 import trio
 from trio.lowlevel import Abort, Task, current_task, reschedule, wait_task_rescheduled
+
+logger = logging.getLogger("triows.error")
 
 # Below this many timers the heap is not looked through for cancelled ones.
 _SWEEP_FROM = 1024
@@ -78,9 +81,9 @@ class Timer:
 class Timers:
     """Calls at points of Trio's clock, all from one task, which :meth:`run` is.
 
-    The callbacks are synchronous and must not raise. Timers are lazy: a moved deadline is found out when the
-    old one fires, so that traffic costs no heap operation. Cancelled ones stay until they are due, or are swept out
-    when the heap has doubled.
+    The callbacks are synchronous; what one raises is an error of ours, and costs no other its timer. Timers are lazy: a
+    moved deadline is found out when the old one fires, so that traffic costs no heap operation. Cancelled ones stay
+    until they are due, or are swept out when the heap has doubled.
     """
 
     def __init__(self) -> None:
@@ -121,4 +124,7 @@ class Timers:
         while self._heap and (self._heap[0].callback is None or self._heap[0].deadline <= now):
             callback = heappop(self._heap).callback
             if callback is not None:
-                callback()
+                try:
+                    callback()
+                except Exception:
+                    logger.exception("a timer's callback failed")

@@ -187,7 +187,7 @@ async def test_an_uninterrupted_run_of_receives_lets_other_tasks_run(
 
 @native_only  # passes of another process's scheduler cannot be counted
 async def test_a_connection_that_floods_does_not_delay_the_echo_of_another(target: Target) -> None:
-    """Counted in passes of the scheduler, which run every task once, and in the messages that the flood gets through."""
+    """Counted in passes of the scheduler, which run every task once, and in messages of the flood."""
     assert target.app is not None
     count = 20_000
     passes = handled = worst_passes = worst_handled = 0
@@ -232,7 +232,7 @@ async def test_a_connection_that_floods_does_not_delay_the_echo_of_another(targe
             echoes += 1
         nursery.cancel_scope.cancel()
     assert echoes > 1, "the flood was over before anybody could be delayed"
-    # Reading, handling, writing, and the client's own tasks: a few passes each, in each of which the flood has 64 calls.
+    # Reading, handling, writing, and the client's own tasks: a few passes each, in which the flood has 64 calls each.
     assert worst_passes <= 25
     assert worst_handled <= 25 * 64 // 2
     for wire in (flooder, quiet):

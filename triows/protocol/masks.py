@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 # Below this many bytes one big-integer XOR is quicker than four translations.
-_SMALL = 512
+_SMALL = 3072
 
 _TABLES: list[bytes] = [bytes(byte ^ key for byte in range(256)) for key in range(256)]
 

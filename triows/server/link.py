@@ -141,13 +141,17 @@ def guarded(receive: Callable[[bytes], None], data: bytes, link: Link) -> None:
     try:
         receive(data)
     except Exception:
-        receiver_failed(link)
+        link_failed(link)
 
 
-def receiver_failed(link: Link) -> None:
-    """End a link whose receiver raised, which is an error of ours; call it from the ``except`` clause."""
+def link_failed(link: Link) -> None:
+    """End a link on which an error of ours was raised; call it from the ``except`` clause."""
     logger.exception("receiving failed; the connection is dropped")
     receiver = link.receiver
-    if receiver is not None:
-        receiver.link_lost()
-    link.abort()
+    try:
+        if receiver is not None:
+            receiver.link_lost()
+    except Exception:
+        logger.exception("a receiver failed to hear of it")
+    finally:
+        link.abort()

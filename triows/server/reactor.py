@@ -12,7 +12,7 @@ import sys
 import trio
 
 from ..waiting import Waiter
-from .link import Link
+from .link import Link, link_failed
 from .socket_link import SocketLink
 
 # Whether this platform has what the reactor needs. Elsewhere each connection has its own reading and writing task.
@@ -87,10 +87,16 @@ if sys.platform == "linux":
                     if events:
                         idle = 0
                         for fileno, event in events:
-                            if event == _READ and fileno in links:
-                                links[fileno].can_read()
-                            else:
-                                self._handle(fileno, event)
+                            link = links.get(fileno)
+                            if link is None:
+                                continue  # an earlier event of this pass ended it
+                            try:
+                                if event == _READ:
+                                    link.can_read()
+                                else:
+                                    self._handle(link, event)
+                            except Exception:
+                                link_failed(link)
                     else:
                         idle += 1
                     if idle <= _SPINS:
@@ -109,12 +115,12 @@ if sys.platform == "linux":
         def _flush(self) -> None:
             to_flush, self._to_flush = self._to_flush, []
             for link in to_flush:
-                link.flush()
+                try:
+                    link.flush()
+                except Exception:
+                    link_failed(link)
 
-        def _handle(self, fileno: int, event: int) -> None:
-            link = self._links.get(fileno)
-            if link is None:
-                return  # an earlier event of this pass ended it
+        def _handle(self, link: SocketLink, event: int) -> None:
             if event & _WRITE:
                 link.can_write()
             if event & _END:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from ..waiting import Timers
-from .link import JOIN_UP_TO, LARGE, READ_SIZE, Link, Receiver, guarded, receiver_failed
+from .link import JOIN_UP_TO, LARGE, READ_SIZE, Link, Receiver, guarded, link_failed
 
 if TYPE_CHECKING:
     from .reactor import Reactor
@@ -186,7 +186,7 @@ class SocketLink(Link):
             try:
                 receiver.data_received(data)
             except Exception:
-                receiver_failed(self)
+                link_failed(self)
         else:
             self._end_input(receiver)
 
