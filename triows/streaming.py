@@ -98,7 +98,7 @@ class MessageStream:
         return piece
 
 
-async def send_pieces(connection: WebSocketConnection, pieces: AsyncIterable[str] | AsyncIterable[bytes]) -> None:
+async def send_pieces(connection: WebSocketConnection, pieces: AsyncIterable[str | bytes]) -> None:
     """Send one message in pieces as they come; other messages wait for its end. No pieces are no message.
 
     What has begun cannot be taken back: broken off, by an error or a cancellation, it ends the connection. A generator

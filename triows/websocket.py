@@ -119,7 +119,7 @@ class WebSocket(RequestBase):
         """
         return MessageStream(self.connection)
 
-    def send(self, message: str | bytes | AsyncIterable[str] | AsyncIterable[bytes]) -> Coroutine[Any, Any, None]:
+    def send(self, message: str | bytes | AsyncIterable[str | bytes]) -> Coroutine[Any, Any, None]:
         """Send a message: text from ``str``, binary from ``bytes``. Any number of tasks may send at once.
 
         It waits while more than ``send_buffer`` bytes wait to be sent. A checkpoint. Cancelled, it has not sent

@@ -52,7 +52,7 @@ async def give() -> None:
 @app.websocket("/echo")
 async def echo() -> None:
     async with websocket.receive_stream() as pieces:
-        await websocket.send(pieces)  # type: ignore[arg-type]  # of one type, whichever it is
+        await websocket.send(pieces)
 
 
 async def main() -> None:

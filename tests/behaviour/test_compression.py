@@ -223,7 +223,7 @@ async def test_streams_are_compressed_both_ways(target: Target) -> None:
     async def streams() -> None:
         while True:
             async with websocket.receive_stream() as pieces:
-                await websocket.send(pieces)  # type: ignore[arg-type]
+                await websocket.send(pieces)
 
     wire, _ = await connect(target, OFFER, handler=streams)
     client = Deflating(wire)

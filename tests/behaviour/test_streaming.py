@@ -477,7 +477,7 @@ async def test_sending_from_within_the_pieces_is_an_error_and_no_deadlock(target
         websocket.nursery.start_soon(other)
         for inner in ("plain", more(), nothing()):
             try:
-                await websocket.send(inner)  # type: ignore[arg-type]
+                await websocket.send(inner)
             except WebSocketStateError as error:
                 errors.append(str(error))
         await trio.testing.wait_all_tasks_blocked(0.01)
@@ -570,7 +570,7 @@ async def test_a_stream_is_echoed_piece_by_piece(target: Target) -> None:
     async def handler() -> None:
         while True:
             async with websocket.receive_stream() as pieces:
-                await websocket.send(pieces)  # type: ignore[arg-type]  # of one type, whichever it is
+                await websocket.send(pieces)
 
     wire = await served(target, handler)
     for _ in range(2):
