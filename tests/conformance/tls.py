@@ -7,6 +7,7 @@ client to the app and back as they are. The plain port is printed.
 from __future__ import annotations
 
 import ssl
+from functools import partial
 
 import trio
 import trustme
@@ -32,7 +33,7 @@ async def main() -> None:
 
     async with trio.open_nursery() as nursery:
         server = await nursery.start(_serve, server_context)
-        listeners = await nursery.start(trio.serve_tcp, carry, 0, host="127.0.0.1")
+        listeners = await nursery.start(partial(trio.serve_tcp, carry, 0, host="127.0.0.1"))
         print(f"127.0.0.1:{listeners[0].socket.getsockname()[1]}", flush=True)
 
 
