@@ -12,6 +12,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
+
+from triows.protocol.deflate import Agreement, Compression, Deflater, Inflater, negotiate
 
 from .fleet import Unavailable
 from .measure import Effort, Figures, Row
@@ -204,9 +207,7 @@ def _websockets_checks_handshake() -> Timed:
 # Compression
 
 
-def _agreement() -> tuple[object, object]:
-    from triows.protocol.deflate import Compression, negotiate
-
+def _agreement() -> tuple[Agreement, Compression]:
     settings = Compression()
     agreement = negotiate(["permessage-deflate; client_max_window_bits"], settings)
     assert agreement is not None
@@ -214,21 +215,17 @@ def _agreement() -> tuple[object, object]:
 
 
 def _triows_deflates() -> Timed:
-    from triows.protocol.deflate import Deflater
-
-    deflater = Deflater(*_agreement())  # type: ignore[arg-type]
+    deflater = Deflater(*_agreement())
     messages = [_JSON % number for number in range(_BATCH)]
     return lambda: [deflater.deflate(message) for message in messages], _BATCH
 
 
 def _triows_inflates() -> Timed:
-    from triows.protocol.deflate import Deflater, Inflater
-
     agreement, settings = _agreement()
-    deflater = Deflater(agreement, settings)  # type: ignore[arg-type]
+    deflater = Deflater(agreement, settings)
     # From a client whose window begins anew: the same bytes can be inflated again and again.
     payloads = [deflater.deflate(_JSON % 0)]
-    inflater = Inflater(agreement)  # type: ignore[arg-type]
+    inflater = Inflater(agreement)
     size = len(_JSON) * 2
 
     def run() -> None:
@@ -238,7 +235,7 @@ def _triows_inflates() -> Timed:
     return run, 1
 
 
-def _websockets_extension() -> tuple[type, object]:
+def _websockets_extension() -> tuple[Any, Any]:
     from websockets.extensions.permessage_deflate import PerMessageDeflate
     from websockets.frames import Frame
 
@@ -249,15 +246,15 @@ def _websockets_extension() -> tuple[type, object]:
 def _websockets_deflates() -> Timed:
     frame, extension = _websockets_extension()
     frames = [frame(1, _JSON % number) for number in range(_BATCH)]
-    return lambda: [extension.encode(one) for one in frames], _BATCH  # type: ignore[attr-defined]
+    return lambda: [extension.encode(one) for one in frames], _BATCH
 
 
 def _websockets_inflates() -> Timed:
     frame, extension = _websockets_extension()
-    squeezed = extension.encode(frame(1, _JSON % 0))  # type: ignore[attr-defined]
+    squeezed = extension.encode(frame(1, _JSON % 0))
 
     def run() -> None:
-        assert len(extension.decode(squeezed).data) > 80  # type: ignore[attr-defined]
+        assert len(extension.decode(squeezed).data) > 80
 
     return run, 1
 

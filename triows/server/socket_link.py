@@ -86,7 +86,8 @@ class SocketLink(Link):
             rest = memoryview(part)[sent:]
             sent = max(sent - len(part), 0)
             self.buffered += len(rest)
-            self._append(rest)
+            if rest:
+                self._append(rest)
         self.progressed = trio.current_time()
         self._reactor.update(self)
 

@@ -26,7 +26,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from ..waiting import Timers
-from .link import Link
+from .link import JOIN_UP_TO, Link
 from .socket_link import SocketLink
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ logger = logging.getLogger("triows.error")
 _RECORD = 16384  # bytes of plaintext in a record, at most (RFC 8446, 5.1)
 _FEED = 32768  # bytes that OpenSSL gets at once: its buffers keep the size that they once had
 _SEND_AT_ONCE = 65536  # bytes of plaintext for one call of the kernel
-_JOIN_UP_TO = 65536  # bytes joined for one write before it is made without waiting for more
 _LINGER = 1.0  # seconds that a client is given to end TLS from its side
 _MAX_ANSWERS = 65536  # bytes of TLS's own that may wait for a client which asks for more and takes nothing
 
@@ -122,7 +121,7 @@ class TLSLink(Link):
             self._reactor.flush_later(self)
         self._joined.append(data)
         self.buffered += len(data)
-        if self.buffered > _JOIN_UP_TO:
+        if self.buffered > JOIN_UP_TO:
             self.flush()
 
     def flush(self) -> None:
