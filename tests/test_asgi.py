@@ -765,6 +765,20 @@ async def test_text_is_counted_in_bytes(app: Triows) -> None:
         server.cancel_scope.cancel()
 
 
+async def test_empty_messages_that_are_not_received_are_left_with_the_server_too(app: Triows) -> None:
+    @app.websocket("/", receive_buffer=640)
+    async def handler() -> None:
+        await websocket.accept()
+        await trio.sleep_forever()
+
+    async with accepted(app) as server:
+        for _ in range(100):
+            server.put("websocket.receive", text="")
+        await wait_all_tasks_blocked()
+        assert server.taken == 1 + 10
+        server.cancel_scope.cancel()
+
+
 async def test_send_waits_for_a_server_that_takes_nothing(app: Triows, seen: list[Any]) -> None:
     @app.websocket("/", send_buffer=10_000)
     async def handler() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import configparser
 import os
 import re
 import signal
@@ -10,33 +11,20 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
-import trustme
 from click.testing import CliRunner, Result
 
 from triows import Triows
 from triows.cli import load_app, main
+from triows.cli import run as run_command
 
+from .commands import APP, certificate, command, write
 from .wire import Gone, Wire
-
-_PATIENCE = 30  # seconds until a test gives up; nothing here waits for time to pass
-
-APP = """
-from triows import Triows
-
-app = Triows(__name__)
-
-
-@app.get("/")
-async def index():
-    return "hello"
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -49,12 +37,6 @@ def _imports_are_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     for name in set(sys.modules) - modules:
         if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
-
-
-def write(path: Path, text: str = APP) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    return str(path)
 
 
 def run(*arguments: str) -> Result:
@@ -226,17 +208,51 @@ def test_an_error_at_start_up_is_not_taken_for_one_of_the_address(tmp_path: Path
     assert result.exception.strerror == "no data"
 
 
+@pytest.mark.parametrize("option", [("--host", "127.0.0.1"), ("--port", "8000"), ("--reuse-port",)])
+def test_a_descriptor_beside_an_address_is_one_line(tmp_path: Path, option: tuple[str, ...]) -> None:
+    line = complaint(write(tmp_path / "chat.py"), "--fd", "0", *option)
+    assert line == f"--fd is given, a socket that listens already: leave out {option[0]}"
+
+
+def test_a_descriptor_that_is_not_open_is_one_line(tmp_path: Path) -> None:
+    line = complaint(write(tmp_path / "chat.py"), "--fd", "1000000")
+    assert line == "cannot listen: descriptor 1000000 is not open"
+
+
+def test_a_descriptor_that_does_not_listen_is_one_line(tmp_path: Path) -> None:
+    with socket.socket() as sock:
+        line = complaint(write(tmp_path / "chat.py"), "--fd", str(sock.fileno()))
+        assert line == f"cannot listen: descriptor {sock.fileno()} is a socket that does not listen"
+
+
+@pytest.mark.parametrize("number", ["-1", "x", ""])
+def test_a_descriptor_that_is_no_number_is_refused(tmp_path: Path, number: str) -> None:
+    result = run(write(tmp_path / "chat.py"), "--fd", number)
+    assert result.exit_code == 2
+    assert "--fd" in result.stderr
+
+
+def test_a_unix_socket_cannot_be_shared(tmp_path: Path) -> None:
+    line = complaint(write(tmp_path / "chat.py"), "--host", f"unix:{tmp_path}/socket", "--reuse-port")
+    assert line == "cannot listen: only a TCP port that is opened here can be shared (reuse_port)"
+
+
+def test_a_number_of_passed_sockets_that_is_none_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+    monkeypatch.setenv("LISTEN_FDS", "many")
+    line = complaint(write(tmp_path / "chat.py"))
+    assert line == "cannot listen: LISTEN_FDS is 'many'; it must be how many sockets were passed"
+
+
+@pytest.mark.parametrize("error", ["ValueError('no data')", "UnicodeError('no data')"])
+def test_a_value_error_at_start_up_is_not_taken_for_one_of_a_descriptor(tmp_path: Path, error: str) -> None:
+    place = write(tmp_path / "chat.py", APP + f"\n@app.before_serving\nasync def start():\n    raise {error}\n")
+    result = run(place, "--port", "0")
+    assert result.exit_code == 1
+    assert str(result.exception) == "no data"
+
+
 # Certificates
-
-
-def certificate(folder: Path, name: str = "localhost") -> tuple[str, str, trustme.CA]:
-    authority = trustme.CA()
-    issued = authority.issue_cert(name)
-    certfile, keyfile = folder / f"{name}.pem", folder / f"{name}.key"
-    for number, blob in enumerate(issued.cert_chain_pems):
-        blob.write_to_path(str(certfile), append=bool(number))
-    issued.private_key_pem.write_to_path(str(keyfile))
-    return str(certfile), str(keyfile), authority
 
 
 @pytest.mark.parametrize("missing", ["--certfile", "--keyfile"])
@@ -306,75 +322,28 @@ def test_the_version_is_told() -> None:
 
 def test_the_help_names_every_option() -> None:
     text = run("--help").stdout
-    for option in ("--host", "--port", "--certfile", "--keyfile", "--reload", "--no-access-log"):
+    for option in (
+        "--host",
+        "--port",
+        "--fd",
+        "--reuse-port",
+        "--certfile",
+        "--keyfile",
+        "--reload",
+        "--no-access-log",
+    ):
         assert option in text
 
 
+def test_the_example_for_systemd_is_a_command_that_there_is() -> None:
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.read(Path(__file__).parent.parent / "examples" / "systemd" / "chat.service")
+    program, name, *arguments = unit["Service"]["ExecStart"].split()
+    assert (Path(program).name, name) == ("triows", "run")
+    assert run_command.make_context("run", arguments).params["target"] == "app.py:app"
+
+
 # A process that serves
-
-
-class Command:
-    """A running ``triows run``, and what it says."""
-
-    def __init__(self, process: trio.Process) -> None:
-        self.process = process
-        self._lines = self._read(process.stdout)
-
-    async def _read(self, stream: Any) -> AsyncIterator[str]:
-        rest = ""
-        async for data in stream:
-            *lines, rest = (rest + data.decode()).split("\n")
-            for line in lines:
-                yield line
-
-    async def line(self) -> str:
-        """The next line of stdout."""
-        try:
-            return await anext(self._lines)
-        except StopAsyncIteration:
-            pytest.fail(f"the command has ended: {await self.errors()}")
-
-    async def address(self) -> tuple[str, int]:
-        """Scheme and port of the URL, which must be the next line."""
-        line = await self.line()
-        match = re.fullmatch(r"Running on (https?)://127\.0\.0\.1:(\d+) \(CTRL \+ C to quit\)", line)
-        assert match, line
-        return match[1], int(match[2])
-
-    async def errors(self) -> str:
-        """Everything that came on stderr; waits for the end."""
-        assert self.process.stderr is not None
-        return b"".join([bytes(data) async for data in self.process.stderr]).decode()
-
-    async def end(self, number: signal.Signals) -> tuple[int, str]:
-        """Send a signal; the exit code, and what came on stderr."""
-        self.process.send_signal(number)
-        errors = await self.errors()
-        return await self.process.wait(), errors
-
-
-@asynccontextmanager
-async def command(*arguments: str) -> AsyncIterator[Command]:
-    with trio.fail_after(_PATIENCE):
-        process = await trio.lowlevel.open_process(
-            [sys.executable, "-m", "triows", "run", *arguments, "--port", "0"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
-            process_group=0,
-        )
-        assert process.stdout is not None
-        assert process.stderr is not None
-        try:
-            async with process.stdout, process.stderr:
-                yield Command(process)
-        finally:
-            with trio.move_on_after(5, shield=True):
-                if process.poll() is None:
-                    process.terminate()
-                await process.wait()
-            if process.poll() is None:
-                process.kill()
 
 
 async def get(port: int, ssl_context: ssl.SSLContext | None = None) -> bytes:
@@ -457,6 +426,16 @@ async def test_reloading_restarts_it_when_a_file_changes(tmp_path: Path) -> None
     assert code == 0
     with pytest.raises(OSError):
         await trio.open_tcp_stream("127.0.0.1", int(match[1]))
+
+
+async def test_reloading_hands_an_inherited_socket_on(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as inherited:
+        fd = inherited.fileno()
+        place = write(tmp_path / "chat.py")
+        async with command(place, "--reload", address=("--fd", str(fd)), fds=[fd]) as served:
+            assert (await served.address())[1] == inherited.getsockname()[1]
+            code, _ = await served.end(signal.SIGTERM)
+    assert code == 0
 
 
 async def test_an_interrupt_while_reloading_ends_it_in_order(tmp_path: Path) -> None:

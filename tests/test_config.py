@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from triows import Compression, Config, Triows, WebSocketLimits
+from triows import Blueprint, Compression, Config, Triows, WebSocketLimits
 from triows.limits import DEFAULTS, LIMITS
 
 
@@ -70,8 +70,67 @@ def test_compression_is_switched_in_the_environment(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("text", ["True", "yes", "1", "null"])
 def test_what_is_no_json_boolean_does_not_switch_compression(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("TRIOWS_COMPRESSION", text)
-    with pytest.raises(TypeError, match=r"it must be True, False or a triows\.Compression"):
+    with pytest.raises(TypeError, match=r"^TRIOWS_COMPRESSION is .* it must be True, False or a triows\.Compression"):
         Triows(__name__).config.from_prefixed_env()
+
+
+def from_environment(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Config:
+    for name, text in variables.items():
+        monkeypatch.setenv(f"TRIOWS_{name}", text)
+    config = Triows(__name__).config
+    config.from_prefixed_env()
+    return config
+
+
+def test_the_settings_of_compression_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert from_environment(monkeypatch, COMPRESSION='{"level": 9}')["COMPRESSION"] == Compression(level=9)
+
+
+@pytest.mark.parametrize("text", ["chat.v2,chat.v1", " chat.v2 , chat.v1", '["chat.v2", "chat.v1"]'])
+def test_lists_come_from_the_environment_with_commas_or_as_json(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    assert from_environment(monkeypatch, SUBPROTOCOLS=text)["SUBPROTOCOLS"] == ("chat.v2", "chat.v1")
+
+
+TEXTS = {
+    "compression": "true",
+    "origins": "*",
+    "subprotocols": "a",
+    "trusted_proxies": "127.0.0.1",
+    "trusted_hosts": "example.com",
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_every_limit_can_be_set_in_the_environment(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    config = from_environment(monkeypatch, **{name.upper(): TEXTS.get(name, "7")})
+    assert config[name.upper()] != DEFAULTS[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "error", "message"),
+    [
+        ("PING_INTERVAL", "soon", TypeError, "is 'soon'; it must be a number of seconds"),
+        ("PING_INTERVAL", "NaN", ValueError, "is nan; it must be more than 0 seconds"),
+        ("PING_INTERVAL", "Infinity", ValueError, "is inf; it must be at most 1,000,000,000 seconds"),
+        ("PING_INTERVAL", "-1", ValueError, "is -1; it must be more than 0 seconds"),
+        ("PING_INTERVAL", "None", TypeError, "in the environment None is null"),
+        ("MAX_HEADERS", "true", TypeError, "is True; it must be a whole number"),
+        ("MAX_HEADERS", "1e3", TypeError, "is 1000.0; it must be a whole number"),
+        ("MAX_HEADERS", "9" * 5000, TypeError, "it must be a whole number"),
+        ("MAX_FORM_PARTS", "0", ValueError, "is 0; it must be at least 1"),
+        ("MIN_BODY_RATE", '"5"', TypeError, "is '5'; it must be a number of bytes a second"),
+        ("SUBPROTOCOLS", "a b,c", ValueError, "holds 'a b'"),
+        ("COMPRESSION", '{"level": 10}', ValueError, "level"),
+        ("COMPRESSION", '{"strength": 1}', TypeError, "strength"),
+    ],
+)
+def test_a_wrong_variable_is_named_with_its_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error) as caught:
+        from_environment(monkeypatch, **{name: text})
+    assert str(caught.value).startswith(f"TRIOWS_{name} ")
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +140,20 @@ def test_what_is_no_json_boolean_does_not_switch_compression(monkeypatch: pytest
         ("max_message_size", 0, ValueError),
         ("max_message_size", "1", TypeError),
         ("max_message_size", 1.5, TypeError),
+        ("max_message_size", 2**63, ValueError),
+        pytest.param("max_message_size", 10**5000, ValueError, id="5000 digits"),
+        ("max_fragments", "many", TypeError),
+        ("max_request_line", 0, ValueError),
+        ("max_head_size", False, TypeError),
         ("max_connections", True, TypeError),
+        ("max_headers", [], TypeError),
+        ("body_timeout", -1, ValueError),
+        ("body_timeout", math.inf, ValueError),
+        ("min_body_rate", 0, ValueError),
+        ("min_body_rate", "1024", TypeError),
+        ("min_body_rate", True, TypeError),
+        ("head_timeout", -math.inf, ValueError),
+        ("head_timeout", 10**400, ValueError),
         ("max_body_size", None, TypeError),
         ("ping_interval", 0, ValueError),
         ("ping_interval", math.nan, ValueError),
@@ -90,7 +162,7 @@ def test_what_is_no_json_boolean_does_not_switch_compression(monkeypatch: pytest
         ("compression", None, TypeError),
         ("compression", "deflate", TypeError),
         ("compression", {"level": 9}, TypeError),
-        ("origins", "https://example.com", TypeError),
+        ("origins", 1, TypeError),
         ("origins", ["example.com"], ValueError),
         ("origins", ["https://example.com/"], ValueError),
         ("subprotocols", "chat", TypeError),
@@ -103,6 +175,66 @@ def test_wrong_limits_are_refused_by_name(name: str, value: Any, error: type[Exc
         Triows(__name__, **{name: value})
     with pytest.raises(error, match=name):
         Triows(__name__).config[name.upper()] = value
+
+
+@pytest.mark.parametrize("name", ["MAX_CONTENT_LENGTH", "MAX_COOKIE_SIZE", "MAX_FORM_MEMORY_SIZE", "MAX_FORM_PARTS"])
+@pytest.mark.parametrize(("value", "error"), [(-1, ValueError), ("1", TypeError), (1.5, TypeError), (True, TypeError)])
+def test_the_limits_of_forms_and_cookies_are_checked_too(name: str, value: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=f"^{name} is "):
+        Triows(__name__).config[name] = value
+
+
+def test_the_limits_of_forms_are_switched_off_by_none() -> None:
+    config = Triows(__name__).config
+    for name in ("MAX_CONTENT_LENGTH", "MAX_FORM_MEMORY_SIZE", "MAX_FORM_PARTS"):
+        config[name] = None
+    config["MAX_COOKIE_SIZE"] = 0
+
+
+def test_a_long_value_does_not_flood_the_message() -> None:
+    with pytest.raises(TypeError) as caught:
+        Triows(__name__, max_headers="x" * 100_000)
+    assert len(str(caught.value)) < 200
+
+
+def test_http_routes_set_limits_of_their_own() -> None:
+    app = Triows(__name__, max_body_size=5, body_timeout=6)
+    blueprint = Blueprint("b", __name__)
+    blueprint.post("/b", endpoint="b", max_body_size=7)(print)
+    app.register_blueprint(blueprint)
+    app.put("/a", endpoint="a", min_body_rate=None)(print)
+    app.add_url_rule("/c", "c", print, body_timeout=None)
+    limits = {rule.endpoint: rule.own_limits for rule in app.url_map.iter_rules()}
+    assert limits == {"b.b": {"max_body_size": 7}, "a": {"min_body_rate": None}, "c": {"body_timeout": None}}
+
+
+@pytest.mark.parametrize("owner", [Triows(__name__), Blueprint("name", __name__)])
+@pytest.mark.parametrize(
+    ("limits", "error"),
+    [
+        ({"max_body_size": None}, TypeError),
+        ({"body_timeout": 0}, ValueError),
+        ({"min_body_rate": math.nan}, ValueError),
+    ],
+)
+def test_wrong_limits_of_an_http_route_are_refused_where_they_stand(
+    owner: Triows | Blueprint, limits: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=next(iter(limits))):
+        owner.post("/", **limits)(print)
+
+
+@pytest.mark.parametrize("name", ["ping_interval", "max_headers", "no_such_limit"])
+def test_an_http_route_has_no_other_limits(name: str) -> None:
+    with pytest.raises(TypeError, match=name):
+        Triows(__name__).get("/", **{name: 5})(print)
+
+
+def test_wrong_limits_of_a_blueprints_websocket_are_refused_where_they_stand() -> None:
+    with pytest.raises(ValueError, match="drain_timeout"):
+
+        @Blueprint("name", __name__).websocket("/", drain_timeout=-1)
+        async def ws() -> None: ...
 
 
 def test_wrong_limits_of_a_route_are_refused_where_they_stand() -> None:

@@ -12,27 +12,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from triows.server.head import MAX_REQUEST_LINE, BadRequest, find_end, parse
+from triows import ServerLimits
+from triows.server.head import BadRequest, HeadReader
 
-MAX_HEAD = 16 * 1024
-MAX_HEADERS = 100
+LIMITS = ServerLimits()
+MAX_HEAD, MAX_REQUEST_LINE = LIMITS.max_head_size, LIMITS.max_request_line
 
 GET = b"GET / HTTP/1.1\r\nHost: example.com\r\n"
 PIECES = [1 << 20, 100, 1]
 
 
-def judge(data: bytes, piece: int) -> tuple[int, bytes, bytes]:
+def judge(data: bytes, piece: int, limits: ServerLimits = LIMITS) -> tuple[int, bytes, bytes]:
     """200, target and host of a head that arrives in pieces; or another status."""
     received = bytearray()
-    searched = 0
+    reader = HeadReader(limits)
     try:
         for start in range(0, len(data), piece):
             received += data[start : start + piece]
-            end = find_end(received, searched, MAX_HEAD)
-            if end is not None:
-                head = parse(bytes(received[:end]), MAX_HEADERS)
+            head = reader.take(received)
+            if head is not None:
                 return 200, head.target, dict(head.headers).get(b"host", b"")
-            searched = len(received)
     except BadRequest as error:
         return (error.status if str(error) else -1), b"", b""
     return 0, b"", b""  # more is wanted
@@ -127,6 +126,12 @@ REFUSED: dict[str, tuple[bytes, int]] = {
     "H61 TLS ClientHello": (bytes.fromhex("16030100c8010000c40303") + bytes(180), 400),
     "H62 zeros": (bytes(100_000), 400),
     "H65 space inside a name": (post(b"Content Length: 5"), 400),
+    "H14 Host with a port beyond 65535": (line(b"GET / HTTP/1.1", b"a:65536"), 400),
+    "H14 Host with a percent": (line(b"GET / HTTP/1.1", b"a%41"), 400),
+    "H14 Host with a zone": (line(b"GET / HTTP/1.1", b"[fe80::1%25lo]"), 400),
+    "H14 Host that is no address": (line(b"GET / HTTP/1.1", b"[::1::]"), 400),
+    "H58 URL with a port only": (line(b"GET http://:80/a HTTP/1.1"), 400),
+    "Expect with another value": (post(b"Expect: 200-ok"), 417),
     "space first": (b" GET / HTTP/1.1\r\n\r\n", 400),
     "LF first": (b"\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
     "CR first": (b"\rGET / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
@@ -190,19 +195,62 @@ def test_the_limit_of_the_head_is_exact(size: int, status: int) -> None:
     assert answer(data)[0] == status
 
 
+OFFERS = b"Sec-WebSocket-Extensions:"
+
+
+def offering(size: int, *lines: bytes) -> bytes:
+    """A head that has this size without its offers, and these lines of offers."""
+    start = GET + b"".join(OFFERS + offers + b"\r\n" for offers in lines)
+    filler = size - len(GET) - len(lines) * len(OFFERS) - 7
+    return start + b"a: " + b"b" * filler + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize(("size", "status"), [(MAX_HEAD, 200), (MAX_HEAD + 1, 431)])
+@pytest.mark.parametrize("lines", [[b" permessage-deflate," * 500], [b" a", b"b", b" c"], [b" " * 9000, b"x" * 7000]])
+def test_offers_do_not_count_as_the_head(size: int, status: int, lines: list[bytes]) -> None:
+    assert answer(offering(size, *lines))[0] == status
+
+
+@pytest.mark.parametrize(("size", "status"), [(2 * MAX_HEAD, 200), (2 * MAX_HEAD + 1, 431)])
+def test_offers_may_be_as_long_as_a_head(size: int, status: int) -> None:
+    data = GET + OFFERS + b"a" * (size - len(GET) - len(OFFERS) - 4) + b"\r\n\r\n"
+    assert len(data) == size
+    assert answer(data)[0] == status
+
+
+@pytest.mark.parametrize(
+    "line", [b"X-Sec-WebSocket-Extensions:", b"Sec-WebSocket-Extensions :", b"a: b\nSec-WebSocket-Extensions:", b"a: "]
+)
+def test_what_only_looks_like_offers_counts(line: bytes) -> None:
+    assert answer(GET + line + b"a" * (MAX_HEAD + 1) + b"\r\n\r\n")[0] in (400, 431)
+
+
+@pytest.mark.parametrize(
+    "line", [b"GET /", b"GET / HTTP/1.1 ", b"GET  / HTTP/1.1", b"get / http/1.1", b"HTTP/1.1 200 OK"]
+)
+def test_a_malformed_request_line_is_refused_without_waiting_for_the_rest(line: bytes) -> None:
+    assert answer(line + b"\r\n")[0] == 400
+
+
+def test_a_version_that_is_not_spoken_is_refused_without_waiting_for_the_rest() -> None:
+    assert answer(b"GET / HTTP/2.0\r\n")[0] == 505
+
+
 def test_what_comes_behind_a_head_is_not_judged() -> None:
     head = line(b"GET / HTTP/1.1")
     for behind in (b"\n\n\n", b"x" * 100_000, bytes(100)):
-        assert find_end(bytearray(head + behind), 0, MAX_HEAD) == len(head)
+        data = bytearray(head + behind)
+        assert HeadReader(LIMITS).take(data) is not None
+        assert data == behind
 
 
 def test_half_an_empty_line_before_a_request_is_no_fault_yet() -> None:
-    assert find_end(bytearray(b"\r"), 0, MAX_HEAD) is None
+    assert HeadReader(LIMITS).take(bytearray(b"\r")) is None
 
 
 @pytest.mark.parametrize("size", range(1, len(GET)))
 def test_the_start_of_a_head_is_waited_on(size: int) -> None:
-    assert find_end(bytearray(GET[:size]), 0, MAX_HEAD) is None
+    assert HeadReader(LIMITS).take(bytearray(GET[:size])) is None
 
 
 pieces_of_heads = st.lists(
@@ -217,12 +265,38 @@ pieces_of_heads = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.sampled_from([b"", b"GET / HTTP/1.1\r\nHost: x\r\n"]), pieces_of_heads, st.integers(2, 50))
 def test_any_bytes_get_the_same_answer_in_any_cut(start: bytes, pieces: list[bytes], piece: int) -> None:
     data = start + b"".join(pieces)
-    # As in the server, input that is no request fails at its first byte, and empty lines before a request are dropped.
     assert judge(data, 1 << 20) == judge(data, piece) == judge(data, 1)
+
+
+small_pieces = st.lists(
+    st.sampled_from(
+        [
+            b"GET /",
+            b"a" * 20,
+            b"a" * 70,
+            b" HTTP/1.1\r\n",
+            b"\r\n",
+            b"\n",
+            OFFERS,
+            OFFERS.lower(),
+            b"Host: x\r\n",
+            b"b: ",
+        ]
+    ),
+    max_size=14,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.sampled_from([b"", GET, GET + OFFERS]), small_pieces, st.integers(2, 50))
+def test_any_bytes_at_the_limits_get_the_same_answer_in_any_cut(start: bytes, pieces: list[bytes], piece: int) -> None:
+    data = start + b"".join(pieces)
+    limits = ServerLimits(max_request_line=50, max_head_size=120)
+    assert judge(data, 1 << 20, limits) == judge(data, piece, limits) == judge(data, 1, limits)
 
 
 FILLERS = [b" ", b"\t ", b"x ", b"x", b":", b",", b"\r", b"a:", b"\r\n", b'="', b"%", b"/", b"\x80"]
@@ -237,6 +311,7 @@ FILLERS = [b" ", b"\t ", b"x ", b"x", b":", b",", b"\r", b"a:", b"\r\n", b'="', 
         (b"GET http://", b"@ HTTP/1.1\r\nHost: x\r\n\r\n"),
         (b"GET / HTTP/1.1\r\nHost: x\r\n", b"\x01\r\n\r\n"),
         (b"", b"\x01\r\n\r\n"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n" + OFFERS, b"\x01\r\n\r\n"),
     ],
 )
 def test_judging_costs_no_more_than_the_head_is_long(filler: bytes, around: tuple[bytes, bytes]) -> None:
@@ -248,8 +323,9 @@ def test_judging_costs_no_more_than_the_head_is_long(filler: bytes, around: tupl
     assert time.process_time() - start < 0.1  # less than a millisecond each; a quadratic one takes a second
 
 
-def test_judging_byte_by_byte_costs_no_more_than_the_head_is_long() -> None:
-    data = GET + b"a: " + b"b" * 15_000 + b"\r\n\r\n"
+@pytest.mark.parametrize("field", [b"a: " + b"b" * 15_000, OFFERS + b"a" * 31_000, OFFERS + b"a\r\na:" + b"b" * 16_000])
+def test_judging_byte_by_byte_costs_no_more_than_the_head_is_long(field: bytes) -> None:
+    data = GET + field + b"\r\n\r\n"
     start = time.process_time()
     assert judge(data, 1)[0] == 200
     assert time.process_time() - start < 1

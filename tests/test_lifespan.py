@@ -288,3 +288,23 @@ def test_a_lifespan_is_an_async_generator() -> None:
 def test_the_nursery_needs_a_serving_app() -> None:
     with pytest.raises(RuntimeError, match=r"app\.nursery"):
         _ = Triows(__name__).nursery
+
+
+async def test_a_background_task_behind_a_shield_is_named_and_ended_when_the_time_is_over(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = Triows(__name__, shutdown_timeout=7)
+
+    async def stubborn() -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep_forever()
+
+    async with app.test_app():
+        app.nursery.start_soon(stubborn)
+        app.nursery.start_soon(trio.sleep_forever)
+        start = trio.current_time()
+    assert trio.current_time() - start == pytest.approx(7, abs=0.5)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"background task {__name__}.{stubborn.__qualname__} has not ended within shutdown_timeout, 7.0 seconds; "
+        "it is forced to"
+    ]

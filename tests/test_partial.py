@@ -53,7 +53,7 @@ def test_a_dropped_message_is_counted_and_checked_and_not_kept() -> None:
     assert message.unread == 0
     assert message.size == 4
     with pytest.raises(Fault, match="message is over 10 bytes"):
-        message.check_frame(7)
+        message.check_frame(7, False)
     with pytest.raises(Fault, match="text is not UTF-8"):
         message.add(b"\xff")
 

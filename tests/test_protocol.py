@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tracemalloc
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 import pytest
@@ -13,11 +15,9 @@ from hypothesis import strategies as st
 from wsproto.extensions import PerMessageDeflate
 from wsproto.frame_protocol import FrameProtocol, Opcode, ParseFailed
 
-from triows.protocol import partial
 from triows.protocol.deflate import Agreement, Compression, Deflater, Inflater
 from triows.protocol.frames import Close
-from triows.protocol.messages import Inbox, Protocol
-from triows.protocol.partial import MAX_FRAGMENTS
+from triows.protocol.messages import MESSAGE_COST, Inbox, Protocol
 
 from .wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close_frame, frame
 
@@ -49,7 +49,7 @@ def outcome_of(pieces: Iterable[bytes], max_message_size: int | None = MIB) -> O
     assert receiving.finished == (failure is not None or receiving.close is not None)
     assert failure is None or (failure.reason and len(failure.reason.encode()) <= 123)
     sizes = sum(len(message.encode() if isinstance(message, str) else message) for message in receiving.inbox)
-    assert receiving.inbox.size == sizes
+    assert receiving.inbox.size == sizes + len(receiving.inbox) * MESSAGE_COST
     return Outcome(
         list(receiving.inbox),
         receiving.pings[-1] if receiving.pings else None,
@@ -180,7 +180,7 @@ def test_no_data_changes_nothing() -> None:
 def test_a_cleared_inbox_is_of_no_size() -> None:
     receiving = protocol()
     receiving.receive_data(frame(TEXT, "€".encode()))
-    assert receiving.inbox.size == 3
+    assert receiving.inbox.size == 3 + MESSAGE_COST
     receiving.inbox.clear()
     assert receiving.inbox.size == 0
 
@@ -433,33 +433,50 @@ def test_memory_is_not_taken_from_the_announced_length() -> None:
     assert peak < 100_000
 
 
-def test_a_message_may_have_one_fragment_more_than_the_limit_so_that_the_last_may_be_empty(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(partial, "MAX_FRAGMENTS", 10)
-    data = frame(BINARY, b"x", fin=False) + frame(CONTINUATION, b"x", fin=False) * 9
-    assert outcome_of([data + frame(CONTINUATION)], 1024).messages == [b"x" * 10]
-    assert outcome_of([data + frame(CONTINUATION, fin=False) + frame(CONTINUATION)], 1024).failure == 1008
+@pytest.mark.parametrize("limit", [1, 2, 10])
+@pytest.mark.parametrize("payload", [b"x", b""])
+def test_the_final_fragment_is_not_counted(limit: int, payload: bytes) -> None:
+    data = frame(BINARY, payload, fin=False) + frame(CONTINUATION, payload, fin=False) * (limit - 1)
+    within, beyond = Protocol(Inbox(), max_fragments=limit), Protocol(Inbox(), max_fragments=limit)
+    within.receive_data(data + frame(CONTINUATION, b"end"))
+    assert list(within.inbox) == [payload * limit + b"end"]
+    beyond.receive_data(data)
+    assert beyond.failure is None
+    beyond.receive_data(frame(CONTINUATION, payload, fin=False)[:2])  # the header says it
+    assert beyond.failure == Close(1008, f"message is in over {limit} fragments")
 
 
-def test_a_message_may_have_a_fragment_for_each_kib_of_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partial, "MAX_FRAGMENTS", 10)
-    data = frame(BINARY, b"x", fin=False) + frame(CONTINUATION, b"x", fin=False) * 19
-    assert outcome_of([data + frame(CONTINUATION)], 20 * 1024).messages == [b"x" * 20]
-    assert outcome_of([data + frame(CONTINUATION, fin=False) + frame(CONTINUATION)], 20 * 1024).failure == 1008
+def test_fragments_are_counted_for_each_message_by_itself() -> None:
+    receiving = Protocol(Inbox(), max_fragments=2)
+    data = frame(TEXT, b"a", fin=False) + frame(CONTINUATION, b"b", fin=False) + frame(CONTINUATION, b"c")
+    receiving.receive_data(data * 5)
+    assert list(receiving.inbox) == ["abc"] * 5
 
 
-def test_the_limit_of_fragments_is_65536() -> None:
-    data = frame(BINARY, fin=False) + frame(CONTINUATION, fin=False) * (MAX_FRAGMENTS - 1)
-    assert MAX_FRAGMENTS == 65_536
+def test_a_message_in_one_frame_is_no_fragment_of_anything() -> None:
+    receiving = Protocol(Inbox(), max_fragments=1)
+    for byte in frame(BINARY, b"x" * 200) * 3:
+        receiving.receive_data(bytes([byte]))
+    assert list(receiving.inbox) == [b"x" * 200] * 3
+
+
+def test_fragments_of_a_compressed_message_are_counted_too() -> None:
+    receiving = Protocol(Inbox(), MIB, Inflater(Agreement(15, 15, True, True)), max_fragments=3)
+    receiving.receive_data(frame(BINARY, b"", fin=False, reserved=0x40) + frame(CONTINUATION, fin=False) * 3)
+    assert receiving.failure is not None
+    assert receiving.failure.code == 1008
+
+
+def test_65536_fragments_are_the_default() -> None:
+    data = frame(BINARY, fin=False) + frame(CONTINUATION, fin=False) * 65_535
     assert outcome_of([data + frame(CONTINUATION)]).messages == [b""]
-    assert outcome_of([data + frame(CONTINUATION, fin=False) + frame(CONTINUATION, fin=False)]).failure == 1008
+    assert outcome_of([data + frame(CONTINUATION, fin=False)]).failure == 1008
 
 
-def test_control_frames_do_not_count_as_fragments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partial, "MAX_FRAGMENTS", 2)
-    data = frame(TEXT, b"a", fin=False) + frame(PING) * 50 + frame(CONTINUATION, b"b")
-    assert outcome_of([data]).messages == ["ab"]
+def test_control_frames_do_not_count_as_fragments() -> None:
+    receiving = Protocol(Inbox(), max_fragments=1)
+    receiving.receive_data(frame(TEXT, b"a", fin=False) + frame(PING) * 50 + frame(CONTINUATION, b"b"))
+    assert list(receiving.inbox) == ["ab"]
 
 
 # Compressed messages, and messages in pieces
@@ -580,6 +597,23 @@ def inflating(max_message_size: int = MIB, receive_buffer: int = 65536) -> Proto
     return Protocol(Inbox(), max_message_size, Inflater(Agreement(15, 15, True, True)), receive_buffer)
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_all_that_the_bytes_of_half_a_frame_hold_is_inflated(streamed: bool) -> None:
+    payload = compressed(bytes(200_000) + b"end")
+    data = frame(BINARY, payload + b"what is not there yet", reserved=0x40)[: -len(b"what is not there yet")]
+    receiving = inflating()
+    if streamed:
+        receiving.stream_next()
+    receiving.receive_data(data)
+    while receiving.stalled:
+        assert receiving.message is not None
+        if streamed:
+            receiving.message.take()
+        receiving.collect_message()
+    assert receiving.message is not None
+    assert receiving.message.size == 200_003
+
+
 def test_what_is_inflated_waits_while_the_buffer_is_full() -> None:
     receiving = inflating(64 * MIB)
     receiving.receive_data(frame(BINARY, compressed(bytes(16 * MIB)), reserved=0x40) + frame(TEXT, b"next"))
@@ -598,7 +632,7 @@ def test_many_small_messages_that_are_large_inflated_are_not_all_inflated_at_onc
     receiving = inflating()
     small = frame(BINARY, compressed(bytes(60_000)), reserved=0x40)
     receiving.receive_data(small + frame(BINARY, b"\0", reserved=0x40) * 3 + small * 100)
-    assert receiving.inbox.size <= 120_000
+    assert receiving.inbox.size <= 2 * 60_000 + 5 * MESSAGE_COST
     assert receiving.stalled
 
 
@@ -626,6 +660,14 @@ COMPRESSED_FAULTS = {
     "C03 cut off": (frame(BINARY, compressed(bytes(range(200)))[:-9], reserved=0x40), 1007),
     "C04 over the limit inflated": (frame(BINARY, compressed(bytes(MIB + 1)), reserved=0x40), 1009),
     "C04 over the limit before it is inflated": (frame(BINARY, bytes(MIB + 2), fin=False), 1009),
+    "a frame that no message within the limit needs": (
+        frame(BINARY, b"", reserved=0x40, length=b"\x7f" + (12 * MIB + 1025).to_bytes(8, "big")),
+        1009,
+    ),
+    "a continuation that no message within the limit needs": (
+        frame(BINARY, b"", fin=False, reserved=0x40) + frame(0, b"", length=b"\x7f" + (1 << 62).to_bytes(8, "big")),
+        1009,
+    ),
     "C07 not UTF-8": (frame(TEXT, compressed(b"abc\xff"), reserved=0x40), 1007),
     "C07 UTF-8 cut at the end": (frame(TEXT, compressed("€".encode()[:2]), reserved=0x40), 1007),
 }
@@ -645,6 +687,16 @@ def test_a_fault_of_compression_has_its_close_code(name: str, streamed: bool) ->
 def test_a_compressed_message_of_exactly_the_limit_passes() -> None:
     data = frame(BINARY, compressed(bytes(MIB)), reserved=0x40)
     assert take_all(inflating(), [data], streamed=False) == [bytes(MIB)]
+
+
+@pytest.mark.parametrize("level", [0, 1, 9])
+def test_a_message_that_deflate_makes_much_longer_passes(level: int) -> None:
+    noise = Random(0).randbytes(10_000)
+    compressor = zlib.compressobj(level, zlib.DEFLATED, -9, 1)
+    pieces = [compressor.compress(noise[at : at + 1]) + compressor.flush(zlib.Z_SYNC_FLUSH) for at in range(10_000)]
+    payload = b"".join(pieces) + b"\x00"
+    assert len(payload) > 65_536
+    assert take_all(inflating(10_000), [frame(BINARY, payload, reserved=0x40)], streamed=False) == [noise]
 
 
 # Control frames

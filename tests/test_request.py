@@ -176,6 +176,13 @@ async def test_broken_multipart_forms_are_bad_requests(content_type: str) -> Non
         await make_request((MULTIPART % b"x")[:-30], content_type=content_type).form
 
 
+@pytest.mark.parametrize("disposition", [b"form-data", b'form-data; filename="a.txt"'])
+async def test_a_part_without_a_name_is_a_bad_request(disposition: bytes) -> None:
+    body = b"--B\r\nContent-Disposition: %b\r\n\r\nx\r\n--B--\r\n" % disposition
+    with pytest.raises(BadRequest):
+        await make_request(body, content_type="multipart/form-data; boundary=B").form
+
+
 async def test_form_fields_are_bounded() -> None:
     request = make_request(MULTIPART % b"x", content_type="multipart/form-data; boundary=B")
     request.max_form_memory_size = 4

@@ -193,6 +193,11 @@ async def test_redirect_sends_elsewhere() -> None:
     assert (response.status_code, response.location) == (303, "/elsewhere")
 
 
+async def test_redirect_escapes_what_is_not_ascii() -> None:
+    response = await answer(lambda: redirect("/pr\xe9s/\u20ac?a=\u20ac"))
+    assert response.location == "/pr%C3%A9s/%E2%82%AC?a=%E2%82%AC"
+
+
 def test_redirect_takes_no_line_breaks() -> None:
     with pytest.raises(ValueError, match="newline"):
         redirect("/a\r\nX-Injected: 1")

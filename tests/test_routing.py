@@ -12,7 +12,6 @@ from trio.testing import memory_stream_pair
 from werkzeug.routing import BaseConverter, BuildError
 
 from triows import Triows, WebSocket, current_app, request, url_for, websocket
-from triows.routing import origin_allowed
 from triows.testing import WebsocketResponseError
 
 from .wire import Wire
@@ -567,71 +566,7 @@ def test_url_for_outside_of_any_context_says_what_is_missing() -> None:
         url_for("index")
 
 
-# Origins
-
-
-@pytest.mark.parametrize(
-    ("origin", "host", "allowed", "answer"),
-    [
-        ("http://example.com", "example.com", None, True),
-        ("https://example.com", "example.com", None, True),  # a proxy has ended TLS
-        ("https://example.com", "example.com:443", None, True),
-        ("http://example.com:80", "example.com", None, True),
-        ("http://EXAMPLE.com", "example.COM", None, True),
-        ("http://localhost:8000", "localhost:8000", None, True),
-        ("http://[::1]:8000", "[::1]:8000", None, True),
-        ("http://example.com:81", "example.com", None, False),
-        ("http://evil.example", "example.com", None, False),
-        ("http://example.com.evil.example", "example.com", None, False),
-        ("http://evil-example.com", "example.com", None, False),
-        ("http://sub.example.com", "example.com", None, False),
-        ("null", "example.com", None, False),
-        ("", "example.com", None, False),
-        ("example.com", "example.com", None, False),
-        ("http://", "", None, False),
-        ("https://other.example", "example.com", ("https://other.example",), True),
-        ("HTTPS://Other.example", "example.com", ("https://other.example",), True),
-        ("http://other.example", "example.com", ("https://other.example",), False),
-        ("https://example.com", "example.com", ("https://other.example",), False),
-        ("null", "example.com", ("null",), True),
-        ("anything", "example.com", ("*",), True),
-        ("https://example.com", "example.com", (), False),
-    ],
-)
-def test_origins(origin: str, host: str, allowed: tuple[str, ...] | None, answer: bool) -> None:
-    assert origin_allowed(origin, host, allowed) is answer
-
-
-async def test_a_foreign_page_may_not_open_a_websocket() -> None:
-    app = Triows(__name__)
-
-    @app.websocket("/")
-    async def handler() -> None:
-        await websocket.accept()
-
-    assert await rejection(app, "/", headers={"Origin": "https://evil.example"}) == 403
-
-
-async def test_a_route_may_allow_an_origin() -> None:
-    app = Triows(__name__)
-
-    @app.websocket("/", origins=["https://friend.example"])
-    async def handler() -> None:
-        await websocket.send("hello")
-
-    async with app.test_client().websocket("/", headers={"Origin": "https://friend.example"}) as ws:
-        assert await ws.receive() == "hello"
-
-
-async def test_a_client_without_an_origin_is_no_browser_and_allowed() -> None:
-    app = Triows(__name__)
-
-    @app.websocket("/", origins=["https://friend.example"])
-    async def handler() -> None:
-        await websocket.send("hello")
-
-    async with app.test_client().websocket("/") as ws:
-        assert await ws.receive() == "hello"
+# What is remembered
 
 
 async def test_a_rule_that_was_found_before_gives_way_to_rules_added_later() -> None:

@@ -7,7 +7,7 @@ import logging
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ import trustme
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from triows import Triows, request, websocket
-from triows.server.serving import Server, run, url
+from triows.server.listeners import url
+from triows.server.process import run
+from triows.server.serving import Server
 from triows.testing.streams import memory_stream_pair as narrow_stream_pair
 
 from .served import Served, served
@@ -985,104 +987,3 @@ async def test_without_timeouts_nothing_is_closed(autojump_clock: MockClock) -> 
         await trio.sleep(10_000)
         assert (await ask(wire)).status == 200
         await wire.stream.aclose()
-
-
-# The access log
-
-
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    caplog.set_level(logging.INFO, "triows.access")
-    return lambda: [record.getMessage() for record in caplog.records if record.name == "triows.access"]
-
-
-async def test_a_response_is_logged_with_client_request_status_size_and_time(log: Callable[[], list[str]]) -> None:
-    async with trio.open_nursery() as nursery:
-        server = await nursery.start(make_app().serve, "127.0.0.1", 0)
-        wire = await connect_tcp(server)
-        await ask(wire, get("/?a=b"))
-        await ask(wire, get("/missing"))
-        await wire.stream.aclose()
-        server.shutdown()
-    first, second = log()
-    assert re.fullmatch(r'127\.0\.0\.1 "GET /\?a=b HTTP/1\.1" 200 5 \d+\.\d ms', first)
-    assert re.fullmatch(r'127\.0\.0\.1 "GET /missing HTTP/1\.1" 404 \d+ \d+\.\d ms', second)
-
-
-async def test_a_client_without_an_address_is_logged_as_a_dash(
-    log: Callable[[], list[str]], autojump_clock: MockClock
-) -> None:
-    async with served(make_app()) as target:
-        wire = target.connect()
-        await ask(wire)
-        await wire.stream.aclose()
-    (line,) = log()
-    assert line.startswith('- "GET / HTTP/1.1" 200 5 ')
-
-
-async def test_a_websocket_is_logged_at_its_begin_and_its_end(
-    log: Callable[[], list[str]], autojump_clock: MockClock
-) -> None:
-    async with served(make_app()) as target:
-        wire = target.connect()
-        await wire.handshake("/ws")
-        await wire.close(1001, 'bye "\n')
-    begin, end = log()
-    assert re.fullmatch(r'- "GET /ws HTTP/1\.1" 101 - \d+\.\d ms', begin)
-    assert re.fullmatch(r'- "GET /ws HTTP/1\.1" closed 1001 going away: bye "\\n after \d+\.\d s', end)
-
-
-@pytest.mark.parametrize(
-    ("line", "logged"),
-    [
-        (b"GET /\xc3\xa4 HTTP/1.1", r"GET /\xc3\xa4 HTTP/1.1"),
-        (b'GET /" HTTP/1.1', r"GET /\" HTTP/1.1"),
-        (b'GET /\\" HTTP/1.1', r"GET /\\\" HTTP/1.1"),
-        (b"GET /'\" HTTP/1.1", r"GET /\'\" HTTP/1.1"),
-        (b'GET /" 200 5 1.0 ms', r"GET /\" 200 5 1.0 ms"),
-        (b"GET /\x1b[31m HTTP/1.1", r"GET /\x1b[31m HTTP/1.1"),
-        (b"GET /\r\x85 HTTP/1.1", r"GET /\r\x85 HTTP/1.1"),
-    ],
-)
-async def test_a_request_line_cannot_forge_a_line_or_field_of_the_log(
-    log: Callable[[], list[str]], autojump_clock: MockClock, line: bytes, logged: str
-) -> None:
-    async with served(make_app()) as target:
-        wire = target.connect()
-        await ask(wire, line + b"\r\nHost: localhost\r\n\r\n")
-        await wire.stream.aclose()
-    (entry,) = log()
-    assert entry.isprintable()
-    assert entry.startswith(f'- "{logged}" ')
-
-
-async def test_a_refused_head_is_logged_under_its_own_request_line(
-    log: Callable[[], list[str]], autojump_clock: MockClock
-) -> None:
-    async with served(make_app()) as target:
-        wire = target.connect()
-        await ask(wire)
-        assert (await ask(wire, b"POST /long HTTP/1.1\r\nA: " + b"b" * 20_000)).status == 431
-        await wire.stream.aclose()
-    assert re.fullmatch(r'- "POST /long HTTP/1\.1" 431 - \d+\.\d ms', log()[1])
-
-
-async def test_a_refused_request_line_is_cut_in_the_log(
-    log: Callable[[], list[str]], autojump_clock: MockClock
-) -> None:
-    async with served(make_app()) as target:
-        wire = target.connect()
-        assert (await ask(wire, b"GET /" + b"a" * 20_000)).status == 414
-        await wire.stream.aclose()
-    (entry,) = log()
-    assert entry.startswith('- "GET /aaaa')
-    assert len(entry) < 400
-
-
-async def test_the_access_log_can_be_left_out(log: Callable[[], list[str]], autojump_clock: MockClock) -> None:
-    async with served(make_app(), access_log=False) as target:
-        wire = target.connect()
-        await ask(wire)
-        await wire.handshake("/ws")
-        await wire.close()
-    assert log() == []

@@ -18,8 +18,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from triows import Triows, websocket
 from triows.server import reactor
 from triows.server.link import READ_SIZE
+from triows.server.listeners import open_listeners
 from triows.server.reactor import Reactor
-from triows.server.serving import Server, open_listeners
+from triows.server.serving import Server
 from triows.server.tls import TLSLink
 from triows.waiting import Timers
 

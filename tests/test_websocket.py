@@ -614,6 +614,21 @@ async def test_broken_json_that_is_not_caught_closes_with_1007(app: Triows) -> N
         assert ws.close_code == 1007
 
 
+async def test_broken_json_of_a_client_that_is_gone_is_no_error(
+    app: Triows, caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
+) -> None:
+    @app.websocket("/")
+    async def handler() -> None:
+        await websocket.accept()
+        await trio.sleep(1)
+        await websocket.receive_json()
+
+    async with app.test_client().websocket("/") as ws:
+        await ws.send("{")
+        await ws.close(1000)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 # Closing
 
 

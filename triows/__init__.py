@@ -43,5 +43,6 @@ from .limits import WebSocketLimits as WebSocketLimits
 from .protocol.deflate import Compression as Compression
 from .response import Response as Response
 from .sessions import SessionInterface as SessionInterface
+from .stats import Stats as Stats
 
 __version__ = "0.1.0"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
@@ -20,7 +20,8 @@ from .connection import Connection
 from .context import Context, current_context
 from .json import JSONProvider
 from .lifespan import BackgroundNursery, Lifespan
-from .limits import LIMITS, SERVER_LIMITS, WEBSOCKET_LIMITS, ServerLimits, WebSocketLimits
+from .limits import LIMITS, REQUEST_LIMITS, SERVER_LIMITS, WEBSOCKET_LIMITS, ServerLimits, WebSocketLimits, take_limits
+from .logs import error_log
 from .offline import offline_request
 from .request import Request
 from .response import Response
@@ -28,6 +29,7 @@ from .returning import response_from
 from .routing import Rule, URLMap
 from .scaffold import F, Scaffold
 from .sessions import SecureCookieSessionInterface, SessionInterface
+from .stats import Counters, Stats
 from .views import View
 from .websocket import WebSocket
 
@@ -64,7 +66,7 @@ class Triows(Scaffold):
             if name not in LIMITS:
                 raise TypeError(f"Triows() has no limit {name!r}; the limits are {', '.join(LIMITS)}")
             self.config[name.upper()] = value
-        self.logger = logging.getLogger("triows.error")
+        self.logger = error_log
         self.json = JSONProvider(self.response_class)
         self.url_map = URLMap(host_matching=host_matching)
         self.subdomain_matching = subdomain_matching
@@ -73,6 +75,7 @@ class Triows(Scaffold):
         self.extensions: dict[str, Any] = {}
         self.teardown_functions: list[Callable[..., Any]] = []
         self.asgi_app: Callable[..., Awaitable[None]] = self._asgi_app
+        self.counters = Counters()
         self._lifespan = Lifespan(self)
         self._limits: tuple[int, ServerLimits] | None = None
 
@@ -123,6 +126,8 @@ class Triows(Scaffold):
         """The limits for the server, from the config."""
         if self._limits is None or self._limits[0] != self.config.revision:
             values = {name: self.config[name.upper()] for name in SERVER_LIMITS}
+            if self.config["MAX_CONTENT_LENGTH"] is not None:
+                values["max_body_size"] = self.config["MAX_CONTENT_LENGTH"]
             self._limits = self.config.revision, ServerLimits(**values)
         return self._limits[1]
 
@@ -138,14 +143,18 @@ class Triows(Scaffold):
     def rule_limits(self, rule: Rule) -> WebSocketLimits:
         """Return the limits of a websocket rule, which keeps them until the config changes."""
         if rule.limits is None or rule.limits[0] != self.config.revision:
-            rule.limits = self.config.revision, self.websocket_limits(rule.websocket_options)
+            rule.limits = self.config.revision, self.websocket_limits(rule.own_limits)
         return rule.limits[1]
 
     def limit_request(self, request: Request) -> None:
-        """Give a request the limits of its body."""
-        config = self.config
-        length = config["MAX_CONTENT_LENGTH"]
-        request.max_content_length = config["MAX_BODY_SIZE"] if length is None else length
+        """Give a request the limits of its body: those of its route, and the app's for the others."""
+        config, rule, limits = self.config, request.url_rule, self.limits
+        if rule is not None and rule.own_limits:
+            if rule.request_limits is None or rule.request_limits[0] != config.revision:
+                rule.request_limits = config.revision, replace(limits, **rule.own_limits)
+            limits = rule.request_limits[1]
+        request.connection.limits = limits
+        request.max_content_length = limits.max_body_size
         request.max_form_memory_size = config["MAX_FORM_MEMORY_SIZE"]
         request.max_form_parts = config["MAX_FORM_PARTS"]
 
@@ -175,12 +184,14 @@ class Triows(Scaffold):
                 wanted.add("OPTIONS")
         if view_func is not None:
             self.set_view(endpoint, view_func)
+        own_limits = take_limits(options, REQUEST_LIMITS)
         self.url_map.add(
             Rule(
                 rule,
                 endpoint=endpoint,
                 methods=wanted,
                 provide_automatic_options=provide_automatic_options,
+                own_limits=own_limits,
                 **options,
             )
         )
@@ -190,17 +201,14 @@ class Triows(Scaffold):
     ) -> None:
         """Register a websocket handler: what :meth:`websocket` does, without a decorator."""
         endpoint = _endpoint(endpoint, view_func)
-        websocket_options = {name: options.pop(name) for name in WEBSOCKET_LIMITS if name in options}
-        self.websocket_limits(websocket_options)  # what is wrong with them should be said here and now
+        own_limits = take_limits(options, WEBSOCKET_LIMITS)
         if view_func is None and endpoint in self.views:
             view_func = self.views[endpoint].function  # given to endpoint() before this rule
         if view_func is not None:
             self.set_view(endpoint, view_func, websocket=True)
         options.pop("methods", None)
         self.url_map.add(
-            Rule(
-                rule, endpoint=endpoint, methods={"GET"}, websocket=True, websocket_options=websocket_options, **options
-            )
+            Rule(rule, endpoint=endpoint, methods={"GET"}, websocket=True, own_limits=own_limits, **options)
         )
 
     def set_view(self, endpoint: str, function: Callable[..., Any], *, websocket: bool = False) -> None:
@@ -397,6 +405,10 @@ class Triows(Scaffold):
 
     # Serving
 
+    def stats(self) -> Stats:
+        """Return what the app has counted since it was made, and what it is doing now, however it is served."""
+        return self.counters.stats()
+
     def handle(self, connection: Connection) -> Coroutine[Any, Any, None]:
         """Serve one connection; what the servers await, inside the connection's cancel scope."""
         return dispatch.handle(self, connection)
@@ -424,11 +436,14 @@ class Triows(Scaffold):
     def run(self, host: str = "127.0.0.1", port: int = 8000, **options: Any) -> None:
         """Serve until SIGINT or SIGTERM, in a Trio run of its own.
 
+        Sockets that systemd passes (``LISTEN_FDS``) take the place of ``host`` and ``port``, and systemd is told when
+        the app serves and when it stops.
+
         :param options: ``certfile`` and ``keyfile`` or ``ssl_context`` for TLS, and what :meth:`serve` takes.
         """
-        from .server import serving
+        from .server import process
 
-        serving.run(self, host, port, **options)
+        process.run(self, host, port, **options)
 
     async def serve(
         self,
@@ -444,7 +459,10 @@ class Triows(Scaffold):
         Cancelled, it closes the listeners, ends the connections in order within ``shutdown_timeout``, and then shuts
         the app down.
 
+        :param options: ``fds``, descriptors of sockets that listen already, which are taken over in place of ``host``
+            and ``port``; ``reuse_port=True``, to let other processes listen on the same port; ``access_log=False``.
         :raises OSError: if the address cannot be listened on.
+        :raises ValueError: if a descriptor is none of a listening TCP or Unix socket.
         """
         from .server import serving
 

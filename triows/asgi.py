@@ -7,17 +7,21 @@ are its own, and it may report any disconnect as 1006. What it hands over is bou
 
 from __future__ import annotations
 
+import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager, suppress
+from time import perf_counter
 from typing import Any, Protocol
 
 import trio
 
 from .connection import Connection, HTTPConnection
 from .ends import Disconnect, Head, Headers
-from .limits import WebSocketLimits
+from .limits import ServerLimits, WebSocketLimits
+from .logs import RequestLine, access_log, log_websocket
 from .protocol.frames import ABNORMAL, GOING_AWAY, NO_STATUS, TOO_BIG
+from .protocol.messages import MESSAGE_COST
 from .transport import RoundTrip
 from .waiting import Timer, Timers, Waiter
 from .websocket_connection import WebSocketConnection
@@ -38,9 +42,13 @@ _GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyR
 class App(Protocol):
     """What the adapter needs of an app."""
 
+    @property
+    def config(self) -> Mapping[str, Any]: ...
     def handle(self, connection: Connection) -> Awaitable[None]: ...
     def serving(self) -> AbstractAsyncContextManager[object]: ...
     def websocket_limits(self) -> WebSocketLimits: ...
+    @property
+    def limits(self) -> ServerLimits: ...
 
 
 async def asgi_app(app: App, scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,7 +106,7 @@ async def _serve_lifespan(app: App, receive: Receive, send: Send) -> None:
 
 
 async def _serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> None:
-    connection = ASGIHTTPConnection(_head(scope), receive, send)
+    connection = ASGIHTTPConnection(_head(scope), app.limits, receive, send)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(connection.listen)
         await connection.serve(app.handle)
@@ -126,8 +134,11 @@ class ASGIHTTPConnection(HTTPConnection):
         "broke_off",
     )
 
-    def __init__(self, head: Head, receive: Receive, send: Send) -> None:
-        super().__init__(head)
+    def __init__(self, head: Head, limits: ServerLimits, receive: Receive, send: Send) -> None:
+        super().__init__(head, limits)
+        for name, value in head.headers:
+            if name == b"content-length" and value.isdigit():
+                self.content_length = int(value[:20])  # no matter which of those that are too long
         self._receive = receive
         self._send = send
         self._body: deque[bytes] = deque()
@@ -182,7 +193,7 @@ class ASGIHTTPConnection(HTTPConnection):
     async def start_response(self, status: int, headers: Headers) -> None:
         if self.response_started:
             raise RuntimeError(f"the response to {self.head.method} {self.head.raw_path!r} was begun already")
-        self.response_started = True
+        self.status = status
         await self._send_event({"type": "http.response.start", "status": status, "headers": headers})
 
     async def send_body(self, data: bytes) -> None:
@@ -238,26 +249,38 @@ async def _serve_websocket(app: App, scope: Scope, receive: Receive, send: Send)
         head.headers.append((b"sec-websocket-protocol", offered))
     connection = WebSocketConnection(head, transport, app.websocket_limits(), _timers_of_this_run())
     transport.connection = connection
+    began = perf_counter()
     async with trio.open_nursery() as services:
         services.start_soon(transport.receive_events)
         services.start_soon(transport.send_events)
         try:
             await connection.serve(app.handle)
         except BaseException:
-            if connection.accepted and not connection.closed:
+            if connection.accepted and (transport.unsaid is not None or not connection.closed):
                 # The server goes away and says nothing to its clients: say it for it (RFC 6455, section 7.4.1).
                 with trio.move_on_after(_LAST_WORDS, shield=True), suppress(*_GONE):
-                    await send({"type": "websocket.close", "code": GOING_AWAY, "reason": ""})
+                    await send(transport.unsaid or {"type": "websocket.close", "code": GOING_AWAY, "reason": ""})
             raise
         finally:
             transport.stop_timer()
+            _log_end(connection, perf_counter() - began, show_query=app.config["ACCESS_LOG_QUERY"])
         services.cancel_scope.cancel()
+
+
+def _log_end(connection: WebSocketConnection, seconds: float, *, show_query: bool) -> None:
+    """Log the end of a websocket. Responses are in the log of the server, which does not know how a websocket ended."""
+    if connection.accepted and access_log.isEnabledFor(logging.INFO):
+        head = connection.head
+        target = b"%b?%b" % (head.raw_path, head.query_string) if head.query_string else head.raw_path
+        line = RequestLine.of(head.method, target, head.http_version, show_query=show_query)
+        log_websocket(head.client and head.client[0], line, connection.ending, connection.traffic, seconds)
 
 
 class ASGITransport:
     """Carries a websocket as the events of an ASGI server: one task receives, one sends.
 
     :ivar buffered: bytes of messages that the server has not taken yet.
+    :ivar unsaid: the websocket's close, if the transport was dropped before the server had taken it.
     """
 
     __slots__ = (
@@ -274,12 +297,17 @@ class ASGITransport:
         "_sender",
         "_sending",
         "buffered",
+        "bytes_sent",
         "connection",
+        "messages_sent",
+        "unsaid",
     )
 
     def __init__(self, receive: Receive, send: Send, *, denial: bool) -> None:
         self.connection: WebSocketConnection
         self.buffered = 0
+        self.messages_sent = 0
+        self.bytes_sent = 0
         self._receive = receive
         self._send = send
         self._denial = denial
@@ -290,6 +318,7 @@ class ASGITransport:
         self._all_taken = Waiter()
         self._sending = False  # the server has not taken everything yet
         self._ended = False
+        self.unsaid: Event | None = None
         self._progressed = 0.0
         self._send_timer: Timer | None = None
 
@@ -314,7 +343,10 @@ class ASGITransport:
             size = len(message) if message.isascii() else len(message.encode())
             self._put({"type": "websocket.send", "text": message}, size)
         else:
-            self._put({"type": "websocket.send", "bytes": message}, len(message))
+            size = len(message)
+            self._put({"type": "websocket.send", "bytes": message}, size)
+        self.messages_sent += 1
+        self.bytes_sent += size
 
     def send_fragment(self, piece: str | bytes, first: bool, final: bool) -> None:
         # ASGI knows whole messages only.
@@ -348,6 +380,8 @@ class ASGITransport:
 
     def abort(self) -> None:
         self._ended = True
+        if self._outgoing and self._outgoing[-1][0]["type"] == "websocket.close":
+            self.unsaid = self._outgoing[-1][0]
         self._outgoing.clear()
         self._is_taken()
 
@@ -431,7 +465,9 @@ class ASGITransport:
                 continue
             if connection.disconnect is None:
                 inbox.append(message)
-                inbox.size += size
+                inbox.size += size + MESSAGE_COST
+                inbox.messages += 1
+                inbox.bytes += size
                 connection.messages_arrived()
 
     def _check_sending(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from .limits import REQUEST_LIMITS, WEBSOCKET_LIMITS, take_limits
 from .scaffold import F, Scaffold, add_hook, register_handler
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ class Blueprint(Scaffold):
     ) -> None:
         """Register an HTTP view function: what :meth:`route` does, without a decorator."""
         name = self._endpoint(endpoint, view_func)
+        take_limits(dict(options), REQUEST_LIMITS)  # what is wrong with them should be said here and now
         options = {"provide_automatic_options": provide_automatic_options, "methods": methods, **options}
         self.record(lambda setup: setup.add(setup.app.add_url_rule, rule, name, view_func, dict(options)))
 
@@ -120,6 +122,7 @@ class Blueprint(Scaffold):
     ) -> None:
         """Register a websocket handler: what :meth:`websocket` does, without a decorator."""
         name = self._endpoint(endpoint, view_func)
+        take_limits(dict(options), WEBSOCKET_LIMITS)
         self.record(lambda setup: setup.add(setup.app.add_websocket, rule, name, view_func, dict(options)))
 
     def _endpoint(self, endpoint: str | None, function: Callable[..., Any] | None) -> str:

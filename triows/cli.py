@@ -11,15 +11,17 @@ import ssl
 import subprocess
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import NoReturn
 
 import click
+from click.core import ParameterSource
 
 from .app import Triows
 from .groups import unwrap_group
-from .server import serving
+from .server import listeners, process, systemd
 
 _DEFAULT_NAMES = ("app", "application")
 
@@ -38,46 +40,91 @@ def main() -> None:
 @click.argument("target", metavar="MODULE_OR_FILE[:NAME]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on, or unix:PATH.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any free one.")
+@click.option("--fd", "fds", multiple=True, type=click.IntRange(0), help="Listening socket that is inherited, instead.")
+@click.option("--reuse-port", is_flag=True, help="Let other processes listen on the same port (SO_REUSEPORT).")
 @click.option("--certfile", type=click.Path(), help="TLS certificate chain (PEM).")
 @click.option("--keyfile", type=click.Path(), help="Its private key (PEM), unless it is in CERTFILE.")
 @click.option("--reload", is_flag=True, help="Restart when a Python file changes (needs triows[reload]).")
 @click.option("--access-log/--no-access-log", default=True, show_default=True, help="Log each request.")
+@click.pass_context
 def run(
-    target: str, host: str, port: int, certfile: str | None, keyfile: str | None, reload: bool, access_log: bool
+    context: click.Context,
+    target: str,
+    host: str,
+    port: int,
+    fds: tuple[int, ...],
+    reuse_port: bool,
+    certfile: str | None,
+    keyfile: str | None,
+    reload: bool,
+    access_log: bool,
 ) -> None:
-    """Serve an app: NAME (default: app) in a module (pkg.mod) or file (chat.py), until SIGINT or SIGTERM."""
+    """Serve an app: NAME (default: app) in a module (pkg.mod) or file (chat.py), until SIGINT or SIGTERM.
+
+    Sockets that systemd passes (LISTEN_FDS) take the place of host and port. Limits are the app's; see its config.
+    """
     try:
+        if fds:
+            _refuse_beside_descriptors(context, "host", "port", "reuse_port")
         if reload:
-            _run_reloading(target)
+            _run_reloading(target, fds)
         else:
-            _run(target, host, port, certfile, keyfile, access_log)
+            _run(target, host, port, fds, reuse_port, certfile, keyfile, access_log)
     except UsageError as error:
         click.echo(f"triows: {error}", err=True)
         sys.exit(2)
 
 
-def _run(target: str, host: str, port: int, certfile: str | None, keyfile: str | None, access_log: bool) -> None:
+def _refuse_beside_descriptors(context: click.Context, *names: str) -> None:
+    for name in names:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise UsageError(f"--fd is given, a socket that listens already: leave out --{name.replace('_', '-')}")
+
+
+def _run(
+    target: str,
+    host: str,
+    port: int,
+    fds: Sequence[int],
+    reuse_port: bool,
+    certfile: str | None,
+    keyfile: str | None,
+    access_log: bool,
+) -> None:
     ssl_context = load_certificate(certfile, keyfile)
     app = load_app(target)
     try:
-        serving.run(app, host, port, ssl_context=ssl_context, access_log=access_log, announce=click.echo)
+        process.run(
+            app,
+            host,
+            port,
+            fds=fds,
+            reuse_port=reuse_port,
+            ssl_context=ssl_context,
+            access_log=access_log,
+            announce=click.echo,
+        )
     except BaseException as raised:
         error = unwrap_group(raised)
-        if isinstance(error, OSError | UnicodeError) and _raised_by_listening(error):
-            address = host if host.startswith("unix:") else f"{host}:{port}"
-            raise UsageError(  # noqa: ASYNC104 - an error of listening
-                f"cannot listen on {address}: {_listening_failure(error)}"
-            ) from error
+        if isinstance(error, OSError | ValueError) and _raised_by_listening(error):
+            raise UsageError(_listening_failure(error, host, port)) from error  # noqa: ASYNC104 - an error of listening
         raise error from None  # noqa: ASYNC104 - the same, unwrapped
 
 
 def _raised_by_listening(error: BaseException) -> bool:
     """Whether the address is at fault, and not a file or a database that the app wanted at its start-up."""
-    code = serving.open_listeners.__code__
-    return any(frame.f_code is code for frame, _ in traceback.walk_tb(error.__traceback__))
+    places = (listeners.__file__, systemd.__file__)
+    return any(frame.f_code.co_filename in places for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
-def _listening_failure(error: OSError | UnicodeError) -> str:
+def _listening_failure(error: OSError | ValueError, host: str, port: int) -> str:
+    if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
+        return f"cannot listen: {error}"
+    address = host if host.startswith("unix:") else f"{host}:{port}"
+    return f"cannot listen on {address}: {_address_failure(error)}"
+
+
+def _address_failure(error: OSError | UnicodeError) -> str:
     if isinstance(error, socket.gaierror | UnicodeError):
         return "there is no such host"
     if error.errno == errno.EADDRINUSE:
@@ -178,7 +225,7 @@ def _load_module(name: str) -> ModuleType:
 # Reloading: a parent that watches, and a child that serves
 
 
-def _run_reloading(target: str) -> None:
+def _run_reloading(target: str, fds: Sequence[int]) -> None:
     try:
         from watchfiles import PythonFilter, watch
     except ImportError as error:
@@ -191,22 +238,22 @@ def _run_reloading(target: str) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, terminate)
-    child = _start(command)
+    child = _start(command, fds)
     try:
         # A short rust_timeout: with the default, an interrupt waits for seconds.
         for _ in watch(*roots, watch_filter=PythonFilter(), rust_timeout=200, raise_interrupt=True):
             click.echo("triows: a file changed, restarting")
             _end(child)
-            child = _start(command)
+            child = _start(command, fds)
     except KeyboardInterrupt:
         pass
     finally:
         _end(child)
 
 
-def _start(command: list[str]) -> subprocess.Popen[bytes]:
+def _start(command: list[str], fds: Sequence[int]) -> subprocess.Popen[bytes]:
     # In a process group of its own: Ctrl+C would reach the child too, and ours after it be the second signal.
-    return subprocess.Popen(command, process_group=None if sys.platform == "win32" else 0)
+    return subprocess.Popen(command, pass_fds=fds, process_group=None if sys.platform == "win32" else 0)
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 
 from werkzeug.utils import import_string
 
-from .limits import DEFAULTS, LIMITS, check_limit
-
-_LIMIT_KEYS = {name.upper(): name for name in LIMITS}
+from .limits import DEFAULTS, check_config, check_variable
 
 DEFAULT_CONFIG: dict[str, Any] = {
+    # Whether logs show the values of queries.
+    "ACCESS_LOG_QUERY": False,
     "APPLICATION_ROOT": "/",
     # Whether an unhandled error in app.nursery ends the app, instead of being logged only.
     "BACKGROUND_TASK_CRASH_STOPS": False,
@@ -47,8 +47,8 @@ DEFAULT_CONFIG: dict[str, Any] = {
 class Config(dict[str, Any]):
     """A dict whose keys in capitals configure an app and its extensions.
 
-    The limits (``MAX_MESSAGE_SIZE``, ``PING_INTERVAL`` ...) are checked when they are set: a wrong type raises
-    :exc:`TypeError`, a value that makes no sense :exc:`ValueError`.
+    The limits (``MAX_MESSAGE_SIZE``, ``PING_INTERVAL``, ``MAX_FORM_PARTS`` ...) are checked when they are set: a wrong
+    type raises :exc:`TypeError`, a value that makes no sense :exc:`ValueError`.
     """
 
     def __init__(self, defaults: Mapping[str, Any] | None = None) -> None:
@@ -57,8 +57,7 @@ class Config(dict[str, Any]):
         self.update(defaults or {})
 
     def __setitem__(self, key: str, value: Any) -> None:
-        limit = _LIMIT_KEYS.get(key)
-        super().__setitem__(key, value if limit is None else check_limit(limit, value))
+        super().__setitem__(key, check_config(key, value))
         self.revision += 1
 
     def __delitem__(self, key: str) -> None:
@@ -108,7 +107,11 @@ class Config(dict[str, Any]):
         """Take the environment variables that begin with ``prefix`` and an underscore.
 
         ``TRIOWS_PING_INTERVAL=5`` sets ``PING_INTERVAL``. Values are read as JSON, or stay strings where they are not
-        JSON. Two underscores lead into a nested dict: ``TRIOWS_DATABASE__HOST``.
+        JSON. Two underscores lead into a nested dict: ``TRIOWS_DATABASE__HOST``. Lists of origins, subprotocols, hosts
+        and proxies may be written with commas.
+
+        :raises TypeError: if a limit has a wrong type; the message names the variable.
+        :raises ValueError: if a limit makes no sense; likewise.
         """
         prefix = f"{prefix}_"
         for variable in sorted(os.environ):
@@ -123,7 +126,7 @@ class Config(dict[str, Any]):
             target: dict[str, Any] = self
             for parent in parents:
                 target = target.setdefault(parent, {})
-            target[key] = value
+            target[key] = value if parents else check_variable(variable, key, value)
         return True
 
     def get_namespace(self, namespace: str, lowercase: bool = True, trim_namespace: bool = True) -> dict[str, Any]:

@@ -7,7 +7,6 @@ nursery in there.
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
@@ -15,11 +14,15 @@ from typing import Any, TypeVar
 import trio
 
 from .ends import Disconnect, Head, Headers
-from .supervision import Watch
+from .errors import CancelledSwallowedError
+from .limits import ServerLimits
+from .logs import error_log as logger
+from .stats import Counters
+from .supervision import Watch, describe, open_shields
 
 T = TypeVar("T")
 
-logger = logging.getLogger("triows.error")
+_DEFAULT_LIMITS = ServerLimits()
 
 
 class Connection(ABC):
@@ -29,19 +32,38 @@ class Connection(ABC):
     :ivar scope: the cancel scope around everything that the app does for this connection.
     :ivar disconnect: why the client is gone, or None; set before anything is cancelled.
     :ivar error: the handler's error that nobody handled; the test client raises it.
+    :ivar status: of the HTTP response that was begun, 101 for a websocket that was accepted; None until then.
+    :ivar counters: where it is counted; None until the app has it.
     """
 
     _kind = "request"
 
-    __slots__ = ("__weakref__", "_nursery", "_watch", "disconnect", "error", "head", "scope")
+    __slots__ = ("__weakref__", "_nursery", "_watch", "counters", "disconnect", "error", "head", "scope", "status")
 
     def __init__(self, head: Head) -> None:
         self.head = head
         self.scope = trio.CancelScope()
         self.disconnect: Disconnect | None = None
         self.error: BaseException | None = None
+        self.status: int | None = None
+        self.counters: Counters | None = None
         self._nursery: trio.Nursery | None = None
         self._watch: Watch | None = None
+
+    @property
+    def swallowed(self) -> CancelledSwallowedError | None:
+        """What is wrong with a handler that swallowed the cancellation of the disconnect."""
+        return None if self._watch is None else self._watch.swallowed
+
+    def count(self, counters: Counters) -> None:
+        """Be counted, from now to the end."""
+        self.counters = counters
+
+    def _count_end(self, counters: Counters) -> None:
+        if self.swallowed is not None:
+            counters.swallowed_cancellations += 1
+        if self.error is not None and self.error is not self.swallowed:
+            counters.handler_errors += 1
 
     @property
     def nursery(self) -> trio.Nursery:
@@ -49,6 +71,13 @@ class Connection(ABC):
         if self._nursery is None:
             raise RuntimeError("there is a nursery only while the handler of this connection runs")
         return self._nursery
+
+    @property
+    def name(self) -> str:
+        """What runs for it: the handler, with file and line, or the path where no handler runs."""
+        if self._nursery is None or self._watch is None:
+            return f"{self._kind} for {self.head.raw_path!r}"
+        return describe(self._watch.function)
 
     async def run_handler(
         self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any, name: Callable[..., Any] | None = None
@@ -81,32 +110,36 @@ class Connection(ABC):
     async def serve(self, handle: Callable[[Connection], Awaitable[None]]) -> None:
         """Run the app's callable for this connection and bring the connection to its end, in the calling task."""
         try:
-            with self.scope:
-                await handle(self)
-        except Exception as error:
-            logger.exception("handling %r failed outside of its handler", self.head.raw_path)
-            self.error = error
-        except BaseExceptionGroup as group:
-            self.abort()
-            cancelled, errors = group.split(trio.Cancelled)
-            if errors is not None:
-                if not isinstance(errors, Exception):
-                    raise  # KeyboardInterrupt and its like stop the program
-                logger.error("handling %r failed outside of its handler", self.head.raw_path, exc_info=errors)
-            if cancelled is not None:
-                raise cancelled from None
-        except BaseException:
-            self.abort()
-            raise
-        watch = self._watch
-        if watch is not None and watch.swallowed is not None:
-            logger.error("%s", watch.swallowed)
-            self.error = self.error or watch.swallowed
-        try:
-            await self._finish()
-        except BaseException:
-            self.abort()
-            raise
+            try:
+                with self.scope:
+                    await handle(self)
+            except Exception as error:
+                logger.exception("handling %.1000r failed outside of its handler", self.head.raw_path)
+                self.error = error
+            except BaseExceptionGroup as group:
+                self.abort()
+                cancelled, errors = group.split(trio.Cancelled)
+                if errors is not None:
+                    if not isinstance(errors, Exception):
+                        raise  # KeyboardInterrupt and its like stop the program
+                    logger.error("handling %.1000r failed outside of its handler", self.head.raw_path, exc_info=errors)
+                if cancelled is not None:
+                    raise cancelled from None
+            except BaseException:
+                self.abort()
+                raise
+            swallowed = self.swallowed
+            if swallowed is not None:
+                logger.error("%s", swallowed)
+                self.error = self.error or swallowed
+            try:
+                await self._finish()
+            except BaseException:
+                self.abort()
+                raise
+        finally:
+            if self.counters is not None:
+                self._count_end(self.counters)
 
     def cancel_handler(self) -> None:
         """Cancel everything that the app does for this connection, with the disconnect as the reason."""
@@ -115,6 +148,16 @@ class Connection(ABC):
             if self._watch is not None:
                 self._watch.reason = reason
             self.scope.cancel(reason=reason)
+
+    def force(self) -> str | None:
+        """Drop the connection, and let the cancellation of its handler through every shield.
+
+        Returns the name of what still runs; None if that is nothing but teardown hooks, which have time of their own.
+        """
+        if not open_shields(self.scope):
+            return None
+        self.abort()
+        return self.name
 
     @abstractmethod
     def abort(self) -> None:
@@ -128,21 +171,47 @@ class Connection(ABC):
         return f"{self._kind} disconnected: {self.disconnect.describe() if self.disconnect else 'no reason'}"
 
 
+class BodyTooLarge(Exception):
+    """A request's body is over its limit."""
+
+
 class HTTPConnection(Connection):
     """One HTTP request and its response.
 
-    :ivar response_started: whether a response was begun; from then on no other can be sent.
+    :ivar limits: those of the request's route, once it is found; until then those of the app.
+    :ivar content_length: bytes of the body, 0 where its length is not known.
+    :ivar max_body_size: bytes that the body may have, None for any number.
     """
 
-    __slots__ = ("response_started",)
+    __slots__ = ("content_length", "limits", "max_body_size")
 
-    def __init__(self, head: Head) -> None:
+    def __init__(self, head: Head, limits: ServerLimits = _DEFAULT_LIMITS) -> None:
         super().__init__(head)
-        self.response_started = False
+        self.limits = limits
+        self.content_length = 0
+        self.max_body_size: int | None = limits.max_body_size
+
+    @property
+    def response_started(self) -> bool:
+        """Whether a response was begun; from then on no other can be sent."""
+        return self.status is not None
+
+    def count(self, counters: Counters) -> None:
+        super().count(counters)
+        counters.requests_open += 1
+
+    def _count_end(self, counters: Counters) -> None:
+        super()._count_end(counters)
+        counters.requests_open -= 1
+        counters.count_response(self.status)
 
     @abstractmethod
     async def receive_body(self) -> bytes:
-        """The next piece of the request's body, ``b""`` at its end. Cancellation loses nothing."""
+        """The next piece of the request's body, ``b""`` at its end. Cancellation loses nothing.
+
+        A carrier that learns the body's length from its framing raises :exc:`BodyTooLarge` as soon as that is over
+        :attr:`max_body_size`.
+        """
 
     @abstractmethod
     async def send_response(self, status: int, headers: Headers, body: bytes) -> None:

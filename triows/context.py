@@ -11,6 +11,7 @@ from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from trio.lowlevel import Task
     from werkzeug.routing import MapAdapter
 
     from .app import Triows
@@ -90,6 +91,11 @@ _current: ContextVar[Context] = ContextVar("triows.context")
 def current_context() -> Context | None:
     """Return the context of this task, or None outside of any."""
     return _current.get(None)
+
+
+def context_of(task: Task) -> Context | None:
+    """Return the context of another task, or None outside of any. Any thread may ask."""
+    return task.context.get(_current)
 
 
 class Proxy:

@@ -20,18 +20,21 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import trio
-from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError
+from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError, RequestEntityTooLarge
 from werkzeug.routing import RoutingException
 
+from .admission import admit, admits_origin, refuse
 from .connection import Connection, HTTPConnection
 from .context import Context
 from .errors import JSONMessageError, WebSocketClosed, WebSocketStateError
 from .groups import leaves, unwrap_group
+from .logs import printable
 from .request import Request, RequestBase
 from .response import Response, WireHeaders
 from .returning import response_from
-from .routing import Rule, origin_allowed
+from .routing import Rule
 from .scaffold import ErrorHandler, HookTable, Kind
+from .supervision import keep_shielded
 from .views import View, call, describe
 from .websocket_connection import WebSocketConnection
 
@@ -48,6 +51,12 @@ def handle(app: Triows, connection: Connection) -> Coroutine[Any, Any, None]:
 
     An error that nobody handled is logged and left on ``connection.error``; only ``Cancelled`` and its like are raised.
     """
+    connection.count(app.counters)
+    config = app.config
+    if config["TRUSTED_PROXIES"] or config["TRUSTED_HOSTS"]:
+        fault = admit(config, connection)
+        if fault is not None:
+            return refuse(connection, fault)
     if isinstance(connection, WebSocketConnection):
         return WebSocketExchange(app, connection).run()
     return RequestExchange(app, cast(HTTPConnection, connection)).run()
@@ -189,8 +198,9 @@ class Exchange(ABC):
         if cancelled:
             self._leave_unhandled(errors)
         elif self.connection.disconnect is not None:
-            # Nobody is there for an abort(404) any more, and it is no fault of the handler.
-            self._leave_unhandled([error for error in errors if not isinstance(error, HTTPException)])
+            # Nobody is there for an abort(404) any more, or for broken JSON's 1007; neither is a fault of the handler.
+            faults = [error for error in errors if not isinstance(error, HTTPException | JSONMessageError)]
+            self._leave_unhandled(faults)
         elif errors:
             if len(errors) > 1:
                 self._log(errors)
@@ -288,7 +298,7 @@ class Exchange(ABC):
     def _name(self) -> str:
         """What is served, for the log; the path is the client's, so control characters are escaped."""
         method = "WEBSOCKET" if self.kind == "websocket" else ascii(self.subject.method)[1:-1]
-        return f"{method} {self.subject.path!a}"
+        return f"{method} {self.subject.path!a:.1000}"
 
 
 class RequestExchange(Exchange):
@@ -302,10 +312,17 @@ class RequestExchange(Exchange):
 
     def __init__(self, app: Triows, connection: HTTPConnection) -> None:
         request = app.request_class(connection)
-        app.limit_request(request)
         super().__init__(app, connection, request, Context(app, request=request))
 
+    def match(self) -> None:
+        """Find the rule for the URL, and give its limits to the request."""
+        super().match()
+        self.app.limit_request(self.subject)
+
     def _run_view(self, view: View) -> Coroutine[Any, Any, Response | None]:
+        limit = self.connection.max_body_size
+        if limit is not None and self.connection.content_length > limit:
+            raise RequestEntityTooLarge()
         return self.connection.run_handler(self._call_view, view, name=view.function)
 
     async def _take_value(self, view: View, value: Response | None) -> None:
@@ -365,13 +382,14 @@ class WebSocketExchange(Exchange):
         """Find the rule for the URL, and give its limits to the connection."""
         super().match()
         rule = self.subject.url_rule
-        if rule is None:
-            return
-        limits = self.connection.limits = self.app.rule_limits(rule)
-        # Not through subject.headers: an idle websocket would keep what these are made of.
-        origins = [value.decode("latin-1") for name, value in self.subject.head.headers if name == b"origin"]
-        if not all(origin_allowed(origin, self.subject.host, limits.origins) for origin in origins):
-            self.subject.routing_exception = Forbidden("Websockets from this origin are not allowed.")
+        if rule is not None:
+            self.connection.limits = self.app.rule_limits(rule)
+
+    async def _run_before_hooks(self) -> Any:
+        # No hook may answer a page that must not connect, or accept its websocket, even where there is no route.
+        if not admits_origin(self.connection, self._name):
+            raise Forbidden("Websockets from this origin are not allowed.")
+        return await super()._run_before_hooks()
 
     def _run_view(self, view: View) -> Coroutine[Any, Any, Any]:
         return self.connection.run_handler(view, self.subject, self.subject.view_args, name=view.function)
@@ -409,7 +427,7 @@ class WebSocketExchange(Exchange):
                 await self._tell(handler, error, errors)
                 return
         if all(isinstance(error, JSONMessageError) for error in errors):
-            self.app.logger.log(logging.INFO, "%s: closed with 1007: %s", self._name, errors[0])
+            self.app.logger.log(logging.INFO, "%s: closed with 1007: %s", self._name, printable(str(errors[0])))
             await self.connection.close(_INVALID_DATA, "invalid JSON")
         else:
             await super()._end_by_error(errors)
@@ -439,6 +457,7 @@ async def run_teardown(app: Triows, functions: Sequence[Any], error: BaseExcepti
     """Call teardown hooks; what one raises is logged, so that the others run too."""
     # Connections are mostly cancelled in the end; what the hooks give back must be given back all the same.
     with trio.move_on_after(_TEARDOWN_TIMEOUT, shield=True) as scope:
+        keep_shielded(scope)
         for function in functions:
             try:
                 await call(function, error)

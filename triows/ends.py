@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
 
+from .logs import visible
 from .protocol import handshake
 from .protocol.frames import CLOSE_CODE_NAMES
 
@@ -28,17 +29,21 @@ class Disconnect:
     kind: Kind
 
     def describe(self) -> str:
-        """The code, its registered name, and the client's words, for people: ``1001 going away: bye``."""
+        """The code, its registered name, and the client's words, for people: ``1001 going away: bye``.
+
+        Newlines and the like are escaped in it, so that it may stand in a log.
+        """
         name = CLOSE_CODE_NAMES.get(self.code)
         text = f"{self.code} {name}" if name else str(self.code)
-        return f"{text}: {self.reason}" if self.reason else text
+        return f"{text}: {visible(self.reason)}" if self.reason else text
 
 
 @dataclass(slots=True)
 class Head:
     """What a transport knows of a request: its head.
 
-    ``raw_path`` is the target's path as it was sent (percent-encoded), ``headers`` have lower-case names.
+    ``raw_path`` is the target's path as it was sent (percent-encoded), ``headers`` have lower-case names. ``received``
+    is the head as it came, where a trusted proxy's word about the client has changed this one.
     """
 
     method: str
@@ -51,6 +56,7 @@ class Head:
     client: tuple[str, int] | None = None
     server: tuple[str, int | None] | None = None
     asgi_scope: dict[str, Any] | None = field(default=None, repr=False)
+    received: Head | None = field(default=None, repr=False)
 
     @property
     def path(self) -> str:
@@ -60,6 +66,14 @@ class Head:
         if root and (path == root or path.startswith(root + "/")):
             path = path[len(root) :]
         return path or "/"
+
+    @property
+    def host(self) -> str:
+        """The Host field; empty where there is none."""
+        for name, value in self.headers:
+            if name == b"host":
+                return value.decode("latin-1")
+        return ""
 
     @property
     def subprotocols(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable
 from io import BytesIO
 from os import PathLike, fspath
@@ -15,10 +16,11 @@ from werkzeug.datastructures import FileStorage as SyncFileStorage
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.http import parse_options_header
-from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
+from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
 _MAX_IN_MEMORY = 500 * 1024  # bytes of one file
 _STEP = 64 * 1024  # bytes that the decoder is given at once
+_MAX_BOUNDARY = 70  # bytes (RFC 2046, 5.1.1); the search for a long one in what resembles it takes long
 _MAX_PADDING = 256  # bytes of white space that may follow a delimiter (RFC 2046, 5.1.1)
 _CHARSETS = ("ascii", "us-ascii", "utf-8", "iso-8859-1")
 
@@ -55,11 +57,12 @@ class _Spool:
         self._on_disk = False
 
     async def write(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._on_disk or self._size > _MAX_IN_MEMORY:
+        """Append the data. Cancelled, it has written nothing."""
+        if self._on_disk or self._size + len(data) > _MAX_IN_MEMORY:
             await trio.to_thread.run_sync(self._write_to_disk, data)
         else:
             self.file.write(data)
+        self._size += len(data)
 
     def _write_to_disk(self, data: bytes) -> None:
         if not self._on_disk:
@@ -70,71 +73,110 @@ class _Spool:
         self.file.write(data)
 
 
-async def parse_urlencoded(body: AsyncIterable[bytes], *, max_size: int | None) -> list[tuple[str, str]]:
-    """Return the fields of an ``application/x-www-form-urlencoded`` body of ``max_size`` bytes at most.
+class FormParser(ABC):
+    """Parses the form in a body as it arrives.
 
-    :raises werkzeug.exceptions.RequestEntityTooLarge: beyond that.
-    :raises werkzeug.exceptions.BadRequest: if it has more fields than Python's parser takes.
+    :ivar fields: names and values, once :meth:`read` has returned.
+    :ivar files: names and files.
     """
-    data = bytearray()
-    async for piece in body:
-        data += piece
-        if max_size is not None and len(data) > max_size:
-            raise RequestEntityTooLarge()
-    try:
-        return parse_qsl(data.decode("utf-8", "replace"), keep_blank_values=True, errors="replace")
-    except ValueError:
-        raise BadRequest("The form cannot be read.") from None
 
-
-async def parse_multipart(
-    body: AsyncIterable[bytes], boundary: bytes, *, max_field_size: int | None, max_parts: int | None
-) -> tuple[list[tuple[str, str]], list[tuple[str, FileStorage]]]:
-    """Return the fields and the files of a ``multipart/form-data`` body (RFC 7578).
-
-    On any error, also a cancellation, the files read so far are closed.
-
-    :param max_field_size: the largest field that is not a file, in bytes.
-    :raises werkzeug.exceptions.RequestEntityTooLarge: beyond a limit.
-    :raises werkzeug.exceptions.BadRequest: if it is malformed or ends too early.
-    """
-    if not boundary:
-        raise BadRequest("The multipart form names no boundary.")
-    parser = _MultipartParser(boundary, max_field_size, max_parts)
-    try:
-        async for piece in body:
-            await parser.feed(piece)
-        await parser.feed(None)
-    except BaseException as error:
-        parser.close()
-        if isinstance(error, ValueError):
-            raise BadRequest("The multipart form is malformed.") from error  # noqa: ASYNC104 - a ValueError
-        raise
-    return parser.fields, parser.files
-
-
-class _MultipartParser:
-    def __init__(self, boundary: bytes, max_field_size: int | None, max_parts: int | None) -> None:
+    def __init__(self) -> None:
         self.fields: list[tuple[str, str]] = []
         self.files: list[tuple[str, FileStorage]] = []
+        self._error: Exception | None = None
+
+    async def read(self, body: AsyncIterable[bytes]) -> None:
+        """Read the body to its end. Cancelled, it goes on from there when it is called again.
+
+        :raises werkzeug.exceptions.RequestEntityTooLarge: beyond a limit.
+        :raises werkzeug.exceptions.BadRequest: if it is malformed or ends too early. An error is raised again each
+            time, since the body is not there any more.
+        """
+        if self._error is not None:
+            raise self._error
+        try:
+            await self._read(body)
+        except ValueError as error:
+            self._error = BadRequest("The multipart form is malformed.")
+            self.close()
+            raise self._error from error
+        except Exception as error:
+            self._error = error
+            self.close()
+            raise
+
+    @abstractmethod
+    async def _read(self, body: AsyncIterable[bytes]) -> None: ...
+
+    def close(self) -> None:
+        """Close the files."""
+        for _, file in self.files:
+            file.close()
+
+
+class UrlencodedForm(FormParser):
+    """An ``application/x-www-form-urlencoded`` body of ``max_size`` bytes at most."""
+
+    def __init__(self, *, max_size: int | None, max_fields: int | None = None) -> None:
+        super().__init__()
+        self._data = bytearray()
+        self._max_size = max_size
+        self._max_fields = max_fields
+
+    async def _read(self, body: AsyncIterable[bytes]) -> None:
+        async for piece in body:
+            self._data += piece
+            if self._max_size is not None and len(self._data) > self._max_size:
+                raise RequestEntityTooLarge()
+        text = self._data.decode("utf-8", "replace")
+        try:
+            self.fields = parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=self._max_fields)
+        except ValueError:
+            raise RequestEntityTooLarge() from None
+
+
+class MultipartForm(FormParser):
+    """A ``multipart/form-data`` body (RFC 7578).
+
+    :param max_field_size: the largest field that is not a file, in bytes.
+    :raises werkzeug.exceptions.BadRequest: for a boundary that is none.
+    """
+
+    def __init__(self, boundary: bytes, *, max_field_size: int | None, max_parts: int | None) -> None:
+        super().__init__()
+        if not 0 < len(boundary) <= _MAX_BOUNDARY:
+            raise BadRequest(f"The multipart form names no boundary of 1 to {_MAX_BOUNDARY} characters.")
         # The decoder's own limit is one of its buffer, which holds a step and a part's head.
         buffer_size = None if max_field_size is None else max(max_field_size, 2 * _STEP)
         self._decoder = MultipartDecoder(boundary, buffer_size, max_parts=max_parts)
         self._delimiter = b"--" + boundary
         self._held = b""
+        self._ready = b""
+        self._ended = False
+        self._event: Event | None = None
         self._max_field_size = max_field_size
         self._part: Field | File | None = None
         self._spool: _Spool | None = None
         self._value = bytearray()
 
-    async def feed(self, data: bytes | None) -> None:
-        """Take a piece of the body, None at its end. Raises ValueError where it is malformed."""
-        ready = self._hold_back(data)
-        for start in range(0, len(ready), _STEP):
-            self._decoder.receive_data(ready[start : start + _STEP])
-            await self._take_events()
-        if data is None:
+    async def _read(self, body: AsyncIterable[bytes]) -> None:
+        await self._decode()  # what a cancellation has left
+        async for piece in body:
+            self._ready = self._hold_back(piece)
+            await self._decode()
+        if not self._ended:
+            self._ready = self._hold_back(None)
+            await self._decode()
+            self._ended = True
             self._decoder.receive_data(None)
+            await self._take_events()
+
+    async def _decode(self) -> None:
+        """Decode what is ready. It waits only for the disk, and a cancellation loses nothing."""
+        await self._take_events()
+        while self._ready:
+            step, self._ready = self._ready[:_STEP], self._ready[_STEP:]
+            self._decoder.receive_data(step)
             await self._take_events()
 
     def _hold_back(self, data: bytes | None) -> bytes:
@@ -159,7 +201,10 @@ class _MultipartParser:
         return ready[:cut]
 
     async def _take_events(self) -> None:
-        while not isinstance(event := self._decoder.next_event(), NeedData | Epilogue):
+        while not isinstance(event := self._event or self._decoder.next_event(), NeedData | Epilogue):
+            self._event = event
+            if isinstance(event, Field | File) and event.name is None:
+                raise ValueError("a part of the form has no name (RFC 7578, section 4.2)")
             match event:
                 case Field():
                     self._part, self._value = event, bytearray()
@@ -169,6 +214,7 @@ class _MultipartParser:
                     await self._take(event)
                 case _:
                     pass  # the preamble
+            self._event = None
 
     async def _take(self, event: Data) -> None:
         if self._spool is not None:
@@ -194,8 +240,7 @@ class _MultipartParser:
         """Close the files."""
         if self._spool is not None:
             self._spool.file.close()
-        for _, file in self.files:
-            file.close()
+        super().close()
 
 
 def _charset(headers: Headers) -> str:

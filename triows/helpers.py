@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TypeVar, cast
 
 from werkzeug.exceptions import abort as _abort
 from werkzeug.sansio.response import Response as SansIOResponse
+from werkzeug.urls import iri_to_uri
 from werkzeug.utils import redirect as _redirect
 
 from .context import Context, current_context, require_context
@@ -31,8 +32,12 @@ def abort(code: int | SansIOResponse, *args: Any, **kwargs: Any) -> NoReturn:
 def redirect(location: str, code: int = 302) -> Response:
     """Return a response that sends the client to another URL.
 
+    What is not ASCII in the URL is percent-encoded.
+
     :param code: 301, 302, 303, 307 or 308 (RFC 9110, 15.4).
     """
+    if not location.isascii():
+        location = iri_to_uri(location)
     # Werkzeug types its parameter as its own, WSGI, response class but only constructs it.
     return cast(Response, _redirect(location, code, Response=cast(Any, Response)))
 

@@ -20,12 +20,15 @@ import trio
 
 from .context import Context
 from .groups import unwrap_group
+from .stalls import background_task, stalls_watched
+from .supervision import open_shields
 from .views import call, describe
 
 if TYPE_CHECKING:
     from .app import Triows
 
 F = TypeVar("F", bound=Callable[..., Any])
+_FORCE_EVERY = 0.25  # seconds between two attempts to end background tasks that do not end
 _Steps = list[Callable[..., Any]]
 
 
@@ -69,6 +72,7 @@ class BackgroundNursery:
         return await self._nursery.start(partial(self._guard_start, async_fn, *args), name=name or async_fn)
 
     async def _guard(self, async_fn: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> None:
+        background_task.set(trio.lowlevel.current_task().name)
         try:
             await async_fn(*args, **kwargs)
         except Exception as error:
@@ -84,6 +88,7 @@ class BackgroundNursery:
     async def _guard_start(
         self, async_fn: Callable[..., Awaitable[Any]], *args: Any, task_status: trio.TaskStatus[Any]
     ) -> None:
+        background_task.set(trio.lowlevel.current_task().name)
         status = _Status(task_status)
         try:
             await async_fn(*args, task_status=status)
@@ -206,7 +211,8 @@ class _Life:
     async def _run(self) -> None:
         token = (context := Context(self.app)).push()
         try:
-            await self._live()
+            with stalls_watched(self.app.limits.stall_timeout, self.app.counters):
+                await self._live()
         except Exception as error:
             self._fail(unwrap_group(error))
         except BaseException:
@@ -247,9 +253,11 @@ class _Life:
         assert self.nursery is not None
         scope.shield = True
         self.nursery.cancel_scope.cancel(reason="the app stops serving")
-        with trio.CancelScope(shield=True):
-            await self._background_ended.wait()
         timeout = self.app.limits.shutdown_timeout
+        with trio.move_on_after(inf if timeout is None else timeout, shield=True):
+            await self._background_ended.wait()
+        with trio.CancelScope(shield=True):
+            await self._force_background_tasks(self.nursery)
         scope.deadline = inf if timeout is None else trio.current_time() + timeout
         if not self.started.is_set():
             return
@@ -259,6 +267,20 @@ class _Life:
                 await self._call_after_serving(function)
         if after_scope.cancelled_caught:
             self._log_cut()
+
+    async def _force_background_tasks(self, nursery: BackgroundNursery) -> None:
+        """Name the background tasks that are still there, and let their cancellation through their shields."""
+        for task in nursery.child_tasks:
+            timeout = self.app.limits.shutdown_timeout
+            self.app.logger.error(
+                "background task %s has not ended within shutdown_timeout, %s seconds; it is forced to",
+                task.name,
+                timeout,
+            )
+        while not self._background_ended.is_set():
+            open_shields(nursery.cancel_scope)
+            with trio.move_on_after(_FORCE_EVERY):
+                await self._background_ended.wait()
 
     async def _call_after_serving(self, function: Callable[..., Any]) -> None:
         try:

@@ -10,10 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from .forwarded import parse_proxy
+from .origins import parse_origin_pattern, parse_trusted_host
 from .protocol.deflate import Compression
 
 _KIB = 1024
 _MIB = 1024 * _KIB
+_MAX_SIZE = 2**63 - 1
+_MAX_NUMBER = 1e9  # of seconds, or of bytes a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +29,10 @@ class WebSocketLimits:
 
     max_message_size: int = _MIB
     """Largest message, in bytes after inflation; a larger one closes the connection with 1009."""
+    max_fragments: int = 65_536
+    """Most fragments of a message, its final one not counted; more close the connection with 1008."""
     receive_buffer: int = 64 * _KIB
-    """Bytes of unread messages at which reading from the client pauses."""
+    """Bytes of unread messages, with 64 for each, at which reading from the client pauses."""
     send_buffer: int = 64 * _KIB
     """High-water mark: bytes of unsent data above which ``send()`` waits."""
     ping_interval: float | None = 20.0
@@ -43,7 +49,8 @@ class WebSocketLimits:
     """Whether messages are compressed (permessage-deflate, RFC 7692) for clients that offer it, and how. True stands
     for ``Compression()``, and is held as that."""
     origins: tuple[str, ...] | None = None
-    """Origins (``"https://example.com"``) that browsers may connect from, ``"*"``: all. None: the same origin only."""
+    """Origins that browsers may connect from, and no others: ``"https://example.com"``, ``"https://*.example.com"`` for
+    what is below that name, ``"null"``, ``"*"`` for all. None: the same origin only."""
     subprotocols: tuple[str, ...] = ()
     """Subprotocols that the route speaks, the preferred one first."""
 
@@ -60,38 +67,85 @@ class ServerLimits:
 
     head_timeout: float | None = 10.0
     """Seconds in which a request's head must have arrived. None: no limit."""
+    max_request_line: int = 8 * _KIB
+    """Longest request line, in bytes without its CRLF (414 beyond)."""
     max_head_size: int = 16 * _KIB
-    """Largest request head, in bytes (431 beyond)."""
+    """Largest request head, in bytes (431 beyond). What a websocket's client offers in ``Sec-WebSocket-Extensions``
+    does not count, up to as much again."""
     max_headers: int = 100
     """Most header lines in a head (431 beyond)."""
     max_body_size: int = 16 * _MIB
     """Largest request body, in bytes (413 beyond)."""
+    body_timeout: float | None = 10.0
+    """Seconds that a client may keep its handler waiting for the body, in all (408 beyond); without ``min_body_rate``,
+    at a time. None: no limit."""
+    min_body_rate: float | None = 1024.0
+    """Bytes of the body that give a client another second of that. None: it need not keep up any pace."""
     keep_alive_timeout: float | None = 60.0
     """Seconds that a connection may idle between two requests. None: no limit."""
     max_connections: int = 10_000
     """Most connections at once (503 beyond)."""
     shutdown_timeout: float | None = 10.0
     """Seconds for connections, and then for the app's own shutdown, to end in order. None: no limit."""
+    stall_timeout: float | None = 1.0
+    """Seconds for which one task may hold up all others before the log names it. None: nobody looks."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks of the proxies whose ``Forwarded`` and ``X-Forwarded-...`` are believed; ``"unix"``: those
+    at a Unix socket."""
+    trusted_hosts: tuple[str, ...] | None = None
+    """Hosts that requests may be made to (400 otherwise): ``"example.com"``, ``".example.com"`` with all below it, or
+    ``"*.example.com"`` for what is below it. None: all."""
 
     def __post_init__(self) -> None:
         _check(self, _SERVER_CHECKS)
 
 
-def _size(name: str, value: Any) -> int:
+def _shown(value: Any) -> str:
+    """A value for a message, which it must not flood."""
+    try:
+        text = repr(value)
+    except ValueError:
+        return "a number of thousands of digits"  # Python does not write them
+    return text if len(text) <= 80 else f"{text[:80]}..."
+
+
+def _size(name: str, value: Any, least: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} is {value!r}; it must be a whole number (int)")
-    if value < 1:
-        raise ValueError(f"{name} is {value!r}; it must be at least 1")
+        raise TypeError(f"{name} is {_shown(value)}; it must be a whole number (int)")
+    if value < least:
+        raise ValueError(f"{name} is {_shown(value)}; it must be at least {least}")
+    if value > _MAX_SIZE:
+        raise ValueError(f"{name} is {_shown(value)}; it must be at most {_MAX_SIZE}")
     return value
 
 
+def _size_or_none(name: str, value: Any) -> int | None:
+    return None if value is None else _size(name, value)
+
+
+def _cookie_size(name: str, value: Any) -> int:
+    return _size(name, value, least=0)
+
+
 def _seconds(name: str, value: Any) -> float | None:
+    return _number(name, value, "seconds")
+
+
+def _rate(name: str, value: Any) -> float | None:
+    return _number(name, value, "bytes a second")
+
+
+def _number(name: str, value: Any, unit: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} is {value!r}; it must be a number of seconds, or None to switch it off")
+        raise TypeError(f"{name} is {_shown(value)}; it must be a number of {unit}, or None to switch it off")
     if not value > 0:  # refuses NaN too
-        raise ValueError(f"{name} is {value!r}; it must be more than 0 seconds, or None to switch it off")
+        raise ValueError(f"{name} is {_shown(value)}; it must be more than 0 {unit}, or None to switch it off")
+    if value > _MAX_NUMBER:
+        raise ValueError(
+            f"{name} is {_shown(value)}; it must be at most {_MAX_NUMBER:,.0f} {unit}, or None to switch it off"
+        )
     return float(value)
 
 
@@ -99,32 +153,45 @@ def _compression(name: str, value: Any) -> bool | Compression:
     if value is True:
         return Compression()
     if value is not False and not isinstance(value, Compression):
-        raise TypeError(f"{name} is {value!r}; it must be True, False or a triows.Compression")
+        raise TypeError(f"{name} is {_shown(value)}; it must be True, False or a triows.Compression")
     return value
 
 
 def _names(name: str, value: Any, example: str) -> tuple[str, ...]:
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        raise TypeError(f"{name} is {value!r}; it must be a list or tuple of strings, like [{example!r}]")
+        raise TypeError(f"{name} is {_shown(value)}; it must be a list or tuple of strings, like [{example!r}]")
     names = tuple(value)
     for item in names:
         if not isinstance(item, str):
-            raise TypeError(f"{name} holds {item!r}; every item must be a string, like {example!r}")
+            raise TypeError(f"{name} holds {_shown(item)}; every item must be a string, like {example!r}")
     return names
 
 
 def _origins(name: str, value: Any) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    if value == "*":
-        return ("*",)
-    origins = _names(name, value, "https://example.com")
-    for origin in origins:
-        if origin not in ("*", "null") and ("://" not in origin or "/" in origin.partition("://")[2]):
-            raise ValueError(
-                f"{name} holds {origin!r}; an origin is a scheme and a host without a path, like 'https://example.com'"
-            )
-    return tuple(origin.lower() for origin in origins)
+    return None if value is None else _parsed(name, value, parse_origin_pattern, "https://example.com")
+
+
+def _trusted_proxies(name: str, value: Any) -> tuple[str, ...]:
+    return () if value is None else _parsed(name, value, parse_proxy, "10.0.0.0/8")
+
+
+def _trusted_hosts(name: str, value: Any) -> tuple[str, ...] | None:
+    hosts = None if value is None else _parsed(name, value, parse_trusted_host, "example.com")
+    if hosts == ():
+        raise ValueError(f"{name} is empty, so that every request would be refused; None lets all hosts in")
+    return hosts
+
+
+def _parsed(name: str, value: Any, parse: Callable[[str], str], example: str) -> tuple[str, ...]:
+    """Parse each item of a list, which may be text with commas, as it is in the environment."""
+    items = _names(name, [item.strip() for item in value.split(",")] if isinstance(value, str) else value, example)
+    parsed = []
+    for item in items:
+        try:
+            parsed.append(parse(item))
+        except ValueError as error:
+            raise ValueError(f"{name} holds {item!r}; {error}") from None
+    return tuple(parsed)
 
 
 # RFC 9110 section 5.6.2: subprotocols are tokens (RFC 6455 section 4.1, item 10).
@@ -135,7 +202,7 @@ def _subprotocols(name: str, value: Any) -> tuple[str, ...]:
     names = _names(name, value, "graphql-ws")
     for item in names:
         if not item or not _TOKEN.issuperset(item):
-            raise ValueError(f"{name} holds {item!r}; a subprotocol is letters, digits and !#$%&'*+-.^_`|~ only")
+            raise ValueError(f"{name} holds {_shown(item)}; a subprotocol is letters, digits and !#$%&'*+-.^_`|~ only")
     return names
 
 
@@ -143,6 +210,7 @@ _Checks = Mapping[str, Callable[[str, Any], Any]]
 
 _WEBSOCKET_CHECKS: _Checks = {
     "max_message_size": _size,
+    "max_fragments": _size,
     "receive_buffer": _size,
     "send_buffer": _size,
     "ping_interval": _seconds,
@@ -156,18 +224,26 @@ _WEBSOCKET_CHECKS: _Checks = {
 }
 _SERVER_CHECKS: _Checks = {
     "head_timeout": _seconds,
+    "max_request_line": _size,
     "max_head_size": _size,
     "max_headers": _size,
     "max_body_size": _size,
+    "body_timeout": _seconds,
+    "min_body_rate": _rate,
     "keep_alive_timeout": _seconds,
     "max_connections": _size,
     "shutdown_timeout": _seconds,
+    "stall_timeout": _seconds,
+    "trusted_proxies": _trusted_proxies,
+    "trusted_hosts": _trusted_hosts,
 }
 
 WEBSOCKET_LIMITS = tuple(_WEBSOCKET_CHECKS)
 """The names of the limits that may be set per websocket route."""
 SERVER_LIMITS = tuple(_SERVER_CHECKS)
 """The names of the limits that are the whole app's."""
+REQUEST_LIMITS = ("max_body_size", "body_timeout", "min_body_rate")
+"""The names of those among them that may be set per HTTP route."""
 LIMITS = WEBSOCKET_LIMITS + SERVER_LIMITS
 """The names of all limits."""
 
@@ -183,6 +259,42 @@ def _check(limits: object, checks: _Checks) -> None:
         object.__setattr__(limits, name, check(name, getattr(limits, name)))
 
 
-def check_limit(name: str, value: Any) -> Any:
-    """Return ``value`` as the limit ``name`` holds it; raise TypeError or ValueError as its class does."""
-    return (_WEBSOCKET_CHECKS.get(name) or _SERVER_CHECKS[name])(name, value)
+def take_limits(options: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Take a route's own limits out of its options; raise TypeError or ValueError for one that is wrong."""
+    return {name: _CHECKS[name](name, options.pop(name)) for name in names if name in options}
+
+
+# In the config beside the limits, in its capitals.
+_CONFIG_CHECKS: _Checks = {
+    "MAX_CONTENT_LENGTH": _size_or_none,
+    "MAX_COOKIE_SIZE": _cookie_size,
+    "MAX_FORM_MEMORY_SIZE": _size_or_none,
+    "MAX_FORM_PARTS": _size_or_none,
+}
+_CHECKS: _Checks = {**_WEBSOCKET_CHECKS, **_SERVER_CHECKS}
+_CHECKS_BY_KEY = {**_CONFIG_CHECKS, **{name.upper(): check for name, check in _CHECKS.items()}}
+
+
+def check_config(key: str, value: Any) -> Any:
+    """Return ``value`` as the config holds it under ``key``; raise TypeError or ValueError for a wrong limit."""
+    check = _CHECKS_BY_KEY.get(key)
+    return value if check is None else check(key.lower() if key.lower() in _CHECKS else key, value)
+
+
+def check_variable(variable: str, key: str, value: Any) -> Any:
+    """Do the same for what an environment variable says, once its JSON is read.
+
+    Lists may be written with commas, and the settings of compression as an object.
+    """
+    check = _CHECKS_BY_KEY.get(key)
+    if check is None:
+        return value
+    try:
+        if check is _subprotocols and isinstance(value, str):
+            value = [item.strip() for item in value.split(",")]
+        elif check is _compression and isinstance(value, dict):
+            value = Compression(**value)
+        return check(variable, value)
+    except (TypeError, ValueError) as error:
+        text = str(error) if variable in str(error) else f"{variable} is {_shown(value)}; {error}"
+        raise type(error)(f"{text} (in the environment None is null, True is true)") from None

@@ -33,11 +33,11 @@ class OfflineConnection(HTTPConnection):
 
     async def send_response(self, status: int, headers: Any, body: bytes) -> None:
         """Do nothing but note it."""
-        self.response_started = True
+        self.status = status
 
     async def start_response(self, status: int, headers: Any) -> None:
         """Do nothing but note it."""
-        self.response_started = True
+        self.status = status
 
     async def send_body(self, data: bytes) -> None:
         """Do nothing."""

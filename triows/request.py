@@ -13,10 +13,9 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.sansio.request import Request as SansIORequest
 from werkzeug.sansio.utils import get_host
 
-from .connection import Connection, HTTPConnection
+from .connection import BodyTooLarge, Connection, HTTPConnection
 from .ends import Disconnect, Head
-from .formdata import FileStorage, parse_multipart, parse_urlencoded
-from .limits import DEFAULTS
+from .formdata import FileStorage, FormParser, MultipartForm, UrlencodedForm
 from .response import WireHeaders
 from .routing import Rule
 
@@ -109,9 +108,17 @@ class RequestBase(SansIORequest):
 
     @_lazy
     def remote_addr(self) -> str | None:
-        """The client's address, None where the transport has none."""
+        """The client's address, None where it is not known.
+
+        Behind a proxy of ``trusted_proxies`` it is the one that the proxy names.
+        """
         client = self.head.client
         return client[0] if client else None
+
+    @property
+    def peer(self) -> tuple[str, int] | None:
+        """Address and port of the connection's other end, which may be a proxy; None where the transport has none."""
+        return (self.head.received or self.head).client
 
     def current(self) -> Self:
         """Return the object itself: in hot loops it is quicker than the proxy, and it may be handed to other tasks."""
@@ -246,7 +253,10 @@ class Body:
             raise RequestEntityTooLarge()
         if self._ended:
             return b""
-        piece = await self._connection.receive_body()
+        try:
+            piece = await self._connection.receive_body()
+        except BodyTooLarge:
+            raise RequestEntityTooLarge() from None
         self._received += len(piece)
         if not piece:
             self._ended = True
@@ -259,18 +269,30 @@ class Request(RequestBase):
     """An HTTP request. What concerns the body is awaited: ``await request.get_json()``, ``await request.form``."""
 
     connection: HTTPConnection  # pyright: ignore[reportIncompatibleVariableOverride]
-    max_content_length: int | None = cast(int, DEFAULTS["max_body_size"])
-    """The largest body, in bytes (413 beyond); set it before the body is read."""
     max_form_memory_size: int | None = 500_000
     """The largest field of a form that is not a file, in bytes (413 beyond)."""
     max_form_parts: int | None = 1_000
-    """The most parts of a multipart form (413 beyond)."""
+    """The most fields and files of a form (413 beyond)."""
 
     def __init__(self, connection: HTTPConnection) -> None:
         super().__init__(connection)
         self._json: Any = _UNSET
+        self._form_parser: FormParser | None = None
         self._form: MultiDict[str, str] | None = None
         self._files: MultiDict[str, FileStorage] | None = None
+
+    @property
+    def max_content_length(self) -> int | None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The largest body, in bytes (413 beyond), None for any: the route's ``max_body_size``.
+
+        Set it before the body is read. More than the route allows must be set before the handler is called, which a
+        body that announces too much does not reach.
+        """
+        return self.connection.max_body_size
+
+    @max_content_length.setter
+    def max_content_length(self, value: int | None) -> None:
+        self.connection.max_body_size = value
 
     @_lazy
     def body(self) -> Body:
@@ -366,17 +388,19 @@ class Request(RequestBase):
         async with self._form_lock:
             if self._form is not None:
                 return
-            fields: list[tuple[str, str]] = []
-            files: list[tuple[str, FileStorage]] = []
-            if self.mimetype == "multipart/form-data":
-                boundary = self.mimetype_params.get("boundary", "").encode("latin-1", "replace")
-                fields, files = await parse_multipart(
-                    self.body, boundary, max_field_size=self.max_form_memory_size, max_parts=self.max_form_parts
-                )
-            elif self.mimetype == "application/x-www-form-urlencoded":
-                fields = await parse_urlencoded(self.body, max_size=self.max_form_memory_size)
-            self._files = ImmutableMultiDict(files)
-            self._form = ImmutableMultiDict(fields)  # last: it says that the form is parsed
+            parser = self._form_parser = self._form_parser or self._make_form_parser()
+            if parser is not None:
+                await parser.read(self.body)
+            self._files = ImmutableMultiDict(parser.files if parser is not None else ())
+            self._form = ImmutableMultiDict(parser.fields if parser is not None else ())  # last: the form is parsed
+
+    def _make_form_parser(self) -> FormParser | None:
+        if self.mimetype == "multipart/form-data":
+            boundary = self.mimetype_params.get("boundary", "").encode("latin-1", "replace")
+            return MultipartForm(boundary, max_field_size=self.max_form_memory_size, max_parts=self.max_form_parts)
+        if self.mimetype == "application/x-www-form-urlencoded":
+            return UrlencodedForm(max_size=self.max_form_memory_size, max_fields=self.max_form_parts)
+        return None
 
     @_lazy
     def _form_lock(self) -> trio.Lock:
@@ -387,8 +411,8 @@ class Request(RequestBase):
 
     def close(self) -> None:
         """Close the form's files, which removes the temporary ones. The app calls it when the request is over."""
-        for file in self._files.values() if self._files else ():
-            file.close()
+        if self._form_parser is not None:
+            self._form_parser.close()
 
 
 __all__ = ["Body", "FileStorage", "Head", "Request", "RequestBase"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, MapAdapter, RuleFactory
 from werkzeug.routing import Rule as WerkzeugRule
 
-from .limits import WebSocketLimits
+from .limits import ServerLimits, WebSocketLimits
 
 if TYPE_CHECKING:
     from .request import RequestBase
@@ -23,7 +23,7 @@ class Rule(WerkzeugRule):
     """A rule of the app's URL map.
 
     :ivar provide_automatic_options: whether the app answers OPTIONS itself.
-    :ivar websocket_options: the limits that this websocket route sets for itself.
+    :ivar own_limits: the limits that this route sets for itself.
     """
 
     def __init__(
@@ -31,20 +31,22 @@ class Rule(WerkzeugRule):
         string: str,
         *,
         provide_automatic_options: bool = False,
-        websocket_options: dict[str, Any] | None = None,
+        own_limits: dict[str, Any] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(string, **options)
         self.provide_automatic_options = provide_automatic_options
-        self.websocket_options = websocket_options or {}
-        self.limits: tuple[int, WebSocketLimits] | None = None  # with the config revision they were made from
+        self.own_limits = own_limits or {}
+        # With the config revision that they were made from:
+        self.limits: tuple[int, WebSocketLimits] | None = None
+        self.request_limits: tuple[int, ServerLimits] | None = None
 
     def get_empty_kwargs(self) -> dict[str, Any]:
         """What a copy of this rule is made with (werkzeug's rule factories ask for it)."""
         return {
             **super().get_empty_kwargs(),
             "provide_automatic_options": self.provide_automatic_options,
-            "websocket_options": self.websocket_options,
+            "own_limits": self.own_limits,
         }
 
 
@@ -88,6 +90,8 @@ class URLMap(Map):
         """
         # Over HTTP/2 a websocket's method is CONNECT (RFC 8441).
         method = "GET" if websocket else subject.method
+        if method != method.upper():  # methods are case-sensitive (RFC 9110, section 9.1), and werkzeug's search is not
+            raise MethodNotAllowed(adapter.allowed_methods(subject.path) or None)
         key = (adapter, subject.path, method, websocket)
         rule = self._found.get(key)
         if rule is not None:
@@ -114,22 +118,3 @@ class URLMap(Map):
 
 def _without_default_port(host: str, scheme: str) -> str:
     return host.removesuffix(":80" if scheme in ("http", "ws") else ":443")
-
-
-def origin_allowed(origin: str, host: str, allowed: tuple[str, ...] | None) -> bool:
-    """Whether a browser's page from ``origin`` may open a websocket (RFC 6455, section 10.2).
-
-    Without ``allowed`` only the same origin may. The schemes are not compared there: behind a proxy that ends TLS the
-    page's is https and the request's is http.
-
-    :param origin: the Origin header.
-    :param host: the Host header.
-    :param allowed: the allowed origins, in lower case; ``"*"`` allows all.
-    """
-    origin = origin.lower()
-    if allowed is not None:
-        return "*" in allowed or origin in allowed
-    scheme, separator, origin_host = origin.partition("://")
-    if not separator or not origin_host:
-        return False  # "null": a page without an origin is no page of ours
-    return _without_default_port(origin_host, scheme) == _without_default_port(host.lower(), scheme)

@@ -93,8 +93,10 @@ class Scaffold:
         :param rule: the path, with variables: ``"/users/<int:id>"`` (werkzeug's converters).
         :param methods: the methods, ``["GET"]`` by default; HEAD comes with GET, OPTIONS by itself.
         :param endpoint: the name for ``url_for``; the function's name by default.
-        :param options: ``defaults``, ``strict_slashes``, ``host``, ``subdomain`` ... of werkzeug's rules.
-        :raises ValueError: if the rule is malformed.
+        :param options: the limits ``max_body_size``, ``body_timeout`` and ``min_body_rate`` for this route, and
+            ``defaults``, ``strict_slashes``, ``host``, ``subdomain`` ... of werkzeug's rules.
+        :raises TypeError: if a limit has a wrong type.
+        :raises ValueError: if a limit makes no sense, or the rule is malformed.
         :raises AssertionError: if the endpoint has another function already.
         """
 

@@ -9,18 +9,19 @@ import trio
 from trio.lowlevel import checkpoint, current_task
 
 from .errors import WebSocketStateError
-from .websocket_connection import WebSocketConnection, as_message
+from .protocol.partial import WholeMessage
+from .transport import as_message
+from .websocket_connection import WebSocketConnection
 
 
 class MessageStream:
     """One message, received in pieces: see :meth:`WebSocket.receive_stream`. Iterate over it inside its block."""
 
-    __slots__ = ("_connection", "_open", "_whole")
+    __slots__ = ("_connection", "_open")
 
     def __init__(self, connection: WebSocketConnection) -> None:
         self._connection = connection
         self._open = False
-        self._whole: str | bytes | None = None  # a message that was there as a whole
 
     async def __aenter__(self) -> MessageStream:
         connection = self._connection
@@ -39,7 +40,8 @@ class MessageStream:
             self._end()
             raise
         if connection.streamed is None:
-            self._whole = connection.inbox.popleft()
+            connection.transport.collect_next()  # this one has come instead; what begins meanwhile is the next
+            connection.streamed = WholeMessage(connection.inbox.popleft())
         self._open = True
         return self
 
@@ -51,7 +53,6 @@ class MessageStream:
     ) -> None:
         """Drop what was not iterated over. No checkpoint: what was received is done with."""
         self._open = False
-        self._whole = None
         if self._connection.streamed is not None:
             self._connection.streamed.drop()
         self._end()
@@ -83,9 +84,6 @@ class MessageStream:
             raise WebSocketStateError("iterate over it inside of 'async with websocket.receive_stream() as pieces:'")
         connection = self._connection
         await connection.pass_checkpoint()
-        if self._whole:
-            piece, self._whole = self._whole, None
-            return piece
         message = connection.streamed
         if message is None:
             raise StopAsyncIteration

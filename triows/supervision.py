@@ -1,10 +1,13 @@
-"""Finding out that a handler swallowed the cancellation of its disconnect.
+"""Handlers that do not end when they are cancelled: they swallow the cancellation, or they shield themselves from it.
 
-A generator-based coroutine drives the handler's coroutine: it passes on what Trio sends in and what the handler traps
-out, and so sees each ``Cancelled`` that is raised at an await of the handler's own task. The disconnect's is known by
-its reason. One way in it does not see: a nursery that was waited for raises the ``Cancelled`` of its children by
-itself. Trio has no public view of that, so the nurseries of the task are looked at when the task wakes after the
-cancellation.
+Swallowing is found out by a generator-based coroutine that drives the handler's coroutine: it passes on what Trio sends
+in and what the handler traps out, and so sees each ``Cancelled`` that is raised at an await of the handler's own task.
+The disconnect's is known by its reason. One way in it does not see: a nursery that was waited for raises the
+``Cancelled`` of its children by itself. Trio has no public view of that, so the nurseries of the task are looked at
+when the task wakes after the cancellation.
+
+Shields keep a cancellation off for as long as the cleanup behind them takes. When the time for a shutdown is over,
+:func:`open_shields` ends that. Trio has no public view of the scopes inside a scope either.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import ctypes
 import types
 from collections.abc import Callable, Coroutine, Generator, Iterable
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import trio
 from outcome import Error
@@ -25,6 +29,8 @@ T = TypeVar("T")
 _PATIENCE = 100
 _PAUSE = 0.05  # seconds
 _PAUSES = 20
+
+_timed: WeakSet[trio.CancelScope] = WeakSet()
 
 
 def _keep_for_ever(coroutines: list[object]) -> None:
@@ -129,3 +135,33 @@ def _leaves(errors: Iterable[BaseException]) -> Iterable[BaseException]:
             yield from _leaves(error.exceptions)
         else:
             yield error
+
+
+def keep_shielded(scope: trio.CancelScope) -> None:
+    """Keep :func:`open_shields` away from this scope, and from all inside it, until the scope itself is cancelled."""
+    _timed.add(scope)
+
+
+def open_shields(scope: trio.CancelScope) -> bool:
+    """Open every shield inside ``scope``, so that its cancellation reaches what is behind them.
+
+    What is entered later may be shielded again: repeat this until nobody is left. Returns whether any task was inside,
+    those apart that have time of their own (:func:`keep_shielded`). Where Trio does not show what is inside, this
+    opens nothing, and takes it that somebody is.
+    """
+    try:
+        status = scope._cancel_status
+        to_do = [] if status is None else [status]
+        occupied = False
+        while to_do:
+            status = to_do.pop()
+            inner: trio.CancelScope = status._scope
+            if inner in _timed and not inner.cancel_called:
+                continue
+            if inner is not scope and inner.shield:
+                inner.shield = False
+            occupied = occupied or bool(status.tasks)
+            to_do += status.children
+    except AttributeError:
+        return True
+    return occupied

@@ -23,13 +23,50 @@ class RoundTrip:
         self.seconds: float | None = None
 
 
+class RoundTrips(list[RoundTrip]):
+    """Those that somebody waits for."""
+
+    __slots__ = ()
+
+    async def make(self, transport: WebSocketTransport) -> float | None:
+        """Send a Ping; return the seconds to its Pong, or None if there will be none."""
+        round_trip = RoundTrip()
+        transport.ping(round_trip)
+        self.append(round_trip)
+        try:
+            await round_trip.ended.wait()
+        finally:
+            round_trip.ended.set()  # given up, if it was not ended
+            self.remove(round_trip)
+        return round_trip.seconds
+
+    def end(self) -> None:
+        """There will be no Pong any more."""
+        for round_trip in self:
+            round_trip.ended.set()
+
+
+def as_message(message: object) -> str | bytes:
+    """The str or bytes that a message is, for a subclass or what is like bytes too."""
+    if isinstance(message, str):
+        return str(message)
+    if isinstance(message, (bytes, bytearray, memoryview)):
+        return bytes(message)
+    raise TypeError(f"a websocket message is str or bytes, not {type(message).__name__}: use send_json()?")
+
+
 class WebSocketTransport(Protocol):
     """What carries a websocket: bytes on a link, or events of an ASGI server.
 
     Nothing here waits but :meth:`reject` and :meth:`finish`; what cannot be sent at once is buffered and counted.
 
     :ivar buffered: bytes that wait to be sent.
+    :ivar messages_sent: how many messages were put into the buffer so far.
+    :ivar bytes_sent: their payload, before compression.
     """
+
+    messages_sent: int
+    bytes_sent: int
 
     @property
     def buffered(self) -> int: ...

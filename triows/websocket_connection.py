@@ -27,7 +27,8 @@ from .limits import WebSocketLimits
 from .protocol.frames import GOING_AWAY, INTERNAL_ERROR, NORMAL, check_close
 from .protocol.messages import Inbox
 from .protocol.partial import PartialMessage
-from .transport import RoundTrip, WebSocketTransport
+from .stats import Counters, Ending, Traffic
+from .transport import RoundTrips, WebSocketTransport, as_message
 from .waiting import Timer, Timers, Waiter
 
 # receive() and send() let other tasks run at the latest every 64 calls or every millisecond of uninterrupted run: after
@@ -41,15 +42,6 @@ _CONNECTING, _OPEN, _CLOSED, _REJECTED = "connecting", "open", "closed", "reject
 _UNHEARD = ("closed", "lost", "timeout")
 
 _MESSAGE_TYPES = frozenset((str, bytes))
-
-
-def as_message(message: object) -> str | bytes:
-    """The str or bytes that a message is, for a subclass or what is like bytes too."""
-    if isinstance(message, str):
-        return str(message)
-    if isinstance(message, (bytes, bytearray, memoryview)):
-        return bytes(message)
-    raise TypeError(f"a websocket message is str or bytes, not {type(message).__name__}: use send_json()?")
 
 
 class WebSocketConnection(Connection):
@@ -73,6 +65,7 @@ class WebSocketConnection(Connection):
     __slots__ = (
         "_calls_left",
         "_close_deadline",
+        "_closed_with",
         "_congested",
         "_drain_timer",
         "_gone",
@@ -115,8 +108,9 @@ class WebSocketConnection(Connection):
         self._senders: ParkingLot | None = None  # made by the first that has to wait
         self.receiving = self.streaming = False
         self._reader = Waiter()
-        self._round_trips: list[RoundTrip] = []
+        self._round_trips = RoundTrips()
         self._close_deadline = inf
+        self._closed_with: tuple[int, str] | None = None  # what this side said
         self._peer_done: trio.Event | None = None  # made by a local close, set by the client's answer
         self._drain_timer: Timer | None = None
         self._last_receive = 0.0
@@ -140,6 +134,7 @@ class WebSocketConnection(Connection):
         if self._state is not _CONNECTING:
             raise WebSocketStateError(f"the websocket cannot be accepted any more: it is {self._state}")
         self._state = _OPEN
+        self.status = 101
         if not self._gone:
             self._look_at_sending()
             self.transport.accept(headers, subprotocol)
@@ -153,6 +148,7 @@ class WebSocketConnection(Connection):
             raise WebSocketStateError(f"the handshake cannot be rejected any more: the websocket is {self._state}")
         self._state = _REJECTED
         if not self._gone:
+            self.status = status
             await self.transport.reject(status, headers, body)
 
     # Receiving
@@ -315,22 +311,11 @@ class WebSocketConnection(Connection):
         await checkpoint()
         self.check_open("ping")
         if self.disconnect is None:
-            round_trip = RoundTrip()
-            self.transport.ping(round_trip)
-            self._round_trips.append(round_trip)
-            try:
-                await round_trip.ended.wait()
-            finally:
-                round_trip.ended.set()  # given up, if it was not ended
-                self._round_trips.remove(round_trip)
-            if round_trip.seconds is not None:
-                return round_trip.seconds
+            seconds = await self._round_trips.make(self.transport)
+            if seconds is not None:
+                return seconds
             self.check_open("ping")
         raise WebSocketClosed(f"ping(): {self._cancel_reason()}", self)
-
-    def _end_round_trips(self) -> None:
-        for round_trip in self._round_trips:
-            round_trip.ended.set()
 
     # Closing
 
@@ -348,11 +333,12 @@ class WebSocketConnection(Connection):
 
     def close_now(self, code: int, reason: str) -> None:
         self._state = _CLOSED
+        self._closed_with = code, reason
         self._sends = False
         self._reader.wake()
         if self._senders is not None:
             self._senders.unpark_all()
-        self._end_round_trips()
+        self._round_trips.end()
         if not self._gone:
             self._peer_done = trio.Event()
             timeout = self.limits.close_timeout
@@ -420,8 +406,8 @@ class WebSocketConnection(Connection):
             self._sends = False
             if self._senders is not None:
                 self._senders.unpark_all()
-            if self._peer_done is not None:
-                self._peer_done.set()
+        if self._peer_done is not None and disconnect.kind != "shutdown":
+            self._peer_done.set()  # the client's Close will not be read any more
         if self.disconnect is not None or (self.closed and disconnect.kind != "shutdown"):
             return
         self.disconnect = disconnect
@@ -432,7 +418,7 @@ class WebSocketConnection(Connection):
         else:
             self.cancel_handler()
         # Only now: those whom the cancellation has reached do not hear of it a second time.
-        self._end_round_trips()
+        self._round_trips.end()
 
     @property
     def _has_unread(self) -> bool:
@@ -464,7 +450,29 @@ class WebSocketConnection(Connection):
         else:
             self._drain_timer = self.timers.call_at(self._last_receive + timeout, self._check_draining)
 
-    # The end
+    # The end, and what is told of it
+
+    @property
+    def ending(self) -> Ending:
+        """How it ended, or would if the handler ended now."""
+        if self.disconnect is not None:
+            return Ending(self.disconnect.code, self.disconnect.reason, self.disconnect.kind)
+        code, reason = self._closed_with or (INTERNAL_ERROR if self.error else NORMAL, "")
+        return Ending(code, reason, "error" if self.error else "server")
+
+    @property
+    def traffic(self) -> Traffic:
+        """The messages so far."""
+        inbox, transport = self.inbox, self.transport
+        return Traffic(inbox.messages, inbox.bytes, transport.messages_sent, transport.bytes_sent)
+
+    def count(self, counters: Counters) -> None:
+        super().count(counters)
+        counters.websockets.add(self)
+
+    def _count_end(self, counters: Counters) -> None:
+        super()._count_end(counters)
+        counters.count_end(self)
 
     def abort(self) -> None:
         self._sends = False

@@ -14,6 +14,8 @@ import trio
 
 from triows import Response, Triows, WebSocket, WebSocketClosed, abort, g, request, websocket
 
+from .http_routes import add_routes
+
 
 class Records:
     """What handlers said, by key. :meth:`wait` waits for a saying that starts with a word."""
@@ -571,4 +573,5 @@ def make_app(**limits: Any) -> Triows:
     async def fail() -> str:
         raise ValueError("no")
 
+    add_routes(app)
     return app

@@ -26,7 +26,8 @@ import trio
 import trustme
 
 from triows import Triows
-from triows.server.serving import Server, open_listeners
+from triows.server.listeners import open_listeners
+from triows.server.serving import Server
 from triows.testing.streams import memory_stream_pair
 
 from ..wire import Response, Wire
@@ -156,6 +157,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             transports = [name for name in transports if name != "hypercorn"]
         if metafunc.definition.get_closest_marker("virtual_clock"):
             transports = ["memory"]
+        if named := metafunc.definition.get_closest_marker("transports"):
+            transports = list(named.args)
         metafunc.parametrize("target", transports, indirect=True)
 
 

@@ -247,6 +247,19 @@ async def test_streams_are_compressed_both_ways(target: Target) -> None:
     await wire.close()
 
 
+async def test_a_large_message_right_behind_another_one_is_received(target: Target) -> None:
+    """The handler waits for the first one, and has not taken it yet when the second one stops for want of room."""
+    wire, _ = await connect(target, OFFER)
+    client = Deflating(wire)
+    for _ in range(2):
+        with trio.fail_after(30):
+            await wire.send(frame(TEXT, b"first") + frame(BINARY, client.deflate(bytes(MIB)), reserved=0x40))
+            assert await client.read() == (0x81, b"first")
+            first, payload = await client.read()
+            assert (first, client.inflate(payload)) == (0xC2, bytes(MIB))
+    await wire.close()
+
+
 async def test_many_large_messages_that_were_small_wait_their_turn(target: Target) -> None:
     """Each is within the limit, and the inbox is bounded all the same; what was sent before Close is delivered."""
     sizes: list[int] = []

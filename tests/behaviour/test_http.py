@@ -41,6 +41,15 @@ async def test_head_has_the_headers_and_no_body(target: Target) -> None:
     assert response.headers["content-length"] == "4"
 
 
+@pytest.mark.native_only
+async def test_a_refused_head_request_is_answered_without_a_body(target: Target) -> None:
+    wire = await target.connect()
+    await wire.send(b"HEAD / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+    assert (await wire.read_head()).status == 400
+    await wire.read_end()
+    await wire.stream.aclose()
+
+
 async def test_requests_on_one_connection_are_answered_in_order(target: Target) -> None:
     wire = await target.connect()
     request = b"GET /sync?x=%d HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -37,6 +37,18 @@ async def test_a_pong_answers_a_ping_and_an_asgi_server_has_none(target: Target)
 
 
 @virtual_clock
+async def test_no_ping_follows_a_close_frame(target: Target, autojump_clock: trio.testing.MockClock) -> None:
+    async def handler() -> None:
+        await websocket.accept()
+        await websocket.close(1000)
+
+    wire = await served(target, handler, ping_interval=1, close_timeout=10)
+    assert await wire.read_close() == (1000, "")
+    await wire.read_end()
+    await wire.stream.aclose()
+
+
+@virtual_clock
 async def test_the_round_trip_is_exact(target: Target, autojump_clock: trio.testing.MockClock) -> None:
     async def handler() -> None:
         assert websocket.latency is None

@@ -232,6 +232,55 @@ async def test_iterating_outside_of_the_block_is_found_out(target: Target) -> No
     await wire.stream.aclose()
 
 
+@virtual_clock
+@pytest.mark.parametrize("end", [close_frame(1000), frame(3), b""], ids=["close", "fault", "eof"])
+async def test_a_whole_message_and_its_end_are_handed_out_before_the_disconnect(
+    target: Target, autojump_clock: trio.testing.MockClock, end: bytes
+) -> None:
+    got: list[Any] = []
+
+    async def handler() -> None:
+        async with websocket.receive_stream() as pieces:
+            await trio.sleep(1)
+            async for piece in pieces:
+                got.append(piece)
+                await trio.sleep(1)
+            got.append("and its end")
+
+    wire = await served(target, handler)
+    await wire.send(frame(TEXT, b"whole"))
+    await trio.sleep(0.5)
+    if end:
+        await wire.send(end)
+    else:
+        await wire.stream.aclose()
+    await trio.sleep(3)
+    assert got == ["whole", "and its end"]
+    await wire.stream.aclose()
+
+
+@virtual_clock
+async def test_a_message_that_begins_while_a_whole_one_is_handed_out_is_the_next(
+    target: Target, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def handler() -> None:
+        while True:
+            message = ""
+            async with websocket.receive_stream() as pieces:
+                async for piece in pieces:
+                    message += str(piece)
+                    await trio.sleep(1)
+            await websocket.send(message)
+
+    wire = await served(target, handler)
+    await trio.sleep(1)
+    await wire.send(frame(TEXT, b"one"))
+    await trio.sleep(0.5)
+    await wire.send(frame(TEXT, b"tw", fin=False) + frame(CONTINUATION, b"o"))
+    assert [await wire.read_text(), await wire.read_text()] == ["one", "two"]
+    await wire.close()
+
+
 @native_only  # an ASGI server hands messages over only when they are whole
 @pytest.mark.parametrize("end", ["close", "eof", "reset"])
 async def test_the_pieces_that_came_are_handed_out_before_the_disconnect(target: Target, end: str) -> None:

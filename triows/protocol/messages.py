@@ -37,22 +37,32 @@ from .frames import (
     shortened,
 )
 from .masks import unmask
-from .partial import NOT_UTF8, STEP, PartialMessage, too_big
+from .partial import MAX_FRAGMENTS, NOT_UTF8, STEP, PartialMessage, most_compressed, too_big
 
 _FINAL_TEXT = FIN | TEXT
 _FINAL_BINARY = FIN | BINARY
 _SHORT = 125  # the longest payload whose length needs no further bytes
 _NO_LIMIT = 1 << 62
 
+#: What an unread message takes besides its payload, in bytes, about: else any number of empty ones would fit.
+MESSAGE_COST = 64
+
 
 class Inbox(deque[str | bytes]):
-    """Whole messages that nobody has received yet, oldest first, with the bytes of payload they came in."""
+    """Whole messages that nobody has received yet, oldest first.
 
-    __slots__ = ("size",)
+    :ivar size: the bytes of payload they came in, and ``MESSAGE_COST`` for each.
+    :ivar messages: how many messages have arrived so far, those that were handed out in pieces among them.
+    :ivar bytes: their payload.
+    """
+
+    __slots__ = ("bytes", "messages", "size")
 
     def __init__(self) -> None:
         super().__init__()
         self.size = 0
+        self.messages = 0
+        self.bytes = 0
 
     def clear(self) -> None:
         super().clear()
@@ -81,6 +91,7 @@ class Protocol:
         "_held",
         "_inflater",
         "_limit",
+        "_max_fragments",
         "_receive_buffer",
         "_straight",
         "_stream_next",
@@ -100,6 +111,7 @@ class Protocol:
         max_message_size: int | None = None,
         inflater: Inflater | None = None,
         receive_buffer: int = STEP,
+        max_fragments: int = MAX_FRAGMENTS,
     ) -> None:
         self.inbox = inbox
         self.message: PartialMessage | None = None
@@ -113,6 +125,7 @@ class Protocol:
         self._receive_buffer = receive_buffer
         self._collecting = False
         self._limit = _NO_LIMIT if max_message_size is None else max_message_size
+        self._max_fragments = max_fragments
         self._straight = True  # between two messages: the straight path may be tried
         self._held = b""  # the start of a header or control frame; or what waits while it is stalled
         self._frame: _PartialFrame | None = None  # a data frame whose payload is still coming
@@ -132,6 +145,9 @@ class Protocol:
             data = self._held + data
             self._held = b""
             self.stalled = False
+        # Messages are counted here, since that costs each of them less where they come in numbers.
+        inbox = self.inbox
+        unread, size = len(inbox), inbox.size
         try:
             position = self._take_plain_messages(data, 0) if self._straight else 0
             if position == len(data) and self._straight:
@@ -142,6 +158,11 @@ class Protocol:
             self.failure = Close(fault.code, shortened(str(fault)))
             self._frame = self.message = self._inflater = None
             self._straight = False
+        finally:
+            arrived = len(inbox) - unread
+            inbox.messages += arrived
+            inbox.bytes += inbox.size - size
+            inbox.size += arrived * MESSAGE_COST
         return True
 
     def collect_message(self) -> None:
@@ -199,7 +220,7 @@ class Protocol:
                 self._message_ended(message)
             elif self._frame is not None:
                 position = self._continue_frame(self._frame, data, position)
-                if self._frame is not None:
+                if self._frame is not None and not (message is not None and message.pending):
                     break
             else:
                 if self._straight:
@@ -252,8 +273,8 @@ class Protocol:
             return start + 4 + length
         message = self.message
         if message is not None:
-            message.check_frame(length)
-        elif length > self._limit and not first & COMPRESSED:
+            message.check_frame(length, bool(first & FIN))
+        elif length > (most_compressed(self._limit) if first & COMPRESSED else self._limit):
             raise too_big(self._limit)
         if size - start < 4:
             return position
@@ -294,7 +315,7 @@ class Protocol:
 
     def _begin_message(self, is_text: bool, inflater: Inflater | None) -> PartialMessage:
         self._straight = False
-        self.message = message = PartialMessage(is_text, self._limit, inflater)
+        self.message = message = PartialMessage(is_text, self._limit, inflater, self._max_fragments)
         if self._stream_next and not self.inbox:
             self._stream(message)
         return message
@@ -318,7 +339,10 @@ class Protocol:
     def _message_ended(self, message: PartialMessage) -> None:
         """Nothing if some of it is still to be inflated."""
         if message.ended:
-            if not message.streamed:
+            if message.streamed:
+                self.inbox.messages += 1
+                self.inbox.bytes += message.size
+            else:
                 self.inbox.append(message.whole())
                 self.inbox.size += message.size
             self.message = None

@@ -11,10 +11,8 @@ from codecs import getincrementaldecoder
 from .deflate import InflateError, Inflater
 from .frames import INVALID_DATA, POLICY_VIOLATION, TOO_BIG, Fault
 
-# A message may come in this many frames and one, since the final frame of a stream of fragments is often empty; and in
-# one for each KiB that may come, where that is more.
+# The default. The final frame is not counted, since that of a stream of fragments is often empty.
 MAX_FRAGMENTS = 65_536
-_FRAGMENT = 1024
 
 NOT_UTF8 = "text is not UTF-8"
 
@@ -46,6 +44,7 @@ class PartialMessage:
         "_inflater",
         "_kept",
         "_limit",
+        "_max_fragments",
         "_pieces",
         "ended",
         "is_text",
@@ -53,13 +52,16 @@ class PartialMessage:
         "streamed",
     )
 
-    def __init__(self, is_text: bool, limit: int, inflater: Inflater | None) -> None:
+    def __init__(
+        self, is_text: bool, limit: int, inflater: Inflater | None, max_fragments: int = MAX_FRAGMENTS
+    ) -> None:
         self.is_text = is_text
         self.size = 0
         self.ended = False
         self.streamed = False
         self._limit = limit
         self._inflater = inflater
+        self._max_fragments = max_fragments
         self._pieces: list[bytes | bytearray] = []  # what is there and was not taken: large pieces as they came
         self._kept = 0  # the bytes of them
         self._decoder = _utf8_decoder() if is_text else None
@@ -76,12 +78,12 @@ class PartialMessage:
 
     # What the protocol calls. A fault of the client's is raised as Fault
 
-    def check_frame(self, length: int) -> None:
+    def check_frame(self, length: int, final: bool) -> None:
         """A further frame of ``length`` bytes is coming."""
-        if self._inflater is None and self.size + length > self._limit:
+        if length > (self._limit - self.size if self._inflater is None else most_compressed(self._limit)):
             raise too_big(self._limit)
-        if self._fragments > max(MAX_FRAGMENTS, self._limit // _FRAGMENT):
-            raise Fault(POLICY_VIOLATION, f"message is in over {self._fragments - 1} fragments")
+        if not final and self._fragments >= self._max_fragments:
+            raise Fault(POLICY_VIOLATION, f"message is in over {self._max_fragments} fragments")
 
     def begin_frame(self) -> None:
         """A frame has begun."""
@@ -176,6 +178,40 @@ class PartialMessage:
         # Of a surrogate (ED A0 to ED BF) the decoder would wait for the third byte.
         if b"\xed\xa0" <= self._decoder.getstate()[0] < b"\xee":
             raise Fault(INVALID_DATA, NOT_UTF8)
+
+
+def most_compressed(limit: int) -> int:
+    """The longest frame of a compressed message that may be within the limit.
+
+    With a flush behind each single byte DEFLATE makes eleven of it. What is longer is known by its header.
+    """
+    return 12 * limit + 1024
+
+
+class WholeMessage(PartialMessage):
+    """A message that is there already, for one who takes messages in pieces: it is one."""
+
+    __slots__ = ("_message",)
+
+    def __init__(self, message: str | bytes) -> None:
+        super().__init__(isinstance(message, str), 0, None)
+        self.ended = self.streamed = True
+        self._message = message
+
+    @property
+    def unread(self) -> int:
+        """What is left of it, in characters or bytes."""
+        return len(self._message)
+
+    def take(self) -> str | bytes:
+        """All of it, then nothing."""
+        message = self._message
+        self._message = message[:0]
+        return message
+
+    def drop(self) -> None:
+        """Nobody wants it."""
+        self._message = self._message[:0]
 
 
 def too_big(limit: int) -> Fault:

@@ -1,40 +1,43 @@
-"""One request and its response on an HTTP/1.1 connection: the body in, through h11, and the response out."""
+"""One request and its response on an HTTP/1.1 connection: the body in, and the response out."""
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
-import h11
 import trio
 
-from ..connection import HTTPConnection
+from ..connection import BodyTooLarge, HTTPConnection
 from ..ends import Disconnect, Head, Headers
+from .body import BodyReader, body_reader
 from .framing import CONTINUE, ResponseFraming
-from .head import RequestHead
+from .head import BadRequest, RequestHead
 
 if TYPE_CHECKING:
     from .http1 import HTTP1Connection
 
 LINGER = 2.0  # seconds that a client is let send on after a response that is its last, or came before its body
-_FEED = 32768  # bytes of a body that h11 is given at once
+_PIECES_AT_ONCE = 16  # of a streamed response, before others get their turn
 _SEND_BUFFER = 65536  # response bytes above which sending waits
-_BODY_GRACE = 10.0  # seconds that a client may keep its handler waiting for the body,
-_BODY_SPEED = 1024  # and how many bytes must come for each second more
 _DRAIN_UP_TO = 65536  # bytes of an unread body that are dropped to keep the connection
 
 
 class Exchange(HTTPConnection):
     """One request and its response on an :class:`HTTP1Connection`."""
 
-    __slots__ = ("_body", "_body_size", "_body_waited", "_http", "_owes_continue", "_response")
+    __slots__ = ("_body", "_body_size", "_body_waited", "_http", "_owes_continue", "_pieces", "_response")
 
     def __init__(self, http: HTTP1Connection, parsed: RequestHead, head: Head) -> None:
-        super().__init__(head)
+        super().__init__(head, http.service.limits)
         self._http = http
         self._response = ResponseFraming(parsed.method, parsed.http_version, parsed.keep_alive)
-        self._body = None if parsed.framing is None else _body_reader(parsed.framing)  # None: there is no more of it
+        self._body: BodyReader | None = None  # None: there is no more of it
+        if parsed.framing is not None:
+            self._body = body_reader(parsed.framing, self.limits)
+            self.content_length = self._body.announced
         self._owes_continue = parsed.expects_continue
         self._body_size = 0
+        self._pieces = 0  # sent of a streamed response
         self._body_waited = 0.0  # seconds that the handler waited for it
 
     # The request's body
@@ -49,49 +52,57 @@ class Exchange(HTTPConnection):
         http = self._http
         await trio.lowlevel.checkpoint_if_cancelled()
         while (body := self._body) is not None:
-            event = self._next_event(body)
-            if isinstance(event, h11.Data):
-                self._body_size += len(event.data)
-                return bytes(event.data)
-            if isinstance(event, h11.EndOfMessage):
-                http.input[:0] = body.trailing_data[0]
-                self._body = None
-            elif self._body is None or (http.lost and not http.input):
-                # The cancellation of the disconnect is under way, unless a shield keeps it off.
-                self._body = None
-                await trio.lowlevel.checkpoint()
-            elif http.input:
-                # In parts, since h11 does not measure a line that it gets whole.
+            if http.input:
                 self._owes_continue = False
-                body.receive_data(bytes(http.input[:_FEED]))
-                del http.input[:_FEED]
+                try:
+                    piece = body.take(http.input, inf if self.max_body_size is None else self.max_body_size)
+                except BadRequest as error:
+                    self._fail_body(error.status, Disconnect(1002, str(error), "protocol_error"))
+                    await trio.lowlevel.checkpoint()  # cancelled here, the handler does not take this for the end
+                    break
+                if self._is_too_large():
+                    raise BodyTooLarge
+                if body.ended:
+                    self._body = None
+                if piece:
+                    self._body_size += len(piece)
+                    return piece
+            if self._body is None:
+                break
+            if http.lost:
+                # The client may have gone before there was anything to cancel: what has come must not pass for all.
+                self._body = None
+                self.lose(Disconnect(1006, "", "lost"))
+                await trio.lowlevel.checkpoint()
             else:
                 await self._wait_for_body()
         return b""
 
+    def _is_too_large(self) -> bool:
+        """Whether the body, as far as its length is known, is over the limit."""
+        size = self.content_length if self._body is None else self._body.announced
+        return self.max_body_size is not None and size > self.max_body_size
+
     async def _wait_for_body(self) -> None:
         """Wait for more of the body. A client that keeps its handler waiting for too long is given up."""
+        timeout, rate = self.limits.body_timeout, self.limits.min_body_rate
+        patience = inf if timeout is None else timeout
+        if rate is not None:
+            patience = max(patience + self._body_size / rate - self._body_waited, 0.0)
         began = trio.current_time()
-        with trio.move_on_after(_BODY_GRACE + self._body_size / _BODY_SPEED - self._body_waited) as scope:
+        with trio.move_on_after(patience) as scope:
             await self._http.wait_for_bytes()
         self._body_waited += trio.current_time() - began
         if scope.cancelled_caught:
             self._fail_body(408, Disconnect(1006, "the request body came too slowly", "timeout"))
             await trio.lowlevel.checkpoint()  # cancelled here, the handler does not take what there is for all
 
-    def _next_event(self, body: h11.Connection) -> object:
-        """h11's next event; None if the body is at fault, which is its end and the connection's."""
-        try:
-            return body.next_event()
-        except h11.RemoteProtocolError as error:
-            self._fail_body(error.error_status_hint, Disconnect(1002, str(error), "protocol_error"))
-            return None
-
     def _fail_body(self, status: int, disconnect: Disconnect) -> None:
         self._body = None
         self._http.closing = True
         if not self.response_started:
-            self.response_started = self._response.ended = True
+            self.status = status
+            self._response.ended = True
             self._http.respond_and_close(status, [(b"content-type", b"text/plain")], disconnect.reason.encode() + b"\n")
         self.lose(disconnect)
 
@@ -100,7 +111,7 @@ class Exchange(HTTPConnection):
     async def send_response(self, status: int, headers: Headers, body: bytes) -> None:
         self._check_start()
         data = self._response.whole(status, headers, body)
-        self.response_started = True
+        self.status = status
         self._http.link.write(data)
         self._http.log_access(status, self._response.size)
         await self._wait_for_room()
@@ -108,7 +119,7 @@ class Exchange(HTTPConnection):
     async def start_response(self, status: int, headers: Headers) -> None:
         self._check_start()
         data = self._response.begin(status, headers)
-        self.response_started = True
+        self.status = status
         self._http.link.write(data)
         await trio.lowlevel.checkpoint()
 
@@ -123,6 +134,9 @@ class Exchange(HTTPConnection):
             if framed:
                 self._http.link.write(framed)
         await self._wait_for_room()
+        self._pieces += 1
+        if self._pieces % _PIECES_AT_ONCE == 0:
+            await trio.lowlevel.checkpoint()  # a client that takes everything at once must not starve the others
 
     async def end_response(self) -> None:
         if not self._response.ended:
@@ -139,7 +153,7 @@ class Exchange(HTTPConnection):
     def _check_start(self) -> None:
         if self.response_started:
             raise RuntimeError(f"the response to {self.head.method} {self.head.raw_path!r} was begun already")
-        if self._http.closing or self._owes_continue:
+        if self._http.closing or self._owes_continue or self._is_too_large():
             # A client that was not told to send its body may or may not do so: what comes next could be either.
             self._response.keep_alive = False
 
@@ -147,7 +161,7 @@ class Exchange(HTTPConnection):
         """Wait while the client does not keep up; one that takes nothing for ``send_timeout`` is gone."""
         link = self._http.link
         timeout = self._http.service.websocket_limits.send_timeout
-        while link.buffered >= _SEND_BUFFER and not self._http.lost:
+        while link.buffered >= _SEND_BUFFER and self.disconnect is None:
             before = link.buffered
             with trio.CancelScope() as scope:
                 if timeout is not None:
@@ -156,6 +170,9 @@ class Exchange(HTTPConnection):
             if scope.cancelled_caught and link.buffered >= before:
                 self.lose(Disconnect(1006, f"took nothing of the response for {timeout:g} s", "timeout"))
                 link.abort()
+        if link.broken:
+            # Whoever only sends, and never waits, keeps the reactor from finding the end of the input.
+            self.lose(Disconnect(1006, "", "lost"))
         await trio.lowlevel.checkpoint_if_cancelled()
 
     # The end
@@ -175,20 +192,17 @@ class Exchange(HTTPConnection):
     async def can_be_followed(self) -> bool:
         """Whether another request can come after this one; reads the rest of a small body away."""
         http = self._http
-        if http.closing or http.lost or not (self._response.ended and self._response.keep_alive):
+        if http.closing or http.lost or self._is_too_large():
+            return False
+        if not (self._response.ended and self._response.keep_alive):
             return False
         dropped = 0
         while self._body is not None and dropped <= _DRAIN_UP_TO:
             with trio.move_on_after(LINGER) as scope:
-                dropped += len(await self._next_piece())
+                try:
+                    dropped += len(await self._next_piece())
+                except BodyTooLarge:
+                    return False
             if scope.cancelled_caught or http.lost:
                 return False
         return self._body is None and not http.closing
-
-
-def _body_reader(framing: tuple[bytes, bytes]) -> h11.Connection:
-    """What reads a body that is framed like this. The head that it is given says that and nothing else."""
-    reader = h11.Connection(h11.SERVER)
-    reader.receive_data(b"POST / HTTP/1.1\r\nhost:\r\n%b: %b\r\n\r\n" % framing)
-    reader.next_event()
-    return reader

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 
 from ..ends import Headers
+from ..limits import ServerLimits
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e\x80-\xff]+) HTTP/(\d\.\d{1,2})\r\n")
@@ -19,11 +21,14 @@ FIELD = re.compile(
     rb"(?<=\n)(" + _TOKEN + rb"):[ \t]*+"
     rb"((?:[\x21-\x7e\x80-\xff](?:[ \t\x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*\r\n"
 )
-_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]*)(?::\d{0,5})?")
+# The hosts of http URLs: names and addresses. RFC 3986 has more in a registered name (percent, comma, quotes), but no
+# name of a host has it, and some proxies would read a list or a user in it.
+_HOST = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|[A-Za-z0-9\-._~]*)(?::(\d{0,5}))?")
+_MAX_PORT = 65535
 _TARGET = re.compile(rb"(?:[Hh][Tt][Tt][Pp][Ss]?|[Ww][Ss]{1,2})://([^/?#]*)([^#]*)")
 
-MAX_REQUEST_LINE = 8192
 _HEAD_ENDS = b"\r\n\r\n"
+_OFFERS = b"sec-websocket-extensions:"
 # Names that most heads have, as clients write them: one object for all of their connections.
 _NAMES = {
     written: name
@@ -87,43 +92,107 @@ class RequestHead:
     expects_continue: bool
 
 
-def find_end(data: bytearray, searched: int, max_size: int) -> int | None:
-    """Where the head at the start of ``data`` ends, or None while it is not whole; there must be some data.
+class HeadReader:
+    """Takes the heads out of what a client sends, one after the other.
 
-    ``searched`` bytes were looked at before. Raises :exc:`BadRequest` as early as the bytes allow it.
+    Whole or in pieces, a head gets the same answer: the one to the first byte that is too much or wrong. The work is
+    proportional to the head's length, however small the pieces are.
+
+    The offers of a websocket's client (what follows ``Sec-WebSocket-Extensions:`` up to the line's end) do not count
+    against ``max_head_size``, but with them a head has at most twice that size.
+
+    :ivar request_line: that of the last head, ``b""`` while it is not whole.
     """
-    end = data.find(_HEAD_ENDS, max(searched - 3, 0))
-    head_size = len(data) if end < 0 else end + 4
-    # Whole or in pieces, a head gets the same answer: the one to the first byte that is too much or wrong.
-    judged, excess = head_size, ""
-    if judged > max_size:
-        judged, excess = max_size + 1, "head"
-    if judged > MAX_REQUEST_LINE + 1 and data.find(b"\r\n", 0, MAX_REQUEST_LINE + 2) < 0:
-        judged, excess = MAX_REQUEST_LINE + 2, "line"
-    # An LF that is looked at now may end a CRLF whose CR was the last byte before.
-    if data.count(b"\n", searched, judged) != data.count(b"\r\n", max(searched - 1, 0), judged):
-        raise BadRequest(400, "a line of the head does not end with CRLF")
-    if not 0x21 <= data[0] <= 0x7E and data != b"\r":  # which may be half of an empty line before the request
-        raise BadRequest(400, "this is no HTTP request")
-    if excess == "line":
-        raise BadRequest(414, f"the request line is over {MAX_REQUEST_LINE} bytes")
-    if excess == "head":
-        raise BadRequest(431, f"the request head is over {max_size} bytes")
-    return None if end < 0 else head_size
+
+    __slots__ = ("_allowed", "_limits", "_line", "_parts", "_scanned", "_searched", "request_line")
+
+    def __init__(self, limits: ServerLimits) -> None:
+        self._limits = limits
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin with the next head."""
+        self.request_line = b""
+        self._parts: tuple[bytes, bytes, bytes] | None = None  # of the request line
+        self._searched = 0  # bytes known not to end the head
+        # Of a head that is over the limit, how long it may be for the offers in it:
+        self._allowed = self._limits.max_head_size
+        self._line = 0  # where a line begins, before which all are reckoned with
+        self._scanned = 0  # bytes behind which that line ends
+
+    def take(self, data: bytearray) -> RequestHead | None:
+        """Take a head out of ``data``, at whose start it is; None while it is not whole.
+
+        :raises BadRequest: as early as the bytes allow it.
+        """
+        while data.startswith(b"\r\n"):
+            del data[:2]  # a client may send empty lines before a request (RFC 9112, 2.2)
+            self._searched = 0
+        if not data:
+            return None
+        end = data.find(_HEAD_ENDS, max(self._searched - 3, 0))
+        size = len(data) if end < 0 else end + 4
+        self._judge(data, size)
+        if end < 0:
+            self._searched = size
+            return None
+        head = bytes(data[:size])
+        del data[:size]
+        assert self._parts is not None
+        return _take_apart(head, len(self.request_line) + 2, self._parts, self._limits.max_headers)
+
+    def _judge(self, data: bytearray, size: int) -> None:
+        """Look for what is wrong with the head's first ``size`` bytes, as far as they were not looked at."""
+        max_line, searched = self._limits.max_request_line, self._searched
+        judged, excess = size, ""
+        if size > self._limits.max_head_size:
+            allowed = self._reckon(data, size)
+            if size > allowed:
+                judged, excess = allowed + 1, "head"
+        if self._parts is None:
+            line_end = data.find(b"\r\n", 0, max_line + 2)
+            if 0 <= line_end <= judged - 2:
+                self.request_line = bytes(data[:line_end])
+                match = _REQUEST_LINE.match(data)
+                if match is None:
+                    raise BadRequest(400, "the request line is malformed")
+                self._parts = match[1], match[2], match[3]
+                if match[3] not in (b"1.1", b"1.0"):
+                    raise BadRequest(505, "the HTTP versions spoken here are 1.1 and 1.0")
+            elif line_end < 0 and judged > max_line + 1:
+                judged, excess = max_line + 2, "line"
+        # An LF that is looked at now may end a CRLF whose CR was the last byte before.
+        if data.count(b"\n", searched, judged) != data.count(b"\r\n", max(searched - 1, 0), judged):
+            raise BadRequest(400, "a line of the head does not end with CRLF")
+        if not 0x21 <= data[0] <= 0x7E and data != b"\r":  # which may be half of an empty line before the request
+            raise BadRequest(400, "this is no HTTP request")
+        if excess == "line":
+            raise BadRequest(414, f"the request line is over {max_line} bytes")
+        if excess == "head":
+            raise BadRequest(431, f"the request head is over {self._limits.max_head_size} bytes")
+
+    def _reckon(self, data: bytearray, size: int) -> int:
+        """How long the head may be, going by its first ``size`` bytes."""
+        most = 2 * self._limits.max_head_size
+        while self._line + len(_OFFERS) <= self._allowed:
+            offers = data[self._line : self._line + len(_OFFERS)].lower() == _OFFERS
+            line_end = data.find(b"\n", max(self._line, self._scanned), size)
+            if line_end < 0:
+                self._scanned = size
+                return most if offers else self._allowed
+            if offers:
+                self._allowed = min(self._allowed + line_end + 1 - self._line - len(_OFFERS), most)
+            self._line = line_end + 1
+        return self._allowed
 
 
-def parse(head: bytes, max_headers: int) -> RequestHead:
-    """Judge a whole head, and take it apart. Raises :exc:`BadRequest`."""
-    match = _REQUEST_LINE.match(head)
-    if match is None:
-        raise BadRequest(400, "the request line is malformed")
-    method, target, version = match.groups()
-    if version not in (b"1.1", b"1.0"):
-        raise BadRequest(505, "the HTTP versions spoken here are 1.1 and 1.0")
+def _take_apart(head: bytes, start: int, parts: tuple[bytes, bytes, bytes], max_headers: int) -> RequestHead:
+    """Judge a whole head, whose header lines begin at ``start``, and take it apart."""
+    method, target, version = parts
     lines = head.count(b"\r\n") - 2
     if lines > max_headers:
         raise BadRequest(431, f"there are over {max_headers} header lines")
-    headers = [(_NAMES.get(name) or name.lower(), value) for name, value in FIELD.findall(head, match.end())]
+    headers = [(_NAMES.get(name) or name.lower(), value) for name, value in FIELD.findall(head, start)]
     if len(headers) != lines:  # each field is one line from its start to its end
         raise BadRequest(400, "a header line is malformed")
     fields: _Fields = {}
@@ -135,11 +204,14 @@ def parse(head: bytes, max_headers: int) -> RequestHead:
     if len(hosts) > 1 or (not hosts and version == b"1.1"):
         raise BadRequest(400, f"there are {len(hosts)} Host fields; there must be one")
     named = hosts[0] if hosts else b""
-    if not _HOST.fullmatch(named):
+    if not _is_host(named):
         raise BadRequest(400, "the Host field is no host")
     target, host = _resolve(method, target, named)
     if host is not named:
         headers = [(name, host if name == b"host" else value) for name, value in headers]
+    expects = version == b"1.1" and b"expect" in fields  # RFC 9110, section 10.1.1: of 1.0 it is ignored
+    if expects and b", ".join(fields[b"expect"]).lower() != b"100-continue":
+        raise BadRequest(417, "the only Expect met here is 100-continue")
     return RequestHead(
         method.decode("ascii"),
         target,
@@ -147,7 +219,7 @@ def parse(head: bytes, max_headers: int) -> RequestHead:
         headers,
         framing,
         version == b"1.1" and not _lists(fields, b"connection", b"close"),
-        framing is not None and version == b"1.1" and _lists(fields, b"expect", b"100-continue"),
+        framing is not None and expects,
     )
 
 
@@ -157,6 +229,24 @@ def _lists(fields: _Fields, name: bytes, member: bytes) -> bool:
         return False
     values = [value.lower() for value in fields[name]]
     return any(member in value and member in map(bytes.strip, value.split(b",")) for value in values)
+
+
+def _is_host(value: bytes) -> bool:
+    """Whether this is a host, and perhaps a port, or nothing (RFC 9110, section 7.2; RFC 3986, section 3.2.2)."""
+    match = _HOST.fullmatch(value)
+    if match is None:
+        return False
+    if match.lastindex is None:
+        return True
+    address, port = match.groups()
+    if port and int(port) > _MAX_PORT:
+        return False
+    if address is not None:
+        try:
+            IPv6Address(address.decode("ascii"))
+        except ValueError:
+            return False
+    return True
 
 
 def _framing(fields: _Fields, version: bytes) -> tuple[bytes, bytes] | None:
@@ -189,7 +279,7 @@ def _resolve(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes]:
     if method == b"CONNECT":
         raise BadRequest(501, "CONNECT is not served")
     match = _TARGET.fullmatch(target)
-    if match is None or not _HOST.fullmatch(match[1]) or not match[1]:
+    if match is None or match[1][:1] in (b"", b":") or not _is_host(match[1]):
         raise BadRequest(400, "the target is neither a path nor a URL")
     rest = match[2]
     return rest if rest.startswith(b"/") else b"/" + rest, match[1]

@@ -18,19 +18,20 @@ import trio
 from ..connection import Connection
 from ..ends import Disconnect, Head, Headers
 from ..limits import ServerLimits, WebSocketLimits
+from ..logs import RequestLine, access_log, log_response, log_websocket
+from ..logs import error_log as logger
 from ..protocol import handshake
+from ..stats import Counters
 from ..waiting import Timer, Timers, Waiter
 from ..websocket_connection import WebSocketConnection
 from .exchange import LINGER, Exchange
 from .framing import ResponseFraming, head_bytes
-from .head import BadRequest, RequestHead, find_end, parse
+from .head import BadRequest, HeadReader, RequestHead
 from .link import Link
 from .websocket import WireTransport
 
-logger = logging.getLogger("triows.error")
-access_log = logging.getLogger("triows.access")
-
 _MAX_INPUT = 65536  # raw bytes held back while the handler does not read
+_LAST_CHANCE = 0.5  # seconds that a shutdown waits for a head that has not come as a whole
 _LOGGED = 200  # bytes of a request line that is refused before it is whole
 
 Handle = Callable[[Connection], Awaitable[None]]
@@ -44,7 +45,9 @@ class Service:
     limits: ServerLimits
     websocket_limits: WebSocketLimits
     timers: Timers
+    counters: Counters
     access_log: bool = True
+    log_query: bool = False  # with its values
     ended: Callable[[Connection], None] = lambda connection: None
     begin: Callable[[HTTP1Connection], None] = lambda connection: None
     gone: Callable[[HTTP1Connection], None] = lambda connection: None
@@ -62,6 +65,8 @@ class Endpoints:
 class HTTP1Connection:
     """One client's connection; :meth:`serve` is its task, which begins with the first thing that happens.
 
+    ``begun`` says that the caller is that task, and calls it next.
+
     Once it has become a websocket it only waits for that one's end, and keeps nothing that it was read with.
     """
 
@@ -70,9 +75,10 @@ class HTTP1Connection:
         "_begun",
         "_current",
         "_deadline",
+        "_fresh",
+        "_last_chance",
         "_progress",
         "_request_line",
-        "_searched",
         "_started",
         "_timer",
         "closing",
@@ -83,14 +89,13 @@ class HTTP1Connection:
         "service",
     )
 
-    def __init__(self, link: Link, service: Service, endpoints: Endpoints) -> None:
+    def __init__(self, link: Link, service: Service, endpoints: Endpoints, *, begun: bool = False) -> None:
         self.link = link
         self.service = service
         self.endpoints = endpoints
         self.closing = False  # no further request is wanted
         self.input = bytearray()
         self.lost = False
-        self._searched = 0  # bytes of the input known not to end the head
         self._arrival: Waiter | None = None  # for bytes: of a head, or of the body that one task reads
         self._progress: trio.lowlevel.ParkingLot | None = None  # for room: any task may send
         self._deadline = inf  # for the head, or of an idle connection
@@ -98,7 +103,9 @@ class HTTP1Connection:
         self._current: Connection | None = None
         self._request_line = b""
         self._started = 0.0
-        self._begun = False
+        self._begun = begun
+        self._fresh = True  # no request has come yet
+        self._last_chance = False  # at shutdown: the request that is on the way is still wanted
         link.receiver = self
         self._set_deadline(service.limits.head_timeout)
 
@@ -106,7 +113,7 @@ class HTTP1Connection:
 
     @property
     def full(self) -> bool:
-        return len(self.input) >= _MAX_INPUT and len(self.input) >= self.service.limits.max_head_size
+        return len(self.input) >= _MAX_INPUT and len(self.input) >= 2 * self.service.limits.max_head_size
 
     def data_received(self, data: bytes) -> None:
         self.input += data
@@ -173,13 +180,30 @@ class HTTP1Connection:
         if isinstance(self._current, WebSocketConnection):
             self._current.lose(Disconnect(1001, "", "shutdown"))
         else:
+            if self._current is None and (self._fresh or self.input):
+                # The client has just connected, or sent half a head, and cannot know: it need not ask a second time.
+                self._last_chance = True
+                if self._deadline > trio.current_time() + _LAST_CHANCE:
+                    self._set_deadline(_LAST_CHANCE)
             self._wake_reader()
+
+    def cut_off(self) -> None:
+        """Time is over for what :meth:`shut_down` has begun."""
+        current = self._current
+        if current is not None:
+            current.lose(Disconnect(1001, "", "shutdown"))  # type: ignore[attr-defined]
+            current.cancel_handler()
+
+    def force(self) -> str | None:
+        """Drop the connection although its handler does not end; see :meth:`Connection.force`."""
+        return None if self._current is None else self._current.force()
 
     async def _serve_requests(self) -> WebSocketConnection | None:
         """Serve one request after the other; returns the websocket that the connection has become, if it has."""
+        heads = HeadReader(self.service.limits)
         first = True
-        while (parsed := await self._next_head(first)) is not None:
-            first = False
+        while (parsed := await self._next_head(heads, first)) is not None:
+            first = self._fresh = False
             if handshake.wants_websocket(parsed.headers):
                 return self._upgrade(parsed)
             exchange = Exchange(self, parsed, self._head(parsed, "https" if self.endpoints.secure else "http"))
@@ -198,6 +222,7 @@ class HTTP1Connection:
         try:
             key = handshake.check(parsed.method, parsed.http_version, parsed.headers)
         except handshake.HandshakeError as error:
+            self.service.counters.handshakes_refused += 1
             self._refuse(error.status, str(error), error.headers)
             return None
         transport = WireTransport(self, key, bytes(self.input))
@@ -209,7 +234,9 @@ class HTTP1Connection:
         self.input.clear()
         self._arrival = None
         self._stop_timer()
-        if self.closing:
+        if self.lost:
+            connection.lose(Disconnect(1006, "", "lost"))  # the link told the receiver that it had then, and only once
+        elif self.closing:
             connection.lose(Disconnect(1001, "", "shutdown"))
         return connection
 
@@ -228,47 +255,33 @@ class HTTP1Connection:
 
     # Reading heads
 
-    async def _next_head(self, first: bool) -> RequestHead | None:
+    async def _next_head(self, heads: HeadReader, first: bool) -> RequestHead | None:
         """The next request's head, or None when there will be none."""
         limits = self.service.limits
-        self._searched = 0
+        heads.begin()
         self._request_line = b""
         self._started = time.perf_counter()
         idle: bool | None = None  # whether nothing of the next request has come; None: not waited yet
         try:
-            while (parsed := self._take_head()) is None:
-                if self.lost or self.closing:
+            while (parsed := heads.take(self.input)) is None:
+                if self.lost or (self.closing and not self._last_chance):
                     return None
-                if not first and (idle is None or (idle and self.input)):
+                if not first and not self.closing and (idle is None or (idle and self.input)):
                     # A head has its time from its first byte on, the first one from the connection's beginning, and no
                     # later byte gives it more.
                     idle = not self.input
                     self._set_deadline(limits.keep_alive_timeout if idle else limits.head_timeout)
                 await self.wait_for_bytes()
         except BadRequest as error:
+            self._request_line = heads.request_line
+            self.service.counters.count_response(error.status)
             self._refuse(error.status, str(error))
             return None
         finally:
             self._deadline = inf
+        self._request_line = heads.request_line
         self._started = time.perf_counter()
         return parsed
-
-    def _take_head(self) -> RequestHead | None:
-        """Take a head out of the input; None while it is not whole."""
-        data, limits = self.input, self.service.limits
-        while data.startswith(b"\r\n"):
-            del data[:2]  # a client may send empty lines before a request (RFC 9112, 2.2)
-            self._searched = 0
-        if not data:
-            return None
-        end = find_end(data, self._searched, limits.max_head_size)
-        if end is None:
-            self._searched = len(data)
-            return None
-        head = bytes(data[:end])
-        del data[:end]
-        self._request_line = head[: head.find(b"\r\n")]
-        return parse(head, limits.max_headers)
 
     def _set_deadline(self, timeout: float | None) -> None:
         """Have the client's time end in ``timeout`` seconds. One timer serves all requests: it is moved when due."""
@@ -281,9 +294,11 @@ class HTTP1Connection:
     def _check_deadline(self) -> None:
         self._timer = None
         if trio.current_time() >= self._deadline:
-            if self.input:
+            if self.input and not self._last_chance:
+                self.service.counters.count_response(408)
                 self._refuse(408, "the request head did not come in time")
             self.closing = True
+            self._last_chance = False
             self._wake_reader()
         elif self._deadline < inf:
             self._timer = self.service.timers.call_at(self._deadline, self._check_deadline)
@@ -296,13 +311,14 @@ class HTTP1Connection:
     # Responses of the server's own
 
     def _refuse(self, status: int, message: str, headers: Headers | None = None) -> None:
-        self._request_line = self._request_line or bytes(self.input[:_LOGGED].partition(b"\r\n")[0])
+        self._request_line = self._request_line or bytes(self.input[:_LOGGED])
         self.respond_and_close(status, [(b"content-type", b"text/plain"), *(headers or [])], message.encode() + b"\n")
 
     def respond_and_close(self, status: int, headers: Headers, body: bytes) -> None:
         """Answer with the connection's last response."""
         self.closing = True
-        self.link.write(ResponseFraming("GET", "1.1", keep_alive=False).whole(status, headers, body))
+        method = "HEAD" if self._request_line.startswith(b"HEAD ") else "GET"
+        self.link.write(ResponseFraming(method, "1.1", keep_alive=False).whole(status, headers, body))
         self.link.close(linger=LINGER, timeout=self.service.websocket_limits.send_timeout)
         self.log_access(status)
 
@@ -315,28 +331,22 @@ class HTTP1Connection:
 
     def log_access(self, status: int, size: int | None = None) -> None:
         """One line for a response (and one for the end of a websocket)."""
-        if self.service.access_log and access_log.isEnabledFor(logging.INFO):
-            milliseconds = (time.perf_counter() - self._started) * 1000
-            access_log.info(
-                '%s "%s" %d %s %.1f ms',
-                self._client(),
-                _printable(self._request_line),
-                status,
-                "-" if size is None else size,
-                milliseconds,
-            )
+        if self._logs:
+            log_response(self._client(), self._line(), status, size, time.perf_counter() - self._started)
 
     def _log_websocket(self, connection: WebSocketConnection) -> None:
-        if self.service.access_log and connection.accepted and access_log.isEnabledFor(logging.INFO):
-            end = connection.disconnect
-            how = f"{end.kind} {ascii(end.describe())[1:-1]}" if end else "closed by the server"
+        if self._logs and connection.accepted:
             seconds = time.perf_counter() - self._started
-            access_log.info('%s "%s" %s after %.1f s', self._client(), _printable(self._request_line), how, seconds)
+            log_websocket(self._client(), self._line(), connection.ending, connection.traffic, seconds)
 
-    def _client(self) -> str:
-        return self.endpoints.client[0] if self.endpoints.client else "-"
+    @property
+    def _logs(self) -> bool:
+        return self.service.access_log and access_log.isEnabledFor(logging.INFO)
 
+    def _line(self) -> RequestLine:
+        return RequestLine.read(self._request_line, show_query=self.service.log_query)
 
-def _printable(line: bytes) -> str:
-    """A request line for the log, so that no client can write a line or a field of its own into it."""
-    return ascii(line.decode("latin-1"))[1:-1].replace('"', '\\"')
+    def _client(self) -> str | None:
+        # What is handled knows the client that a trusted proxy speaks for.
+        client = self.endpoints.client if self._current is None else self._current.head.client
+        return None if client is None else client[0]

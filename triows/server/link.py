@@ -98,6 +98,11 @@ class Link(ABC):
     def is_closed(self) -> bool:
         """Whether nothing is left of the link."""
 
+    @property
+    def broken(self) -> bool:
+        """Whether sending has failed. What arrived before can still be read; what is sent is dropped."""
+        return False
+
     def close(self, linger: float = 0.0, timeout: float | None = None) -> None:
         """Send what is buffered, then end the stream, then drop input for ``linger`` seconds at most.
 

@@ -57,8 +57,8 @@ if sys.platform == "linux":
                 else:
                     self.remove(link)
             elif interest and fileno >= 0:
+                self._epoll.register(fileno, interest)  # may fail: the system bounds how many can be watched
                 self._links[fileno] = link
-                self._epoll.register(fileno, interest)
 
         def remove(self, link: SocketLink) -> None:
             """Forget a link; one that is not known is no error."""

@@ -9,47 +9,66 @@ are shielded from it and get ``shutdown_timeout`` to end.
 from __future__ import annotations
 
 import errno
-import logging
 import math
 import os
-import signal
 import socket
 import ssl
 import sys
-import threading
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack
-from functools import partial
-from pathlib import Path
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from typing import Any, Protocol
 
 import trio
 
 from ..connection import Connection
 from ..limits import ServerLimits, WebSocketLimits
+from ..logs import error_log as logger
+from ..stats import Counters
 from ..waiting import Timers
 from . import reactor
 from .framing import head_bytes
 from .http1 import Endpoints, HTTP1Connection, Service
 from .link import Link
+from .listeners import SocketFile, address_of, client_name, open_listeners, own_name, unix_path
 from .socket_link import SocketLink
 from .stream_link import StreamLink
 from .tls import TLSLink
 
-logger = logging.getLogger("triows.error")
-
 _ACCEPT_AT_ONCE = 64
-_BACKLOG = 1024
+_ACCEPT_AT_THE_END = 4096  # the most that the system lets wait in a listener's queue, unless it was told otherwise
 _PAUSE_WITHOUT_DESCRIPTORS = 0.1  # seconds
-_NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_FORCE_EVERY = 0.25  # seconds between two attempts to end handlers that do not end,
+_FORCE_TIMES = 3  # and how many there are before the last resort
+_NO_LISTENER = {errno.EBADF, errno.EINVAL, errno.ENOTSOCK}
+# What happened to one client before it was accepted: Linux hands on the errors that wait on the new socket, and a
+# firewall may refuse it, see accept(2). It has left the queue, and the next one may be well.
+_NO_CLIENT = {
+    errno.ECONNABORTED,
+    errno.ECONNRESET,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+    errno.ENETDOWN,
+    errno.ENETUNREACH,
+    errno.ENOPROTOOPT,
+    errno.ENOTCONN,
+    errno.EOPNOTSUPP,
+    errno.EPERM,
+    errno.EPROTO,
+    errno.ETIMEDOUT,
+    getattr(errno, "ENONET", errno.ENETDOWN),
+}
 _KEPT_MEMORY = 8 * 1024 * 1024
 _ALL_ADDRESSES = ("0.0.0.0", "::")
-_UNIX_PREFIX = "unix:"
 
 
 class App(Protocol):
     """What a server needs of an app."""
 
+    counters: Counters
+
+    @property
+    def config(self) -> Mapping[str, Any]: ...
     @property
     def limits(self) -> ServerLimits: ...
     def handle(self, connection: Connection) -> Awaitable[None]: ...
@@ -61,6 +80,7 @@ class Server:
     """A running server.
 
     :ivar addresses: where it listens, as the sockets name it: ``(host, port)``, or a path for a Unix socket.
+    :ivar last_resort: called if even forcing them to does not end all handlers.
     """
 
     def __init__(
@@ -79,17 +99,23 @@ class Server:
         self._reactor: reactor.Reactor | None = None
         self._connections: set[HTTP1Connection] = set()
         self._asked_to_stop = trio.Event()
+        self._stopping = trio.Event()
+        self._file: SocketFile | None = None
         self._connection_nursery: trio.Nursery
         self._services: trio.Nursery
         self._last_complaint = -math.inf
+        self._held_up: Counter[HTTP1Connection] = Counter()  # how often each was forced to end
+        self.last_resort: Callable[[], None] | None = None
         self.service = Service(
             handle=app.handle,
             limits=app.limits,
             websocket_limits=app.websocket_limits(),
             timers=self._timers,
+            counters=app.counters,
             access_log=access_log,
+            log_query=bool(app.config["ACCESS_LOG_QUERY"]),
             begin=lambda connection: self._connection_nursery.start_soon(connection.serve),
-            gone=self._connections.discard,
+            gone=self._disconnect,
         )
 
     @property
@@ -115,15 +141,21 @@ class Server:
         self,
         listeners: Sequence[trio.abc.Listener[Any]],
         task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
+        *,
+        file: SocketFile | None = None,
     ) -> None:
-        """Serve until asked to stop or cancelled; returns, or is cancelled, when everything has ended."""
+        """Serve until asked to stop or cancelled; returns, or is cancelled, when everything has ended.
+
+        ``file`` is removed before the listeners are closed.
+        """
         _keep_freed_memory()
+        self._file = file
         async with trio.open_nursery() as nursery:
             await nursery.start(self._run_services)
             try:
                 async with trio.open_nursery() as accepting:
                     for listener in listeners:
-                        self.addresses.append(_address(listener))
+                        self.addresses.append(address_of(listener))
                         accepting.start_soon(self._accept_from, listener)
                     task_status.started(self)
                     await self._asked_to_stop.wait()
@@ -159,7 +191,7 @@ class Server:
     async def _run_stream(self, stream: trio.abc.Stream) -> None:
         link = StreamLink(stream, self._timers)
         await self._services.start(link.run)
-        await self._connect(link, _stream_endpoints(stream)).serve()
+        await self._connect(link, _stream_endpoints(stream), begun=True).serve()
 
     async def _run_services(self, task_status: trio.TaskStatus[None]) -> None:
         """Everything that an outer cancellation must not tear down before the connections have ended."""
@@ -174,7 +206,7 @@ class Server:
                         self._services.start_soon(self._reactor.run)
                     async with trio.open_nursery() as self._connection_nursery:
                         task_status.started()
-                        await self._asked_to_stop.wait()
+                        await self._stopping.wait()
                     self._services.cancel_scope.cancel()
             finally:
                 if self._reactor is not None:
@@ -182,12 +214,32 @@ class Server:
 
     def _stop(self) -> None:
         """Begin the shutdown: let every connection end, and bound the time that they have for it."""
-        self._asked_to_stop.set()
         timeout = self._app.limits.shutdown_timeout
         if timeout is not None:
-            self._connection_nursery.cancel_scope.deadline = trio.current_time() + timeout
+            self._timers.call_later(timeout, self._cut_off)
+        self._stopping.set()
         for connection in list(self._connections):
             connection.shut_down()
+
+    def _cut_off(self) -> None:
+        """Time is over: cancel what is left, and soon look for those that do not mind."""
+        for connection in list(self._connections):
+            connection.cut_off()
+        self._connection_nursery.cancel_scope.cancel()
+        self._timers.call_later(_FORCE_EVERY, self._force)
+
+    def _force(self) -> None:
+        """Name the handlers that are still there, once, and let the cancellation through their shields."""
+        for connection in list(self._connections):
+            name = connection.force()
+            if name is not None:
+                if connection not in self._held_up:
+                    timeout = self._app.limits.shutdown_timeout
+                    logger.error("%s has not ended within shutdown_timeout, %s seconds; it is forced to", name, timeout)
+                self._held_up[connection] += 1
+        if self.last_resort is not None and max(self._held_up.values(), default=0) >= _FORCE_TIMES:
+            self.last_resort()
+        self._timers.call_later(_FORCE_EVERY, self._force)
 
     # Clients
 
@@ -197,32 +249,63 @@ class Server:
                 await self._accept_sockets(listener)
             else:
                 while True:
-                    stream = await listener.accept()
-                    self._connection_nursery.start_soon(self._run_stream, stream)
+                    try:
+                        stream = await listener.accept()
+                    except OSError as error:
+                        await self._get_over(error)
+                    else:
+                        self._connection_nursery.start_soon(self._run_stream, stream)
 
     async def _accept_sockets(self, listener: trio.SocketListener) -> None:
         # A second descriptor for the same socket, to accept many clients a wake-up without Trio's stream for each.
         with socket.socket(fileno=os.dup(listener.socket.fileno())) as listening:
             own = listening.getsockname()
-            server = None if own[0] in _ALL_ADDRESSES else _own_name(own)
+            server = None if own[0] in _ALL_ADDRESSES else own_name(own)
             if listening.family != socket.AF_UNIX:
                 # Linux hands this on to the sockets of the clients.
                 listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            while True:
-                await trio.lowlevel.wait_readable(listening)
-                try:
-                    for _ in range(_ACCEPT_AT_ONCE):
-                        client, address = listening.accept()
-                        self._welcome(client, address, server)
-                except BlockingIOError:
-                    pass
-                except ConnectionAbortedError:
-                    pass  # that client is gone; the next may not be
-                except OSError as error:
-                    if error.errno not in _NO_DESCRIPTORS:
-                        raise
+            try:
+                while True:
+                    await trio.lowlevel.wait_readable(listening)
+                    try:
+                        self._accept(listening, server, _ACCEPT_AT_ONCE)
+                    except OSError as error:
+                        await self._get_over(error)
+            finally:
+                # Those who have connected are clients: closing the listener would reset what waits in its queue.
+                if self._file is not None:
+                    self._file.remove()
+                with suppress(OSError):
+                    self._accept(listening, server, _ACCEPT_AT_THE_END)
+
+    def _accept(self, listening: socket.socket, server: tuple[str, int | None] | None, most: int) -> None:
+        """Welcome the clients that wait at a listener, so many of them at most."""
+        for _ in range(most):
+            try:
+                client, address = listening.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno not in _NO_CLIENT:
+                    raise
+                continue
+            try:
+                self._welcome(client, address, server)
+            except OSError as error:
+                client.close()
+                if error.errno not in _NO_CLIENT:
                     self._complain(error)
-                    await trio.sleep(_PAUSE_WITHOUT_DESCRIPTORS)
+
+    async def _get_over(self, error: OSError) -> None:
+        """Accepting failed: wait a little for descriptors, for memory, or for whatever it is that is missing.
+
+        :raises OSError: if it is the listener.
+        """
+        if error.errno in _NO_LISTENER:
+            raise error
+        if error.errno not in _NO_CLIENT:
+            self._complain(error)
+            await trio.sleep(_PAUSE_WITHOUT_DESCRIPTORS)
 
     def _complain(self, error: OSError) -> None:
         """Say that no client can be accepted now, once a second at most."""
@@ -233,6 +316,7 @@ class Server:
     def _welcome(self, client: socket.socket, address: Any, server: tuple[str, int | None] | None) -> None:
         """Serve a client that connected to ``server``, which is None where that is for its socket to tell."""
         if len(self._connections) >= self._app.limits.max_connections:
+            self._app.counters.connections_refused += 1
             _turn_away(client)
             return
         client.setblocking(False)
@@ -242,8 +326,8 @@ class Server:
             self._connection_nursery.start_soon(self._serve_by_tasks, client)
             return
         if server is None:
-            server = _own_name(client.getsockname())
-        endpoints = Endpoints(_client_name(address), server, self._ssl_context is not None)
+            server = own_name(client.getsockname())
+        endpoints = Endpoints(client_name(address), server, self._ssl_context is not None)
         if self._ssl_context is not None:
             link: Link = TLSLink(client, self._reactor, self._timers, self._ssl_context)
         else:
@@ -256,13 +340,18 @@ class Server:
             stream = trio.SSLStream(stream, self._ssl_context, server_side=True, https_compatible=True)
         await self._run_stream(stream)
 
-    def _connect(self, link: Link, endpoints: Endpoints) -> HTTP1Connection:
+    def _connect(self, link: Link, endpoints: Endpoints, *, begun: bool = False) -> HTTP1Connection:
         """Make a client's connection; it is among those of the server until it has ended."""
-        connection = HTTP1Connection(link, self.service, endpoints)
+        connection = HTTP1Connection(link, self.service, endpoints, begun=begun)
         self._connections.add(connection)
-        if self._asked_to_stop.is_set():
+        self._app.counters.connections_open += 1
+        if self._stopping.is_set():
             connection.shut_down()
         return connection
+
+    def _disconnect(self, connection: HTTP1Connection) -> None:
+        self._connections.discard(connection)
+        self._app.counters.connections_open -= 1
 
 
 def _keep_freed_memory() -> None:
@@ -287,24 +376,6 @@ def _turn_away(client: socket.socket) -> None:
             pass  # the client would not have heard it
 
 
-def _address(listener: object) -> tuple[str, int] | str:
-    while isinstance(listener, trio.SSLListener):
-        listener = listener.transport_listener
-    return _name(listener.socket.getsockname()) if isinstance(listener, trio.SocketListener) else repr(listener)
-
-
-def _name(address: Any) -> tuple[str, int] | str:
-    return (address[0], address[1]) if isinstance(address, tuple) else os.fsdecode(address)
-
-
-def _client_name(address: Any) -> tuple[str, int] | None:
-    return (address[0], address[1]) if isinstance(address, tuple) else None
-
-
-def _own_name(address: Any) -> tuple[str, int | None]:
-    return (address[0], address[1]) if isinstance(address, tuple) else (os.fsdecode(address), None)
-
-
 def _stream_endpoints(stream: object) -> Endpoints:
     """Who talks over a stream, as far as it is known."""
     secure = False
@@ -314,7 +385,7 @@ def _stream_endpoints(stream: object) -> Endpoints:
         return Endpoints(secure=secure)
     try:
         client, own = stream.socket.getpeername(), stream.socket.getsockname()
-        return Endpoints(_client_name(client), _own_name(own), secure)
+        return Endpoints(client_name(client), own_name(own), secure)
     except OSError:
         return Endpoints(secure=secure)  # the client is gone already
 
@@ -322,43 +393,28 @@ def _stream_endpoints(stream: object) -> Endpoints:
 # What the app's methods of the same names do
 
 
-async def open_listeners(host: str | None, port: int) -> list[trio.SocketListener]:
-    """Listen on a host name or address (None: on all), or on ``unix:PATH``."""
-    if host is not None and host.startswith(_UNIX_PREFIX):
-        return [_open_unix_listener(host.removeprefix(_UNIX_PREFIX))]
-    return list(await trio.open_tcp_listeners(port, host=host, backlog=_BACKLOG))
-
-
-def _open_unix_listener(path: str) -> trio.SocketListener:
-    sock = socket.socket(socket.AF_UNIX)
-    try:
-        if Path(path).is_socket() and sock.connect_ex(path) == errno.ECONNREFUSED:
-            Path(path).unlink()  # left behind by a server that is gone
-            sock.close()
-            sock = socket.socket(socket.AF_UNIX)
-        sock.bind(path)
-        sock.listen(_BACKLOG)
-    except BaseException:
-        sock.close()
-        raise
-    return trio.SocketListener(trio.socket.from_stdlib_socket(sock))
-
-
 async def serve(
     app: App,
     host: str | None = "127.0.0.1",
     port: int = 8000,
     *,
+    fds: Sequence[int] = (),
+    reuse_port: bool = False,
     ssl_context: ssl.SSLContext | None = None,
     access_log: bool = True,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Listen and serve; see :meth:`triows.Triows.serve`."""
-    listeners = await open_listeners(host, port)
-    with ExitStack() as stack:
-        if host is not None and host.startswith(_UNIX_PREFIX):
-            stack.callback(Path(host.removeprefix(_UNIX_PREFIX)).unlink, missing_ok=True)
-        await serve_listeners(app, listeners, ssl_context=ssl_context, access_log=access_log, task_status=task_status)
+    listeners = await open_listeners(host, port, fds=fds, reuse_port=reuse_port)
+    path = None if fds else unix_path(host)
+    file = None if path is None else SocketFile(path)
+    try:
+        await serve_listeners(
+            app, listeners, ssl_context=ssl_context, access_log=access_log, file=file, task_status=task_status
+        )
+    finally:
+        if file is not None:
+            file.remove()
 
 
 async def serve_listeners(
@@ -367,6 +423,7 @@ async def serve_listeners(
     *,
     ssl_context: ssl.SSLContext | None = None,
     access_log: bool = True,
+    file: SocketFile | None = None,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve on listeners; see :meth:`triows.Triows.serve_listeners`."""
@@ -374,76 +431,10 @@ async def serve_listeners(
         for listener in listeners:
             await stack.enter_async_context(listener)
         await stack.enter_async_context(app.serving())
-        await Server(app, ssl_context=ssl_context, access_log=access_log).run(listeners, task_status)
+        await Server(app, ssl_context=ssl_context, access_log=access_log).run(listeners, task_status, file=file)
 
 
 async def serve_stream(app: App, stream: trio.abc.Stream, *, access_log: bool = True) -> None:
     """Serve one client; see :meth:`triows.Triows.serve_stream`."""
     async with app.serving():
         await Server(app, access_log=access_log).run_stream(stream)
-
-
-def run(
-    app: App,
-    host: str | None = "127.0.0.1",
-    port: int = 8000,
-    *,
-    certfile: str | os.PathLike[str] | None = None,
-    keyfile: str | os.PathLike[str] | None = None,
-    ssl_context: ssl.SSLContext | None = None,
-    access_log: bool = True,
-    announce: Callable[[str], object] = print,
-) -> None:
-    """Run a program that serves the app until SIGINT or SIGTERM; see :meth:`triows.Triows.run`."""
-    if certfile is not None:
-        if ssl_context is not None:
-            raise ValueError("give either ssl_context or certfile and keyfile, not both")
-        ssl_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        ssl_context.load_cert_chain(certfile, keyfile)
-    elif keyfile is not None:
-        raise ValueError("keyfile is given without certfile")
-    # Does nothing where the program has set up its own logging.
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    trio.run(partial(_run, app, host, port, ssl_context, access_log, announce))
-
-
-async def _run(
-    app: App,
-    host: str | None,
-    port: int,
-    ssl_context: ssl.SSLContext | None,
-    access_log: bool,
-    announce: Callable[[str], object],
-) -> None:
-    async with trio.open_nursery() as nursery:
-        start = partial(serve, app, host, port, ssl_context=ssl_context, access_log=access_log)
-        stop = trio.CancelScope()
-        if threading.current_thread() is threading.main_thread():
-            await nursery.start(_stop_on_signals, stop)
-        with stop:
-            async with trio.open_nursery() as serving:
-                server = await serving.start(start)
-                for address in server.addresses:
-                    announce(f"Running on {url(address, ssl_context is not None)} (CTRL + C to quit)")
-        nursery.cancel_scope.cancel()
-
-
-async def _stop_on_signals(stop: trio.CancelScope, task_status: trio.TaskStatus[None]) -> None:
-    """The first signal begins an orderly shutdown, the second one ends the process at once."""
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        task_status.started()
-        async for number in signals:
-            if stop.cancel_called:
-                sys.stderr.flush()
-                os._exit(128 + number)
-            stop.cancel(reason=f"received {signal.Signals(number).name}")
-
-
-def url(address: tuple[str, int] | str, secure: bool) -> str:
-    """The address as a browser takes it; a Unix socket as ``unix:PATH``."""
-    if isinstance(address, str):
-        return _UNIX_PREFIX + address
-    host, port = address
-    if ":" in host:
-        host = f"[{host}]"
-    return f"{'https' if secure else 'http'}://{host}:{port}"

@@ -46,8 +46,7 @@ class SocketLink(Link):
         return self._backlog is not None
 
     @property
-    def _broken(self) -> bool:
-        """Sending failed; what arrived before can still be read."""
+    def broken(self) -> bool:
         return self._send is len
 
     def write(self, data: bytes) -> None:
@@ -66,7 +65,7 @@ class SocketLink(Link):
             self._keep(sent, data)
 
     def write_both(self, header: bytes, payload: bytes) -> None:
-        if self.buffered or self._broken:
+        if self.buffered or self.broken:
             self.write(header + payload)
             return
         try:
@@ -137,6 +136,8 @@ class SocketLink(Link):
         self._reactor.update(self)
         if self._closing:
             self.abort()
+        elif self.receiver is not None:
+            self.receiver.link_progressed()  # nothing waits any more
 
     def resume(self) -> None:
         if self.paused:
@@ -232,7 +233,7 @@ class SocketLink(Link):
     def _start_closing(self) -> None:
         self.flush()
         self.paused = False
-        if self._broken:
+        if self.broken:
             self.abort()
         elif self._backlog is None:
             self._end_stream()

@@ -33,6 +33,10 @@ class StreamLink(Link):
     def is_closed(self) -> bool:
         return self._ended
 
+    @property
+    def broken(self) -> bool:
+        return self._broken
+
     def write(self, data: bytes) -> None:
         if self._broken or self._ended:
             return
@@ -132,6 +136,8 @@ class StreamLink(Link):
         self._reader.wake()
         if self._closing:
             self.abort()
+        elif self.receiver is not None:
+            self.receiver.link_progressed()  # nothing waits any more
 
     async def _read(self) -> None:
         while True:

@@ -100,6 +100,10 @@ class TLSLink(Link):
     def is_closed(self) -> bool:
         return self._socket.is_closed
 
+    @property
+    def broken(self) -> bool:
+        return self._broken or self._socket.broken
+
     def resume(self) -> None:
         self._socket.resume()
 

@@ -71,13 +71,17 @@ class WireTransport:
         "_send_timer",
         "_stopped",
         "_unproved",
+        "bytes_sent",
         "connection",
         "full",
+        "messages_sent",
     )
 
     def __init__(self, http: Upgradable, key: bytes, early_data: bytes) -> None:
         self.connection: WebSocketConnection
         self.full = len(early_data) >= _MAX_EARLY_DATA
+        self.messages_sent = 0
+        self.bytes_sent = 0
         self._http = http
         self._link: Link = http.link
         self._key = key
@@ -123,7 +127,9 @@ class WireTransport:
                 self._min_size = limits.compression.min_size
         self._http.switch_protocols([*fields, *headers])
         self._receive_buffer = limits.receive_buffer
-        self._protocol = Protocol(connection.inbox, limits.max_message_size, inflater, limits.receive_buffer)
+        self._protocol = Protocol(
+            connection.inbox, limits.max_message_size, inflater, limits.receive_buffer, limits.max_fragments
+        )
         self._schedule_ping()
         early, self._early = self._early, b""
         self.full = False
@@ -140,6 +146,8 @@ class WireTransport:
         else:
             payload, opcode, headers = message, BINARY, SHORT_BINARY
         size = len(payload)
+        self.messages_sent += 1
+        self.bytes_sent += size
         link = self._link
         if self._deflater is not None and size >= self._min_size:
             payload = self._deflater.deflate(payload)
@@ -155,11 +163,14 @@ class WireTransport:
             self.connection.unsettled = True
         else:
             link.write(head + payload)
-        if link.buffered:
+        buffered = link.buffered
+        if buffered and (self._send_timer is None or buffered >= self.connection.limits.send_buffer):
             self._look_at_buffer()
 
     def send_fragment(self, piece: str | bytes, first: bool, final: bool) -> None:
         payload = piece if isinstance(piece, bytes) else piece.encode()
+        self.messages_sent += final
+        self.bytes_sent += len(payload)
         byte = CONTINUATION if not first else TEXT if isinstance(piece, str) else BINARY
         if self._deflater is not None:
             payload = self._deflater.end() if final else self._deflater.piece(payload)
@@ -197,7 +208,8 @@ class WireTransport:
 
     async def finish(self) -> None:
         self._stop()
-        self._link.close(timeout=self._close_timeout)
+        at_fault = self._protocol is not None and self._protocol.failure is not None
+        self._link.close(linger=self._close_timeout if at_fault else 0.0, timeout=self._close_timeout)
         await self._link.wait_closed()
 
     # Receiving, and pausing it
@@ -242,10 +254,12 @@ class WireTransport:
         unread = connection.inbox.size
         if message is not None and connection.closed:
             message.drop()
-        if not connection.collects and (message is not None or protocol.stalled):
-            unread += 0 if message is None else message.unread
-            if not connection.streaming:
-                connection.unsettled = True  # receive() may have to ask for the rest
+        waits = protocol.stalled  # also while receive() has its message, and not taken it yet
+        if message is not None and not connection.collects:
+            unread += message.unread
+            waits = True
+        if waits and not connection.streaming:
+            connection.unsettled = True  # receive() may have to ask for the rest
         self.full = unread >= self._receive_buffer or protocol.stalled or (self._stopped and not connection.closed)
 
     # The link's receiver
@@ -315,6 +329,7 @@ class WireTransport:
                 protocol.pings.clear()
             else:
                 del protocol.pings[:-1]
+                self._watch_sending()
 
     # Closing
 
@@ -340,6 +355,8 @@ class WireTransport:
         payload = b"%d" % self._pings
         self._link.write(encode(PING, payload))
         self._link.flush()
+        if self._link.buffered:
+            self._watch_sending()
         # Those that were given up are forgotten, and of the keepalive's own the latest is enough to measure by.
         waiting = [trip for trip in self._round_trips if trip[2] is not None and not trip[2].ended.is_set()]
         self._round_trips = [*waiting, (payload, trio.current_time(), round_trip)]
@@ -364,6 +381,8 @@ class WireTransport:
             self._ping_timer = self.connection.timers.call_later(interval, self._keep_alive)
 
     def _keep_alive(self) -> None:
+        if self._close_sent:
+            return  # a client that has read the Close frame answers no Ping (RFC 6455, section 5.5.2)
         self.ping(None)
         self._schedule_ping()
         if self._unproved is None:

@@ -67,6 +67,8 @@ class Served:
         self._app = app
         self._endpoint = endpoint
         self.limits = app.limits
+        self.config = app.config
+        self.counters = app.counters
         self.stream, self._server_stream = memory_stream_pair()
         self.connection: Connection | None = None
         self.handled = trio.Event()

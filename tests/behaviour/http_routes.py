@@ -1,0 +1,72 @@
+"""Routes that take what a client sends into everything that goes out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from triows import Response, Triows, abort, make_response, redirect, request
+
+
+def add_routes(app: Triows) -> None:
+    @app.post("/only-small", max_body_size=10)
+    async def only_small() -> str:
+        return str(len(await request.get_data()))
+
+    @app.post("/only-small-unread", max_body_size=10)
+    async def only_small_unread() -> str:
+        raise AssertionError("called for a body that is too large")
+
+    @app.get("/name/<name>")
+    async def name(name: str) -> dict[str, str]:
+        return {"name": name}
+
+    @app.get("/number/<int:number>")
+    async def number(number: int) -> str:
+        return str(number)
+
+    @app.get("/folder/")
+    async def folders() -> str:
+        return "folders"
+
+    @app.get("/folder/<name>/")
+    async def folder(name: str) -> str:
+        return "folder"
+
+    @app.get("/fields")
+    async def fields() -> str:
+        return request.args["missing"]
+
+    @app.post("/form")
+    async def form() -> str:
+        return str(len(await request.form))
+
+    @app.post("/headers")
+    async def headers() -> dict[str, Any]:
+        size = len(await request.get_data())
+        found = {name: request.headers.getlist(f"X-{name}") for name in ("a", "b")}
+        return {**found, "authorization": request.headers.getlist("Authorization"), "size": size}
+
+    @app.get("/split/<how>")
+    async def split(how: str) -> Any:
+        text = request.args["text"]
+        match how:
+            case "header":
+                return "body", 200, {"X-Text": text}
+            case "redirect":
+                return redirect(text)
+            case "cookie":
+                response = await make_response("body")
+                response.set_cookie("text", text)
+                return response
+            case "status":
+                return "body", f"200 {text}"
+            case "type":
+                return Response("body", mimetype=text)
+            case "name":
+                return "body", 200, {text: "value"}
+            case "file":
+                response = await make_response("body")
+                response.headers.set("Content-Disposition", "attachment", filename=text)
+                return response
+            case _:
+                return abort(404, text)

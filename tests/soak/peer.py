@@ -1,0 +1,144 @@
+"""A client's end of a connection: on TCP or TLS, with websocket messages in fragments or compressed, and rude ends."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+import zlib
+from dataclasses import dataclass
+
+import trio
+
+from ..wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Gone, Wire, frame
+
+_COMPRESSED = 0x40
+_EXTENSION = "Sec-WebSocket-Extensions: permessage-deflate"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the server is."""
+
+    port: int
+    context: ssl.SSLContext | None = None
+
+
+class Closed(Exception):
+    """The server's Close frame came."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+class Peer(Wire):
+    """See the module's docstring."""
+
+    def __init__(self, stream: trio.abc.Stream, raw: trio.SocketStream) -> None:
+        super().__init__(stream)
+        self._raw = raw
+        self._sending = trio.Lock()
+        self.closing = False  # what is sent from now on may meet a closed socket
+        self._deflater: zlib._Compress | None = None
+        self._inflater: zlib._Decompress | None = None
+
+    @classmethod
+    async def connect(cls, place: Place) -> Peer:
+        raw = await trio.open_tcp_stream("127.0.0.1", place.port)
+        if place.context is None:
+            return cls(raw, raw)
+        secure = trio.SSLStream(raw, place.context, server_hostname="localhost", https_compatible=True)
+        try:
+            await secure.do_handshake()
+        except BaseException:
+            await trio.aclose_forcefully(raw)
+            raise
+        return cls(secure, raw)
+
+    async def send(self, data: bytes) -> None:
+        async with self._sending:
+            await self.stream.send_all(data)
+
+    async def upgrade(self, path: str, *, compressed: bool = False) -> None:
+        response = await self.handshake(path, *([_EXTENSION] if compressed else []))
+        if compressed:
+            assert "permessage-deflate" in response.headers["sec-websocket-extensions"]
+            self._deflater = zlib.compressobj(1, zlib.DEFLATED, -15)
+            self._inflater = zlib.decompressobj(-15)
+
+    # Messages
+
+    async def send_message(self, message: str | bytes, cuts: int, *, pings: bool = False) -> None:
+        """Send it in ``cuts`` frames more than one, with Pings between them."""
+        payload, opcode = (message.encode(), TEXT) if isinstance(message, str) else (message, BINARY)
+        reserved = 0
+        if self._deflater is not None:
+            payload = (self._deflater.compress(payload) + self._deflater.flush(zlib.Z_SYNC_FLUSH))[:-4]
+            reserved = _COMPRESSED
+        step = len(payload) // (cuts + 1) + 1
+        pieces = [payload[start : start + step] for start in range(0, max(len(payload), 1), step)]
+        for number, piece in enumerate(pieces):
+            first, last = number == 0, number == len(pieces) - 1
+            data = frame(opcode if first else CONTINUATION, piece, fin=last, reserved=reserved if first else 0)
+            await self.send(data + (frame(PING, b"%d" % number) if pings else b""))
+
+    async def receive_message(self) -> str | bytes:
+        """The next message. Raises Closed or Gone."""
+        opcode, parts, compressed = 0, b"", False
+        while True:
+            first, size = await self.read(2)
+            if size == 126:
+                size = int.from_bytes(await self.read(2), "big")
+            elif size == 127:
+                size = int.from_bytes(await self.read(8), "big")
+            payload = await self.read(size)
+            kind = first & 0x0F
+            if kind == CLOSE:
+                raise Closed(int.from_bytes(payload[:2], "big") if payload else 1005)
+            if kind == PING:
+                await self._pong(payload)
+            elif kind != PONG:
+                if kind != CONTINUATION:
+                    opcode, parts, compressed = kind, b"", bool(first & _COMPRESSED)
+                assert opcode, "a continuation of nothing"
+                parts += payload
+                if first & 0x80:
+                    break
+        if compressed:
+            assert self._inflater is not None
+            parts = self._inflater.decompress(parts + b"\x00\x00\xff\xff")
+        return parts.decode() if opcode == TEXT else parts
+
+    async def _pong(self, payload: bytes) -> None:
+        """Answer, unless something is being sent: reading must not wait for the server to read."""
+        if not self._sending.locked() and not self.closing:
+            await self.send(frame(PONG, payload))
+
+    # Ends
+
+    def finish(self) -> None:
+        """End the stream of what is sent; under TLS without a close_notify."""
+        try:
+            self._raw.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # the server was quicker
+
+    async def reset(self) -> None:
+        """Have the kernel send RST."""
+        try:
+            self._raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        except OSError:
+            pass
+        await trio.aclose_forcefully(self._raw)
+
+    async def drop(self) -> None:
+        """Let go of it, however it stands."""
+        await trio.aclose_forcefully(self._raw)
+
+    async def read_to_the_end(self) -> None:
+        """The server ends the stream, and sends nothing before."""
+        try:
+            rest = await self.read_rest()
+        except (trio.BrokenResourceError, trio.ClosedResourceError, Gone):
+            return
+        assert not rest, f"behind the end: {rest[:80]!r}"

@@ -1,0 +1,260 @@
+"""What trusted proxies say of the client in front of them: RFC 7239's Forwarded, and the X-Forwarded- fields.
+
+Anybody can send these fields; they count only if the other end of the connection is a trusted proxy. Each proxy adds
+what it knows at the right end, so a chain is read from there: past each address that is a trusted proxy's own, up to
+the first that is not. That is the client; what is left of it is the client's invention and is not looked at.
+
+- Of X-Forwarded-Proto, -Host, -Port and -Prefix the last value counts: proxies set them and do not add to them.
+- The port fills in for one that the host does not name. The prefix was taken off the path, and is put back.
+- What is looked at and malformed raises :exc:`ForwardedError`: to ignore it would make a client of the proxy.
+- So do Forwarded and X-Forwarded- fields that differ: one of them is not the proxy's, and nobody knows which.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING, NamedTuple
+
+from .origins import DEFAULT_PORTS, split_authority
+
+if TYPE_CHECKING:
+    from .ends import Head
+
+UNIX = "unix"
+"""Stands among trusted proxies for those that connect over a Unix socket."""
+
+_Claims = dict[str, str]  # for, proto, host, port, prefix: what is said of the client
+
+_FORWARDED = b"forwarded"
+_FOR = b"x-forwarded-for"
+_LAST_COUNTS = {b"x-forwarded-" + name.encode(): name for name in ("proto", "host", "port", "prefix")}
+_FIELDS = frozenset({_FORWARDED, _FOR, *_LAST_COUNTS})
+
+# Quoted pairs, and delimiters in quotes, have no place in addresses, hosts and schemes (RFC 7239, section 4).
+_PAIR = re.compile(r'[ \t]*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=(?:"([^"\\]*)"|([^\s"\\]+))[ \t]*')
+_NODE = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}|_[\w.-]+))?", re.ASCII)
+_BARE_IPV6 = re.compile(r"[0-9A-Fa-f]*:[0-9A-Fa-f:.]+")
+_HIDDEN_NODE = re.compile(r"(?:unknown|_[\w.-]+)(?::(?:[0-9]{1,5}|_[\w.-]+))?", re.ASCII | re.IGNORECASE)
+_UNIX_NODE = "unix:"  # nginx's word for a client at a Unix socket
+_SECURE = {"http": False, "https": True, "ws": False, "wss": True}
+_PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+;=:@-]+)*/?")
+
+
+class ForwardedError(ValueError):
+    """A trusted proxy passes on what cannot be what it means. The message names the field, and quotes nothing."""
+
+
+class _Node(NamedTuple):
+    """An end of a connection as proxies name it. The address is None if it is kept back."""
+
+    address: str | None
+    port: int = 0
+
+
+class _Proxies(NamedTuple):
+    networks: tuple[IPv4Network | IPv6Network, ...]
+    unix: bool
+
+    def trust(self, address: str | None) -> bool:
+        if address is None or address == UNIX:
+            return address is not None and self.unix
+        try:
+            ip = _unmapped(ip_address(address))
+        except ValueError:
+            return False  # an ASGI server may have a word of its own here
+        return any(ip in network for network in self.networks)
+
+
+def parse_proxy(text: str) -> str:
+    """Return an item of ``trusted_proxies`` as :func:`forwarded` takes it.
+
+    :raises ValueError: if it is no address, network or ``unix``; the message says what one looks like.
+    """
+    if text.lower() == UNIX:
+        return UNIX
+    try:
+        if "%" not in text:
+            return str(ip_network(text) if "/" in text else _unmapped(ip_address(text)))
+    except ValueError as error:
+        if "host bits" in str(error):
+            raise ValueError(f"as a network it is {ip_network(text, strict=False)}") from None
+    raise ValueError(f"a proxy is an address ('10.0.0.7', '::1'), a network ('10.0.0.0/8') or {UNIX!r}")
+
+
+def forwarded(head: Head, trusted: tuple[str, ...]) -> Head:
+    """Return the head that the first trusted proxy has got from the client; the same head if it came without any.
+
+    :param trusted: the proxies, each as :func:`parse_proxy` returns it.
+    :raises ForwardedError: if what a trusted proxy says makes no sense.
+    """
+    proxies = _parse(trusted)
+    if not proxies.trust(_peer(head)):
+        return head
+    fields: dict[bytes, list[str]] = {}
+    for name, value in head.headers:
+        if name in _FIELDS and value:
+            fields.setdefault(name, []).append(value.decode("latin-1"))
+    if not fields:
+        return head
+    standard = fields.pop(_FORWARDED, None)
+    found = [] if standard is None else [_apply(head, _walk(_elements(standard), proxies))]
+    if fields:
+        found.append(_apply(head, _by_fields(fields, proxies)))
+    if len(found) == 2 and _identity(found[0]) != _identity(found[1]):
+        raise ForwardedError("Forwarded and X-Forwarded-... do not say the same")
+    return found[-1]
+
+
+@lru_cache(maxsize=16)
+def _parse(trusted: tuple[str, ...]) -> _Proxies:
+    return _Proxies(tuple(ip_network(entry) for entry in trusted if entry != UNIX), UNIX in trusted)
+
+
+def _peer(head: Head) -> str | None:
+    """The address of the other end of the connection; ``unix`` for one at a Unix socket."""
+    if head.client is not None:
+        return head.client[0]
+    # A stream of another kind has no address either. ASGI servers tell nothing of the client at a Unix socket only.
+    at_unix_socket = head.asgi_scope is not None or (head.server is not None and head.server[1] is None)
+    return UNIX if at_unix_socket else None
+
+
+def _unmapped(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    # What a socket for both families shows of an IPv4 client.
+    return getattr(ip, "ipv4_mapped", None) or ip
+
+
+# What the fields say
+
+
+def _walk(hops: Iterable[_Claims], proxies: _Proxies) -> _Claims:
+    """Join what was said at each hop, from the last one back to the client's."""
+    said: _Claims = {}
+    for claims in hops:
+        said.update(claims)
+        if "for" not in claims or not proxies.trust(_node(claims["for"]).address):
+            break
+    return said
+
+
+def _by_fields(fields: dict[bytes, list[str]], proxies: _Proxies) -> _Claims:
+    said = _walk(({"for": node} for node in reversed(_members(fields.get(_FOR, [])))), proxies)
+    for field, name in _LAST_COUNTS.items():
+        if members := _members(fields.get(field, [])):
+            said[name] = members[-1]
+    return said
+
+
+def _members(values: list[str]) -> list[str]:
+    """The members of a list field; empty ones do not count (RFC 9110, section 5.6.1)."""
+    return [member for member in map(str.strip, ",".join(values).split(",")) if member]
+
+
+def _elements(values: list[str]) -> Iterator[_Claims]:
+    """The elements of Forwarded, the last one first (RFC 7239, section 4)."""
+    for element in reversed(_members(values)):
+        claims: _Claims = {}
+        for text in element.split(";"):
+            if not text.strip():
+                continue
+            pair = _PAIR.fullmatch(text)
+            name = pair[1].lower() if pair is not None else ""
+            if pair is None or name in claims:
+                raise ForwardedError("Forwarded is malformed")
+            claims[name] = pair[3] if pair[2] is None else pair[2]
+        yield {name: claims[name] for name in ("for", "proto", "host") if name in claims}
+
+
+@lru_cache(maxsize=64)  # the client's is asked for twice, and few others come in between
+def _node(text: str) -> _Node:
+    """An address with or without a port, or what stands for one (RFC 7239, section 6)."""
+    if _HIDDEN_NODE.fullmatch(text):
+        return _Node(None)
+    if text == _UNIX_NODE:
+        return _Node(UNIX)
+    match = _NODE.fullmatch(text)
+    try:
+        if match is not None:
+            ip = IPv6Address(match[1]) if match[1] else IPv4Address(match[2])
+            port = int(match[3]) if match[3] and match[3].isdigit() else 0
+            if port <= 65535:
+                return _Node(str(_unmapped(ip)), port)
+        elif _BARE_IPV6.fullmatch(text):
+            return _Node(str(_unmapped(IPv6Address(text))))
+    except ValueError:
+        pass
+    raise ForwardedError("X-Forwarded-For, or Forwarded's for=, names no address")
+
+
+# What becomes of the head
+
+
+def _apply(head: Head, said: _Claims) -> Head:
+    """The head with what is said of the client in place of what the connection says."""
+    client, headers = head.client, head.headers
+    if "for" in said:
+        node = _node(said["for"])
+        client = None if node.address in (None, UNIX) else (str(node.address), node.port)
+    scheme = _scheme(head, said.get("proto"))
+    host = _host(head, scheme, said)
+    if host is not None:
+        headers = [(b"host", host.encode("ascii")), *((name, value) for name, value in headers if name != b"host")]
+    prefix = _prefix(said.get("prefix", ""))
+    return replace(
+        head,
+        client=client,
+        scheme=scheme,
+        headers=headers,
+        root_path=prefix + head.root_path,
+        raw_path=prefix.encode("ascii") + head.raw_path if head.raw_path.startswith(b"/") else head.raw_path,
+        received=head,
+    )
+
+
+def _scheme(head: Head, proto: str | None) -> str:
+    if proto is None:
+        return head.scheme
+    secure = _SECURE.get(proto.lower())
+    if secure is None:
+        raise ForwardedError("X-Forwarded-Proto, or Forwarded's proto=, is neither http nor https")
+    plain = "ws" if head.scheme in ("ws", "wss") else "http"
+    return f"{plain}s" if secure else plain
+
+
+def _host(head: Head, scheme: str, said: _Claims) -> str | None:
+    """The Host field, if it is to be another."""
+    if "host" not in said and "port" not in said:
+        return None
+    authority = split_authority(said.get("host", head.host))
+    if authority is None:
+        if "host" not in said:
+            return None  # it is the client's own that names no host
+        raise ForwardedError("X-Forwarded-Host, or Forwarded's host=, is no host")
+    host, port = authority
+    if "port" in said:
+        _, given = split_authority(f"port:{said['port']}") or ("", None)
+        if given is None:
+            raise ForwardedError("X-Forwarded-Port is no port")
+        if port is None and given != _default_port(scheme):
+            port = given
+    return host if port is None else f"{host}:{port}"
+
+
+def _prefix(text: str) -> str:
+    if not _PREFIX.fullmatch(text):
+        raise ForwardedError("X-Forwarded-Prefix is no path")
+    return text.removesuffix("/")
+
+
+def _default_port(scheme: str) -> int:
+    return DEFAULT_PORTS["https" if scheme in ("https", "wss") else "http"]
+
+
+def _identity(head: Head) -> tuple[object, ...]:
+    """What two ways of saying the same have in common: address, scheme and host."""
+    host, port = split_authority(head.host) or (None, None)
+    return head.client and head.client[0], head.scheme, host, port or _default_port(head.scheme)

@@ -1,0 +1,133 @@
+"""Hosts and origins, compared: whose pages may open a websocket, and under which names the app may be asked for.
+
+Text is split strictly. What is not plainly a host, or the origin of a page, equals nothing. Two names are one if they
+differ in case, in a dot at their end, or in how they write an IPv6 address; nothing else is decoded.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv6Address
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+_AUTHORITY = re.compile(r"(?:([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|\[([0-9a-f:.]+)\])(?::([1-9][0-9]{0,4}))?")
+_OTHER_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._~:-]*")
+_HOST_CHARACTERS = "letters, digits, '-', '_' and dots, or an IPv6 address in brackets (other alphabets as 'xn--...')"
+
+
+def split_authority(text: str) -> tuple[str, int | None] | None:
+    """Split ``host:port`` (RFC 3986, section 3.2). The host is normalised; None if this is no host and port."""
+    # Not all that lower() makes ASCII letters of were some.
+    match = _AUTHORITY.fullmatch(text.lower()) if text.isascii() else None
+    if match is None:
+        return None
+    name, address, port = match.groups()
+    if port is not None and int(port) > 65535:
+        return None
+    if address is not None:
+        try:
+            name = f"[{IPv6Address(address)}]"
+        except ValueError:
+            return None
+    return name, int(port) if port else None
+
+
+def origin_allowed(origin: str, host: str, allowed: tuple[str, ...] | None) -> bool:
+    """Whether a browser's page from ``origin`` may open a websocket (RFC 6455, section 10.2).
+
+    Without ``allowed`` only a page of the same host and port may. The schemes are not compared there: behind a proxy
+    that ends TLS the page's is https and the request's is http. A port that is missing is the default one of the
+    page's scheme, on both sides.
+
+    :param origin: the Origin header.
+    :param host: the Host header.
+    :param allowed: the allowed origins, each as :func:`parse_origin_pattern` returns it; ``"*"`` allows all.
+    """
+    if allowed is None:
+        return _is_same(origin, host)
+    if "*" in allowed:
+        return True
+    page = _normalised(origin)
+    return page is not None and (page in allowed or any(_is_below(page, pattern) for pattern in allowed))
+
+
+def _is_same(origin: str, host: str) -> bool:
+    scheme, _, authority = origin.partition("://")
+    default = DEFAULT_PORTS.get(scheme.lower())
+    page, own = split_authority(authority), split_authority(host)
+    if default is None or page is None or own is None:
+        return False
+    return page[0] == own[0] and (page[1] or default) == (own[1] or default)
+
+
+def _normalised(origin: str) -> str | None:
+    """An origin in the form that two equal ones share; None if it is none that can be listed."""
+    origin = origin.lower()
+    scheme, _, rest = origin.partition("://")
+    if scheme not in DEFAULT_PORTS:
+        return origin if origin == "null" or _OTHER_ORIGIN.fullmatch(origin) else None
+    authority = split_authority(rest)
+    if authority is None:
+        return None
+    host, port = authority
+    return f"{scheme}://{host}" if port in (None, DEFAULT_PORTS[scheme]) else f"{scheme}://{host}:{port}"
+
+
+def _is_below(page: str, pattern: str) -> bool:
+    scheme, star, suffix = pattern.partition("*")
+    return bool(star) and page.startswith(scheme) and page.endswith(suffix)
+
+
+def parse_origin_pattern(text: str) -> str:
+    """Return an item of ``origins`` as :func:`origin_allowed` takes it: an origin, ``https://*.name``, null or ``*``.
+
+    :raises ValueError: if it is none of these; the message says what one looks like.
+    """
+    if text == "*":
+        return text
+    scheme, wildcard, rest = text.partition("://*.")
+    # What stands below a name is found by its end: an IPv6 address has nothing below it.
+    page = None if wildcard and rest.startswith("[") else _normalised(f"{scheme}://{rest}" if wildcard else text)
+    if page is None or (wildcard and scheme.lower() not in DEFAULT_PORTS):
+        raise ValueError(
+            "an origin is a scheme and a host without a path, like 'https://example.com' or 'http://localhost:8000';"
+            f" 'https://*.example.com' stands for what is below that name; a host is {_HOST_CHARACTERS}"
+        )
+    return page.replace("://", "://*.", 1) if wildcard else page
+
+
+def host_trusted(host: str, trusted: tuple[str, ...]) -> bool:
+    """Whether a Host header names one of these hosts, whatever its port is.
+
+    :param trusted: the hosts, each as :func:`parse_trusted_host` returns it.
+    """
+    authority = split_authority(host)
+    if authority is None:
+        return False
+    name = authority[0]
+    for entry in trusted:
+        if entry.startswith("*"):
+            matches = name.endswith(entry[1:])
+        elif entry.startswith("."):
+            matches = name == entry[1:] or name.endswith(entry)
+        else:
+            matches = name == entry
+        if matches:
+            return True
+    return False
+
+
+def parse_trusted_host(text: str) -> str:
+    """Return an item of ``trusted_hosts`` as :func:`host_trusted` takes it: a host, ``.name`` or ``*.name``.
+
+    :raises ValueError: if it is none of these; the message says what one looks like.
+    """
+    prefix = next((prefix for prefix in ("*.", ".") if text.startswith(prefix)), "")
+    authority = split_authority(text.removeprefix(prefix))
+    if authority is None or (prefix and authority[0].startswith("[")):
+        raise ValueError(
+            "a trusted host is a name without a scheme, like 'example.com', '.example.com' (and all below it) or"
+            f" '*.example.com' (all below it); a host is {_HOST_CHARACTERS}"
+        )
+    return prefix + authority[0]

@@ -1,0 +1,177 @@
+"""Where a server listens: opening sockets, taking over those that are open, and how their addresses are called."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import trio
+
+_BACKLOG = 1024
+_UNIX_PREFIX = "unix:"
+_MAPPED = "::ffff:"
+
+
+async def open_listeners(
+    host: str | None, port: int, *, fds: Sequence[int] = (), reuse_port: bool = False
+) -> list[trio.SocketListener]:
+    """Listen on a host name or address (None: on all), on ``unix:PATH``, or, instead, on what is listening already.
+
+    :param fds: descriptors of listening sockets, which are taken over.
+    :param reuse_port: let other processes listen on the same port (SO_REUSEPORT).
+    :raises OSError: if the address cannot be listened on.
+    :raises ValueError: if a descriptor is none of a listening TCP or Unix socket, or the address has no port to share.
+    """
+    path = unix_path(host)
+    if reuse_port and (fds or path is not None):
+        raise ValueError("only a TCP port that is opened here can be shared (reuse_port)")
+    if reuse_port and not hasattr(socket, "SO_REUSEPORT"):
+        raise ValueError("this system lets nobody share a port (reuse_port)")
+    if fds:
+        return _take_over(fds)
+    if path is not None:
+        return [_open_unix_listener(path)]
+    if reuse_port:
+        return await _open_shared_listeners(host, port)
+    return list(await trio.open_tcp_listeners(port, host=host, backlog=_BACKLOG))
+
+
+def unix_path(host: str | None) -> str | None:
+    """The path in ``unix:PATH``; None for any other host."""
+    return host.removeprefix(_UNIX_PREFIX) if host is not None and host.startswith(_UNIX_PREFIX) else None
+
+
+def _listener(sock: socket.socket) -> trio.SocketListener:
+    return trio.SocketListener(trio.socket.from_stdlib_socket(sock))
+
+
+def _open_unix_listener(path: str) -> trio.SocketListener:
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        if Path(path).is_socket() and sock.connect_ex(path) == errno.ECONNREFUSED:
+            Path(path).unlink()  # left behind by a server that is gone
+            sock.close()
+            sock = socket.socket(socket.AF_UNIX)
+        sock.bind(path)
+        sock.listen(_BACKLOG)
+    except BaseException:
+        sock.close()
+        raise
+    return _listener(sock)
+
+
+async def _open_shared_listeners(host: str | None, port: int) -> list[trio.SocketListener]:
+    """As trio.open_tcp_listeners() does it, with the option that must be set before the socket has its address."""
+    found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    with ExitStack() as stack:
+        opened = []
+        for family, kind, protocol, _, address in found:
+            try:
+                sock = stack.enter_context(socket.socket(family, kind, protocol))
+            except OSError as error:
+                if error.errno == errno.EAFNOSUPPORT and len(found) > 1:
+                    continue  # a wildcard on a machine without IPv6
+                raise
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind(address)
+            sock.listen(_BACKLOG)
+            opened.append(sock)
+        stack.pop_all()
+    return [_listener(sock) for sock in opened]
+
+
+def _take_over(fds: Sequence[int]) -> list[trio.SocketListener]:
+    for number, fd in enumerate(fds):
+        if fd in fds[:number]:
+            raise ValueError(f"descriptor {fd} is given twice")
+        _check_descriptor(fd)
+    for fd in fds:
+        os.set_inheritable(fd, False)  # as those are that are opened here
+    return [_listener(socket.socket(fileno=fd)) for fd in fds]
+
+
+def _check_descriptor(fd: int) -> None:
+    try:
+        sock = socket.socket(fileno=fd)
+    except OSError as error:
+        reason = "a socket" if error.errno == errno.ENOTSOCK else "open"
+        raise ValueError(f"descriptor {fd} is not {reason}") from error
+    try:
+        if sock.family not in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX) or sock.type != socket.SOCK_STREAM:
+            raise ValueError(f"descriptor {fd} is not a TCP or Unix stream socket")
+        if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise ValueError(f"descriptor {fd} is a socket that does not listen")
+    finally:
+        sock.detach()
+
+
+class SocketFile:
+    """The file of a Unix socket that was opened here, to be removed in the end, unless it is another's by then.
+
+    It is known by its inode, which is not given to another file as long as the socket is open.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+        self._own = self._identity()
+
+    def remove(self) -> None:
+        """Remove the file. A second time it does nothing."""
+        if self._own is not None and self._identity() == self._own:
+            self._path.unlink(missing_ok=True)
+        self._own = None
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat(follow_symlinks=False)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+
+# Names of addresses
+
+
+def address_of(listener: object) -> tuple[str, int] | str:
+    """Host and port, or the path, that a listener is at."""
+    while isinstance(listener, trio.SSLListener):
+        listener = listener.transport_listener
+    return _name(listener.socket.getsockname()) if isinstance(listener, trio.SocketListener) else repr(listener)
+
+
+def _name(address: Any) -> tuple[str, int] | str:
+    # A name that begins with NUL is in Linux's abstract namespace; it is written with an @.
+    return (address[0], address[1]) if isinstance(address, tuple) else os.fsdecode(address).replace("\0", "@")
+
+
+def client_name(address: Any) -> tuple[str, int] | None:
+    """Host and port of a client; None for one at a Unix socket."""
+    return (_host(address[0]), address[1]) if isinstance(address, tuple) else None
+
+
+def own_name(address: Any) -> tuple[str, int | None]:
+    """What a client is connected to, as connections hold it: host and port, or a path and None."""
+    return (_host(address[0]), address[1]) if isinstance(address, tuple) else (os.fsdecode(address), None)
+
+
+def _host(address: str) -> str:
+    """The address itself where it is an IPv4 address in an IPv6 one: what a socket for both has (RFC 4291, 2.5.5.2)."""
+    return address.removeprefix(_MAPPED) if "." in address else address
+
+
+def url(address: tuple[str, int] | str, secure: bool) -> str:
+    """The address as a browser takes it; a Unix socket as ``unix:PATH``."""
+    if isinstance(address, str):
+        return _UNIX_PREFIX + address
+    host, port = address
+    if ":" in host:
+        host = f"[{host}]"
+    return f"{'https' if secure else 'http'}://{host}:{port}"

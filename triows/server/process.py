@@ -1,0 +1,104 @@
+"""A process that serves one app: its signals, what it says, and what systemd passes to it and is told.
+
+The first SIGINT or SIGTERM begins an orderly shutdown. A second one ends the process at once, also when a handler holds
+the event loop: signals are handled between any two instructions, and not by a task. SIGHUP does what it always does.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import ssl
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from types import FrameType
+
+import trio
+
+from . import systemd
+from .last_resort import LastResort
+from .listeners import url
+from .serving import App, Server, serve
+
+
+def run(
+    app: App,
+    host: str | None = "127.0.0.1",
+    port: int = 8000,
+    *,
+    fds: Sequence[int] = (),
+    reuse_port: bool = False,
+    certfile: str | os.PathLike[str] | None = None,
+    keyfile: str | os.PathLike[str] | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    access_log: bool = True,
+    announce: Callable[[str], object] = print,
+) -> None:
+    """Run a program that serves the app until SIGINT or SIGTERM; see :meth:`triows.Triows.run`."""
+    if certfile is not None:
+        if ssl_context is not None:
+            raise ValueError("give either ssl_context or certfile and keyfile, not both")
+        ssl_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        ssl_context.load_cert_chain(certfile, keyfile)
+    elif keyfile is not None:
+        raise ValueError("keyfile is given without certfile")
+    # Does nothing where the program has set up its own logging.
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    passed = systemd.take_descriptors()
+    start = partial(
+        serve,
+        app,
+        host,
+        port,
+        fds=fds or passed,
+        reuse_port=reuse_port,
+        ssl_context=ssl_context,
+        access_log=access_log,
+    )
+    trio.run(_run, app, start, partial(_announce, announce, ssl_context is not None))
+
+
+def _announce(announce: Callable[[str], object], secure: bool, server: Server) -> None:
+    for address in server.addresses:
+        announce(f"Running on {url(address, secure)} (CTRL + C to quit)")
+    systemd.notify("READY=1", f"MAINPID={os.getpid()}")
+
+
+async def _run(app: App, start: Callable[..., Awaitable[None]], announce: Callable[[Server], None]) -> None:
+    last_resort = LastResort(app.limits.shutdown_timeout)
+    with trio.CancelScope() as stop, _stopping_on_signals(stop, last_resort):
+        async with trio.open_nursery() as nursery:
+            server = await nursery.start(start)
+            server.last_resort = last_resort.end
+            announce(server)
+
+
+@contextmanager
+def _stopping_on_signals(stop: trio.CancelScope, last_resort: LastResort) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    token = trio.lowlevel.current_trio_token()
+    received = False
+
+    def begin(number: int) -> None:
+        systemd.notify("STOPPING=1")
+        stop.cancel(reason=f"received {signal.Signals(number).name}")
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal received
+        if received:
+            os._exit(128 + number)
+        received = True
+        last_resort.begin()
+        token.run_sync_soon(begin, number)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,43 @@
+"""What systemd tells a service and wants to be told: sockets to listen on, and whether it serves or stops.
+
+See sd_listen_fds(3) and sd_notify(3). Without systemd's variables in the environment all of this does nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+
+logger = logging.getLogger("triows.error")
+
+_FIRST_DESCRIPTOR = 3
+
+
+def take_descriptors() -> list[int]:
+    """The descriptors of the listening sockets that were passed to this process.
+
+    The variables that tell of them are removed, so that no child takes them for its own.
+
+    :raises ValueError: if LISTEN_FDS is no number.
+    """
+    pid, count, _ = (os.environ.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"))
+    if pid != str(os.getpid()):
+        return []  # they were meant for the process that started this one, if there are any
+    if not (count.isascii() and count.isdigit()):
+        raise ValueError(f"LISTEN_FDS is {count!r}; it must be how many sockets were passed")
+    return list(range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + int(count)))
+
+
+def notify(*states: str) -> None:
+    """Tell systemd, if it listens. That it does not hear is logged, and no reason not to serve."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return
+    # A name with an @ is in Linux's abstract namespace.
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        try:
+            sock.sendto("\n".join(states).encode(), address.replace("@", "\0", 1))
+        except OSError as error:
+            logger.warning("systemd cannot be told %s: %s", " ".join(states), error.strerror or error)

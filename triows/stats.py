@@ -1,0 +1,176 @@
+"""What an app counts: :class:`Counters` while it serves, :class:`Stats` for whoever asks.
+
+A message must cost next to nothing here. It is counted where it is taken in or sent anyway, on its own connection;
+the sums over all connections are made when somebody asks for them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, Protocol
+
+KINDS: tuple[str, ...] = ("closed", "lost", "protocol_error", "timeout", "shutdown", "server", "error")
+STATUS_CLASSES: tuple[str, ...] = ("1xx", "2xx", "3xx", "4xx", "5xx", "none")
+
+
+class Traffic(NamedTuple):
+    """The messages of a websocket, or of many, and the bytes of their payload, before compression and after inflation.
+
+    Received are those that arrived whole, whether or not the handler took them.
+    """
+
+    messages_received: int = 0
+    bytes_received: int = 0
+    messages_sent: int = 0
+    bytes_sent: int = 0
+
+
+class Ending(NamedTuple):
+    """How a websocket ended, or is about to.
+
+    :ivar code: the close code: the client's; or ours, where this side closed; 1006 where there was none.
+    :ivar reason: what was said to it; may be empty.
+    :ivar kind: that of the :class:`~triows.Disconnect`; ``server`` where this side closed, ``error`` where it did so
+        because the handler failed.
+    """
+
+    code: int
+    reason: str
+    kind: str
+
+
+class CountedWebSocket(Protocol):
+    """What is asked of a websocket."""
+
+    @property
+    def status(self) -> int | None: ...
+    @property
+    def accepted(self) -> bool: ...
+    @property
+    def ending(self) -> Ending: ...
+    @property
+    def traffic(self) -> Traffic: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What an app has done since it was made, and what it is doing; from :meth:`Triows.stats`.
+
+    :ivar connections_open: clients connected to the app's own servers, whether or not they have asked for anything.
+    :ivar connections_refused: clients turned away because there were ``max_connections``.
+    :ivar requests_open: HTTP requests that are being handled.
+    :ivar requests: HTTP requests that have ended, by the class of their response's status: ``"1xx"`` to ``"5xx"``, or
+        ``"none"``, if the client was gone before there was one. Heads that the server refused by itself are among them.
+    :ivar websockets_open: websockets accepted and not ended.
+    :ivar handshakes_accepted: websockets ever accepted.
+    :ivar handshakes_refused: handshakes answered with an HTTP response.
+    :ivar handshakes_abandoned: handshakes whose client was gone before they were answered.
+    :ivar disconnects: websockets that have ended, by kind: those of :class:`Disconnect`, and ``"server"`` where this
+        side closed, ``"error"`` where it did so because the handler failed.
+    :ivar messages_received: messages of all websockets, ended and open, that arrived whole.
+    :ivar messages_sent: messages of all websockets that were put into the outgoing buffer.
+    :ivar bytes_received: bytes of payload in the messages received, after inflation.
+    :ivar bytes_sent: bytes of payload sent, before compression.
+    :ivar handler_errors: requests and websockets that ended with an error that no error handler took.
+    :ivar swallowed_cancellations: handlers that swallowed the cancellation of their disconnect.
+    :ivar stalls: how often a handler held the event loop for longer than ``stall_timeout``.
+    """
+
+    connections_open: int
+    connections_refused: int
+    requests_open: int
+    requests: Mapping[str, int]
+    websockets_open: int
+    handshakes_accepted: int
+    handshakes_refused: int
+    handshakes_abandoned: int
+    disconnects: Mapping[str, int]
+    messages_received: int
+    messages_sent: int
+    bytes_received: int
+    bytes_sent: int
+    handler_errors: int
+    swallowed_cancellations: int
+    stalls: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it as plain values, for JSON."""
+        return asdict(self)
+
+
+class Counters:
+    """What happened so far, whatever carried it; see :class:`Stats` for what each means.
+
+    :ivar websockets: those that have not ended, accepted or not.
+    :ivar ended: the messages of those that have.
+    """
+
+    __slots__ = (
+        "connections_open",
+        "connections_refused",
+        "disconnects",
+        "ended",
+        "handler_errors",
+        "handshakes_abandoned",
+        "handshakes_refused",
+        "requests",
+        "requests_open",
+        "stalls",
+        "swallowed_cancellations",
+        "websockets",
+    )
+
+    def __init__(self) -> None:
+        self.connections_open = 0
+        self.connections_refused = 0
+        self.requests_open = 0
+        self.requests = Counter(dict.fromkeys(STATUS_CLASSES, 0))
+        self.websockets: set[CountedWebSocket] = set()
+        self.handshakes_refused = 0
+        self.handshakes_abandoned = 0
+        self.disconnects = Counter(dict.fromkeys(KINDS, 0))
+        self.ended = Traffic()
+        self.handler_errors = 0
+        self.swallowed_cancellations = 0
+        self.stalls = 0
+
+    def count_response(self, status: int | None) -> None:
+        """A request has ended, with a response of this status or without one."""
+        self.requests["none" if status is None else f"{status // 100}xx"] += 1
+
+    def count_end(self, websocket: CountedWebSocket) -> None:
+        """A websocket has ended, or its handshake was answered in another way."""
+        self.websockets.discard(websocket)
+        if websocket.accepted:
+            self.disconnects[websocket.ending.kind] += 1
+            self.ended = _sum(self.ended, websocket.traffic)
+        elif websocket.status is None:
+            self.handshakes_abandoned += 1
+        else:
+            self.handshakes_refused += 1
+
+    def stats(self) -> Stats:
+        """Add it all up."""
+        open_ = [websocket for websocket in self.websockets if websocket.accepted]
+        traffic = _sum(self.ended, *(websocket.traffic for websocket in open_))
+        return Stats(
+            connections_open=self.connections_open,
+            connections_refused=self.connections_refused,
+            requests_open=self.requests_open,
+            requests=dict(self.requests),
+            websockets_open=len(open_),
+            handshakes_accepted=self.disconnects.total() + len(open_),
+            handshakes_refused=self.handshakes_refused,
+            handshakes_abandoned=self.handshakes_abandoned,
+            disconnects=dict(self.disconnects),
+            handler_errors=self.handler_errors,
+            swallowed_cancellations=self.swallowed_cancellations,
+            stalls=self.stalls,
+            **traffic._asdict(),
+        )
+
+
+def _sum(*traffics: Traffic) -> Traffic:
+    return Traffic(*map(sum, zip(*traffics, strict=True)))
