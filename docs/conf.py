@@ -37,6 +37,6 @@ nitpick_ignore_regex = [
         r"py:class",
         r"datetime|(triows\..*\.)?(F|_Checkpoint|Context|SessionMixin|NullSession|BlueprintSetup|RequestBase)",
     ),
-    (r"py:class", r"WireHeaders|HeadersLike|Query|Files|Auth"),
+    (r"py:class", r"WireHeaders|HeadersLike|Query|Files|Auth|CollectorRegistry|TracerProvider|prometheus_client\..*"),
     (r"py:meth", r"[a-z_]+"),  # what a blueprint has in common with the app is documented there
 ]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Metrics(Collector):
-    """Answers Prometheus with what :meth:`Triows.stats` tells: ``Metrics(app)``.
+    """Answers Prometheus with what :meth:`triows.Triows.stats` tells: ``Metrics(app)``.
 
     :param path: where it answers ``GET``, in the text format or in OpenMetrics, as the Accept header asks for.
     :param registry: where the metrics are registered, beside others of the program; by default one of their own.

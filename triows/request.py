@@ -364,7 +364,7 @@ class Request(RequestBase):
 
     @property
     async def form(self) -> MultiDict[str, str]:
-        """The form's fields, without its files: ``await request.form``."""
+        """The form's fields, without its files: ``await request.form``. Cancelled, it goes on there the next time."""
         await self._load_form()
         return cast("MultiDict[str, str]", self._form)
 

@@ -19,18 +19,28 @@ MAX_POINTS = 400  # no operation here has so many
 class Point(trio.abc.Instrument):
     """The ``number``-th point of what is run through :meth:`run`: 0 is before it starts.
 
+    ``late`` happens when the action has taken effect on the task, and the task has not noticed it yet.
+
     :ivar scope: the user's own cancel scope around it.
     :ivar reached: whether there was such a point.
     :ivar error: what the action raised; Trio would only log it.
     """
 
-    def __init__(self, number: int, action: Callable[[Point], None], *, woken: bool = False) -> None:
+    def __init__(
+        self,
+        number: int,
+        action: Callable[[Point], None],
+        *,
+        woken: bool = False,
+        late: Callable[[], None] = lambda: None,
+    ) -> None:
         self.number = number
         self.scope = trio.CancelScope()
         self.reached = False
         self.error: BaseException | None = None
         self._action = action
         self._woken = woken
+        self._late = late
         self._count = 0
         self._armed_for: trio.lowlevel.Task | None = None
 
@@ -64,6 +74,8 @@ class Point(trio.abc.Instrument):
                 resume = coroutine.throw
             if here and self._woken:
                 self._act()
+            elif here:
+                self._late()
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
         """The task waits now. Trio calls this for every task."""

@@ -89,9 +89,16 @@ class Stage:
         if isinstance(peer, ASGIPeer):
             _ASGI_FAULTS[fault](peer)
             return
+        _FAULTS[fault](self._http())
+
+    def feed(self, data: bytes) -> None:
+        """Let these bytes arrive at the only connection, now."""
+        _feed(data, self._http())
+
+    def _http(self) -> Any:
         assert self.server is not None
         (http,) = self.server._connections
-        _FAULTS[fault](http)
+        return http
 
 
 def leave(peer: Peer, *, reset: bool) -> None:

@@ -32,7 +32,7 @@ async def test_closing_does_not_wait_for_a_client_that_breaks_the_protocol_meanw
         began = trio.current_time()
         assert await wire.read_close() == (3000, "")
         await wire.send(frame(TEXT, b"unmasked", masked=False))  # instead of Close; behind it none can be read
-        await wait_all_tasks_blocked()
+        await wire.read_end()
         await wire.stream.aclose()
     assert closed_at == [began]
 

@@ -10,7 +10,8 @@ import trustme
 
 from triows import Triows, WebSocket
 
-from .operations import END, Operation, Turn, cases_on, talk
+from ..wire import CONTINUATION, TEXT, frame
+from .operations import END, OPERATIONS, Operation, Turn, cases_on, talk
 from .peers import Peer
 from .points import MAX_POINTS, Point, cancel, expire
 from .stages import TRANSPORTS, VIRTUAL, Stage, stage
@@ -61,6 +62,41 @@ async def try_once(where: Stage, turn: Turn) -> None:
         await peer.send(END)
         await peer.ended.wait()
     check_end(turn, peer)
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "in_pieces"),
+    [
+        ("receive-waiting", 1, False),
+        ("iterate", 1, False),
+        ("json", 1, False),
+        ("receive-stream", 1, False),
+        ("receive-stream", 2, False),
+        ("receive-stream", 1, True),
+        ("receive-stream", 2, True),
+    ],
+)
+@pytest.mark.parametrize("kind", ["memory", "tcp"])
+async def test_a_message_that_arrives_behind_the_cancellation_is_kept(
+    name: str, number: int, in_pieces: bool, kind: str, authority: trustme.CA, warnings: list[logging.LogRecord]
+) -> None:
+    """It arrives while the task is already cancelled, and does not know it yet."""
+    (entry,) = [entry for entry in OPERATIONS if entry.name == name]
+
+    def arrive() -> None:
+        peer.sent.append("late")
+        where.feed(frame(TEXT, b"la", fin=False) if in_pieces else frame(TEXT, b"late"))
+
+    turns = [Turn(entry, Point(number, cancel, late=arrive))]
+    async with stage(kind, make_app(turns), authority) as where, where.websocket() as peer:
+        await turns[0].over.wait()
+        if in_pieces:
+            where.feed(frame(CONTINUATION, b"te"))
+        await peer.send(END)
+        await peer.ended.wait()
+    assert not turns[0].completed
+    check_end(turns[0], peer)
+    assert warnings == []
 
 
 def check_end(turn: Turn, peer: Peer) -> None:

@@ -42,7 +42,20 @@ def failing_once(number: int, function: Callable[..., Any]) -> Callable[..., Any
 # The errors of accept(2) that say nothing about the listener, "Error handling" and "ERRORS" there.
 @pytest.mark.parametrize(
     "name",
-    ["ECONNABORTED", "ENETDOWN", "EPROTO", "ENOPROTOOPT", "EHOSTDOWN", "ENONET", "EHOSTUNREACH", "EOPNOTSUPP", "ENETUNREACH", "EPERM", "ETIMEDOUT", "ECONNRESET"],
+    [
+        "ECONNABORTED",
+        "ECONNRESET",
+        "EHOSTDOWN",
+        "EHOSTUNREACH",
+        "ENETDOWN",
+        "ENETUNREACH",
+        "ENONET",
+        "ENOPROTOOPT",
+        "EOPNOTSUPP",
+        "EPERM",
+        "EPROTO",
+        "ETIMEDOUT",
+    ],
 )
 async def test_an_error_of_one_client_is_passed_over_in_silence(
     name: str,
@@ -191,7 +204,8 @@ def test_without_descriptors_existing_clients_are_served_and_new_ones_when_there
         [sys.executable, str(program)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
-            assert process.stdout is not None and process.stderr is not None
+            assert process.stdout is not None
+            assert process.stderr is not None
             port = int(process.stdout.readline().split()[2].rpartition(":")[2])
             first = connect(port)
             others = [socket.create_connection(("127.0.0.1", port), 30) for _ in range(60)]

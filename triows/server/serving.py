@@ -293,7 +293,7 @@ class Server:
                 self._welcome(client, address, server)
             except OSError as error:
                 client.close()
-                if error.errno not in _NO_CLIENT:
+                if error.errno not in (*_NO_CLIENT, errno.EINVAL):  # the latter is a reset too, on BSD
                     self._complain(error)
 
     async def _get_over(self, error: OSError) -> None:
