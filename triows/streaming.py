@@ -85,8 +85,7 @@ class MessageStream:
         connection = self._connection
         await connection.pass_checkpoint()
         message = connection.streamed
-        if message is None:
-            raise StopAsyncIteration
+        assert message is not None
         connection.prepare_to_receive("receive_stream")
         while not (piece := message.take()):
             if message.ended:

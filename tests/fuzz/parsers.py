@@ -87,7 +87,7 @@ def run_forwarded(data: bytes) -> None:
         assert str(error).isprintable()
         return
     assert taken.scheme in ("http", "https")
-    names = {name for name, _ in headers}
+    names = {name for name, value in headers if value.strip(b" \t,")}
     if taken.client is None or not names & {b"forwarded", b"x-forwarded-for"}:
         return
     assert 0 <= taken.client[1] <= 65535

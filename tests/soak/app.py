@@ -52,6 +52,7 @@ def make_app(note: Note) -> Triows:
         send_timeout=_NEVER,
         drain_timeout=_NEVER,
         close_timeout=_NEVER,
+        stall_timeout=None,
     )
 
     @contextmanager
@@ -212,10 +213,14 @@ def make_app(note: Note) -> Triows:
 
     @app.get("/vitals")
     async def vitals() -> dict[str, int]:
-        """What there is of this process while nothing but this request is served."""
+        """What there is in this process while nothing but this request is served."""
         gc.collect()
-        connections = sum(isinstance(one, HTTP1Connection) for one in gc.get_objects())
-        return {"tasks": trio.lowlevel.current_statistics().tasks_living, "connections": connections}
+        objects = gc.get_objects()
+        return {
+            "tasks": trio.lowlevel.current_statistics().tasks_living,
+            "connections": sum(isinstance(one, HTTP1Connection) for one in objects),
+            "objects": len(objects),
+        }
 
     return app
 

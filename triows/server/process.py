@@ -68,8 +68,11 @@ def _announce(announce: Callable[[str], object], secure: bool, server: Server) -
 
 
 async def _run(app: App, start: Callable[..., Awaitable[None]], announce: Callable[[Server], None]) -> None:
-    last_resort = LastResort(app.limits.shutdown_timeout)
-    with trio.CancelScope() as stop, _stopping_on_signals(stop, last_resort):
+    with (
+        LastResort(app.limits.shutdown_timeout) as last_resort,
+        trio.CancelScope() as stop,
+        _stopping_on_signals(stop, last_resort),
+    ):
         async with trio.open_nursery() as nursery:
             server = await nursery.start(start)
             server.last_resort = last_resort.end
