@@ -13,7 +13,7 @@ from triows import Triows, WebSocket
 from .operations import CleanupError, Operation, Turn, cases_on, talk
 from .peers import Peer
 from .points import MAX_POINTS, Point, cancel
-from .stages import REASONS, TRANSPORTS, VIRTUAL, Stage, faults_of, leave, stage
+from .stages import REASONS, VIRTUAL, Stage, faults_of, leave, stage
 
 # The server's Close; None: nobody is there to read it.
 CLOSES = {"closed": (1001, ""), "lost": None, "protocol_error": 1002, "timeout": None, "shutdown": (1001, "")}
@@ -158,7 +158,7 @@ async def try_all(
                         break
 
 
-@pytest.mark.parametrize(("operation", "kind"), cases_on(TRANSPORTS, all_on=[*VIRTUAL, "tcp"]))
+@pytest.mark.parametrize(("operation", "kind"), cases_on([*VIRTUAL, "tcp", "tasks", "tls"], all_on=[*VIRTUAL, "tcp"]))
 async def test_disconnected_at_each_point(
     operation: Operation, kind: str, authority: trustme.CA, warnings: list[logging.LogRecord]
 ) -> None:
