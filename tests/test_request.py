@@ -176,6 +176,13 @@ async def test_broken_multipart_forms_are_bad_requests(content_type: str) -> Non
         await make_request((MULTIPART % b"x")[:-30], content_type=content_type).form
 
 
+@pytest.mark.parametrize("value", [b"Basic \xff\xff", b"Basic !", b"Basic /w==", b"Basic", b"Digest =", b"\xff"])
+def test_credentials_that_cannot_be_read_are_none(value: bytes) -> None:
+    request = make_request()
+    request.head.headers.append((b"authorization", value))
+    assert request.authorization is None or not request.authorization.username
+
+
 @pytest.mark.parametrize("disposition", [b"form-data", b'form-data; filename="a.txt"'])
 async def test_a_part_without_a_name_is_a_bad_request(disposition: bytes) -> None:
     body = b"--B\r\nContent-Disposition: %b\r\n\r\nx\r\n--B--\r\n" % disposition

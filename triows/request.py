@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, Protocol, Self, TypeVar, cast, overloa
 from urllib.parse import quote
 
 import trio
-from werkzeug.datastructures import CombinedMultiDict, Headers, ImmutableMultiDict, MultiDict
+from werkzeug.datastructures import Authorization, CombinedMultiDict, Headers, ImmutableMultiDict, MultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.sansio.request import Request as SansIORequest
 from werkzeug.sansio.utils import get_host
@@ -114,6 +114,14 @@ class RequestBase(SansIORequest):
         """
         client = self.head.client
         return client[0] if client else None
+
+    @_lazy
+    def authorization(self) -> Authorization | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The credentials that the client gives in ``Authorization``; None if it gives none that can be read."""
+        try:
+            return Authorization.from_header(self.headers.get("Authorization"))
+        except ValueError:  # for Basic, Werkzeug takes it to be ASCII
+            return None
 
     @property
     def peer(self) -> tuple[str, int] | None:

@@ -24,21 +24,21 @@ app = Triows("stuck", shutdown_timeout=0.2)
 @app.websocket("/blocked")
 async def blocked():
     await websocket.accept()
-    await websocket.send("blocked")
+    await websocket.send("is stuck")
     while True:
         time.sleep(0.05)  # in pieces: a signal just before a long one would not interrupt it
 
 @app.websocket("/thread")
 async def waits_for_a_thread():
     await websocket.accept()
-    await websocket.send("waits")
+    await websocket.send("is stuck")
     await trio.to_thread.run_sync(threading.Event().wait, 60)
 
 @app.websocket("/background")
 async def starts_a_background_task():
     await websocket.accept()
     app.nursery.start_soon(shielded)
-    await websocket.send("waits")
+    await websocket.send("is stuck")
 
 async def shielded():
     with trio.CancelScope(shield=True):
