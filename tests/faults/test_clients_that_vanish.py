@@ -218,6 +218,7 @@ async def test_a_client_that_has_only_ended_its_side_gets_the_response(target: T
     await target.serves()
 
 
+@pytest.mark.parametrize("mode", ["reactor", "reactor TLS"], indirect=True)
 async def test_1000_connections_that_close_at_once_leave_nothing(target: Target) -> None:
     """Whether they go in order or not, said anything or not."""
     for number in range(1000):

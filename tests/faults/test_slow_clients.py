@@ -16,6 +16,11 @@ pytestmark = pytest.mark.usefixtures("quiet")
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
+@pytest.fixture(params=["reactor", "tasks", "reactor TLS"])
+def mode(request: pytest.FixtureRequest, modes: dict[str, Mode]) -> Mode:
+    return modes[request.param]
+
+
 @pytest.fixture
 async def slow(mode: Mode, mock_clock: MockClock) -> AsyncIterator[Target]:
     async with target_of(mode) as target:
@@ -34,11 +39,11 @@ async def settle() -> None:
 async def pass_time(clock: MockClock, seconds: int, client: Client | None = None, data: bytes = b"") -> None:
     """Let the seconds pass one by one; the client sends a byte of its data in each."""
     for second in range(seconds):
-        if client is not None and data:
+        if client is not None:
             await client.transport.send_all(data[second : second + 1])
             await settle()
         clock.jump(1)
-        await settle()
+        await wait_all_tasks_blocked()
     await settle()
 
 

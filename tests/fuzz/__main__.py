@@ -24,6 +24,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"{', '.join(TARGETS)} (default: all)")
     parser.add_argument("--seconds", type=int, default=60, help="for each target (default: 60)")
+    parser.add_argument("--runs", type=int, help="end each target after this many inputs, if not by the time")
+    parser.add_argument(
+        "--seed", type=int, help="of the mutations: with --runs and a new folder, the same inputs again"
+    )
     parser.add_argument("--folder", type=Path, default=_KEPT, help="keeps inputs and findings (default: .fuzz)")
     parser.add_argument("--replay", type=Path, nargs="+", metavar="FILE", help="run these inputs, without atheris")
     options = parser.parse_args(arguments)
@@ -32,6 +36,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"there is no target {', '.join(sorted(unknown))}; there are {', '.join(TARGETS)}")
     if options.seconds < 1:
         parser.error("--seconds must be at least 1")
+    if options.runs is not None and options.runs < 1:
+        parser.error("--runs must be at least 1")
     if options.replay and len(options.targets) != 1:
         parser.error("--replay needs one target")
     return options
@@ -54,14 +60,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    found = [name for name in options.targets or TARGETS if not _fuzz(name, options.seconds, options.folder)]
+    found = [name for name in options.targets or TARGETS if not _fuzz(name, options)]
     print(f"Findings in {', '.join(found)}." if found else "Nothing found.")
     return 1 if found else 0
 
 
-def _fuzz(name: str, seconds: int, folder: Path) -> bool:
+def _fuzz(name: str, options: argparse.Namespace) -> bool:
     """Fuzz one target; returns whether it withstood."""
     target = TARGETS[name]
+    seconds: int = options.seconds
+    folder: Path = options.folder
     inputs, findings = folder / name / "inputs", folder / name / "findings"
     for path in (inputs, findings):
         path.mkdir(parents=True, exist_ok=True)
@@ -72,6 +80,7 @@ def _fuzz(name: str, seconds: int, folder: Path) -> bool:
     command = [sys.executable, "-m", "tests.fuzz.engine", name]
     command += [f"-max_total_time={seconds}", f"-max_len={target.max_size}", f"-timeout={_INPUT_TIMEOUT}"]
     command += [f"-rss_limit_mb={_MEMORY}", f"-dict={words}", f"-artifact_prefix={findings}/", "-print_final_stats=1"]
+    command += [f"-{option}={value}" for option in ("runs", "seed") if (value := getattr(options, option)) is not None]
     command += [str(inputs), str(SEEDS / name)]
     with log.open("wb") as output:
         try:
