@@ -134,14 +134,14 @@ class Pool:
         }
 
     def _pump(self, by_fileno: dict[int, Connection], until: float) -> list[float]:
-        """Go on until then; returns how long each batch took, in seconds."""
+        """Go on until then, and until something came back; returns how long each batch took, in seconds."""
         times: list[float] = []
         add = times.append
         poll, buffer, batch, expected = self._epoll.poll, self._buffer, self._batch, self._expected
         whole, writable, clock = len(batch), select.EPOLLOUT, now
         at = clock()
-        while at < until:
-            for fileno, event in poll(max(until - at, 0), 256):
+        while at < until or (not times and at < until + _TIMEOUT):
+            for fileno, event in poll(max(until - at, 0.01), 256):
                 one = by_fileno[fileno]
                 if event & writable:
                     self._push(one)
