@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from triows import Disconnect, Triows, request, websocket
 from triows.logs import RequestLine, guarded_logger, hide_values, printable, visible
+from triows.testing import memory_stream_pair
 
 from .served import served
 from .test_asgi import accepted, http
@@ -172,7 +173,106 @@ async def test_a_failed_handler_is_logged_as_500(records: Records, autojump_cloc
 
 async def test_a_refused_handshake_is_logged_as_a_response_alone(records: Records, autojump_clock: MockClock) -> None:
     record = await logged_after(upgrade("/refused"), records)
-    assert (record.path, record.status, record.kind) == ("/refused", 403, None)
+    assert (record.path, record.status, record.size, record.kind) == ("/refused", 403, 2, None)
+
+
+def leaves_early(app: Triows) -> None:
+    """Add routes whose clients are gone before the end."""
+
+    @app.route("/never")
+    async def never() -> None:
+        await trio.sleep_forever()
+
+    @app.route("/endless")
+    async def endless() -> Any:
+        async def pieces() -> Any:
+            yield b"ab"
+            await trio.sleep_forever()
+
+        return pieces()
+
+    @app.route("/breaks")
+    async def breaks() -> Any:
+        async def pieces() -> Any:
+            yield b"abc"
+            raise LookupError("broken")
+
+        return pieces()
+
+    @app.post("/upload")
+    async def upload() -> str:
+        return str(len(await request.get_data()))
+
+    @app.websocket("/undecided")
+    async def undecided() -> None:
+        await trio.sleep_forever()
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "status", "size", "kind"),
+    [
+        (get("/never"), "GET /never", None, None, "lost"),
+        (get("/endless"), "GET /endless", 200, 2, "lost"),
+        (get("/breaks"), "GET /breaks", 200, 3, "error"),
+        (get("/upload", "Content-Length: 9", method="POST"), "POST /upload", None, None, "lost"),
+        (upgrade("/undecided"), "GET /undecided", None, None, "lost"),
+    ],
+)
+async def test_a_request_without_a_whole_response_is_logged_with_why(
+    records: Records,
+    autojump_clock: MockClock,
+    data: bytes,
+    line: str,
+    status: int | None,
+    size: int | None,
+    kind: str,
+) -> None:
+    app = make_app()
+    leaves_early(app)
+    async with served(app) as target:
+        wire = target.connect()
+        await wire.send(data)
+        await wait_all_tasks_blocked()
+        await wire.stream.aclose()
+    (record,) = records()
+    assert (record.status, record.size, record.kind) == (status, size, kind)
+    shown = f"{'-' if status is None else status} {'-' if size is None else size}"
+    assert re.fullmatch(rf'- "{line} HTTP/1\.1" {shown} \d+\.\d ms, {kind}', record.getMessage())
+
+
+async def test_a_client_that_does_not_take_its_response_is_logged_so(
+    records: Records, autojump_clock: MockClock
+) -> None:
+    app = make_app()
+
+    @app.route("/large")
+    async def large() -> bytes:
+        return bytes(1_000_000)
+
+    async with served(app) as target:
+        mine, its = memory_stream_pair()  # which holds what is not read, unlike those of Trio
+        target.nursery.start_soon(target.server.serve_stream, its)
+        mine.stall()
+        await mine.send_all(get("/large"))
+        await trio.sleep(100)
+        await mine.aclose()
+    (record,) = records()
+    assert (record.status, record.size, record.kind) == (200, 1_000_000, "timeout")
+
+
+async def test_a_client_that_is_turned_away_is_logged(log: Callable[[], list[str]]) -> None:
+    app = make_app()
+    app.config["MAX_CONNECTIONS"] = 1
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(app.serve, "127.0.0.1", 0)
+        first = Wire(await trio.open_tcp_stream("127.0.0.1", server.port))
+        await ask(first, get())
+        second = Wire(await trio.open_tcp_stream("127.0.0.1", server.port))
+        assert (await second.read_response()).status == 503
+        await first.stream.aclose()
+        await second.stream.aclose()
+        server.shutdown()
+    assert log()[1] == '127.0.0.1 "-" 503 0 0.0 ms'
 
 
 async def test_a_refused_head_is_logged_under_its_own_request_line(
@@ -183,14 +283,14 @@ async def test_a_refused_head_is_logged_under_its_own_request_line(
         await ask(wire, get())
         assert (await ask(wire, b"POST /long HTTP/1.1\r\nA: " + b"b" * 20_000)).status == 431
         await wire.stream.aclose()
-    assert re.fullmatch(r'- "POST /long HTTP/1\.1" 431 - \d+\.\d ms', log()[1])
+    assert re.fullmatch(r'- "POST /long HTTP/1\.1" 431 [1-9]\d* \d+\.\d ms', log()[1])
 
 
 async def test_a_head_that_does_not_come_in_time_is_logged(
     log: Callable[[], list[str]], autojump_clock: MockClock
 ) -> None:
     line = await logged_after(b"GET /slow?token=secret HTTP/1.1\r\nCookie: a=b", log)
-    assert line.startswith('- "GET /slow?token=*** HTTP/1.1" 408 - ')
+    assert line.startswith('- "GET /slow?token=*** HTTP/1.1" 408 38 ')
 
 
 async def test_the_access_log_can_be_left_out(log: Callable[[], list[str]], autojump_clock: MockClock) -> None:
@@ -338,6 +438,16 @@ async def test_under_asgi_the_end_of_a_websocket_is_logged(records: Records, aut
     (record,) = records()
     assert (record.client, record.path, record.query, record.kind) == ("192.0.2.1", "/ws", "token=***", "closed")
     assert (record.code, record.messages_received, record.bytes_sent) == (1001, 1, 5)
+
+
+async def test_under_asgi_the_word_of_the_servers_middleware_for_the_client_is_escaped(
+    records: Records, autojump_clock: MockClock
+) -> None:
+    async with accepted(make_app(), path="/ws", client=('forged" 200\n\x1b' + "a" * 100, 5)) as server:
+        server.put("websocket.disconnect", code=1001, reason="")
+    (record,) = records()
+    assert record.client == r"forged\" 200\n\x1b" + "a" * 51 + "..."  # type: ignore[attr-defined]
+    assert record.getMessage().startswith(f'{record.client} "GET /ws HTTP/1.1" closed 1001')  # type: ignore[attr-defined]
 
 
 async def test_under_asgi_responses_are_left_to_the_servers_log(records: Records, autojump_clock: MockClock) -> None:

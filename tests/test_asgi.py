@@ -591,6 +591,18 @@ async def test_a_denial_is_sent_where_the_server_can(app: Triows) -> None:
     assert body == {"type": "websocket.http.response.body", "body": b"Who are you?", "more_body": False}
 
 
+@pytest.mark.parametrize("status", [204, 304])
+async def test_a_denial_that_has_no_content_tells_no_length_of_it(app: Triows, status: int) -> None:
+    @app.websocket("/")
+    async def handler() -> Any:
+        return "", status
+
+    async with ws(app) as server:
+        server.put("websocket.connect")
+        start, _ = await server.rest()
+    assert [name for name, _ in start["headers"]] == [b"content-type"]
+
+
 @pytest.mark.parametrize("extensions", [{}, None])
 async def test_elsewhere_a_denial_is_a_close(app: Triows, extensions: Any) -> None:
     @app.websocket("/")
@@ -852,6 +864,35 @@ async def test_a_server_that_takes_no_message_any_more_leaves_the_inbox(
         server.put("websocket.receive", text="sent before")
         server.put("websocket.disconnect", code=1006)
     assert seen == ["sent before", Disconnect(1006, "", "lost")]
+
+
+@gone
+@pytest.mark.parametrize("pushes", [True, False])
+async def test_a_server_that_takes_no_message_any_more_is_asked_why_though_the_inbox_is_full(
+    app: Triows, seen: list[Any], autojump_clock: MockClock, error: Exception, pushes: bool
+) -> None:
+    @app.websocket("/", receive_buffer=1000, send_buffer=1000, drain_timeout=5)
+    async def deaf() -> None:
+        await websocket.receive()
+        await websocket.send("to nobody")
+        try:
+            while pushes:
+                await websocket.send("x" * 1000)
+                await trio.sleep(1)
+            await trio.sleep_forever()
+        finally:
+            seen.append(websocket.disconnect)
+
+    async with accepted(app) as server:
+        server.room = 0
+        for _ in range(50):
+            server.put("websocket.receive", text="x" * 100)
+        await trio.sleep(0.5)
+        server.gone = error
+        server.resume()
+        server.put("websocket.disconnect", code=1006)
+    assert seen == [Disconnect(1006, "", "lost")]
+    assert trio.current_time() < 10
 
 
 async def test_a_client_that_takes_nothing_for_send_timeout_is_given_up(

@@ -186,10 +186,30 @@ def test_a_host_of_another_machine_is_one_line(tmp_path: Path) -> None:
     assert line == "cannot listen on 192.0.2.1:0: this machine has no such address"
 
 
-@pytest.mark.parametrize("path", ["nowhere/socket", "x" * 200])
-def test_a_unix_socket_that_cannot_be_is_one_line(tmp_path: Path, path: str) -> None:
-    line = complaint(write(tmp_path / "chat.py"), "--host", f"unix:{path}")
-    assert line.startswith(f"cannot listen on unix:{path}: ")
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("nowhere/socket", "there is no such directory"),
+        ("chat.py/socket", "there is no such directory"),
+        ("chat.py", "there is a file that is no socket"),
+        ("taken", "another program listens there"),
+        ("x" * 200, "AF_UNIX path too long"),
+    ],
+)
+def test_a_unix_socket_that_cannot_be_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, reason: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as taken:
+        taken.bind("taken")
+        taken.listen()
+        line = complaint(write(tmp_path / "chat.py"), "--host", f"unix:{path}")
+    assert line == f"cannot listen on unix:{path}: {reason}"
+
+
+def test_a_unix_socket_without_a_path_is_one_line(tmp_path: Path) -> None:
+    line = complaint(write(tmp_path / "chat.py"), "--host", "unix:")
+    assert line == "cannot listen: 'unix:' is without the path of a socket, as in unix:/run/app.sock"
 
 
 @pytest.mark.parametrize("port", ["65536", "-1", "http"])

@@ -122,6 +122,11 @@ def test_every_limit_can_be_set_in_the_environment(monkeypatch: pytest.MonkeyPat
         ("SUBPROTOCOLS", "a b,c", ValueError, "holds 'a b'"),
         ("COMPRESSION", '{"level": 10}', ValueError, "level"),
         ("COMPRESSION", '{"strength": 1}', TypeError, "strength"),
+        ("COMPRESSION__LEVEL", "6", TypeError, "sets an item of COMPRESSION, which is no dict: it is of the type bool"),
+        ("SUBPROTOCOLS", '{"chat": 1}', TypeError, "is {'chat': 1}; it must be a list or tuple"),
+        ("MAX_HEADERS", "[" * 100_000, TypeError, "it must be a whole number"),
+        ("ACCESS_LOG_QUERY", "False", TypeError, "is 'False'; it must be True or False (in the environment"),
+        ("SECRET_KEY", "12345", TypeError, "is of the type int; it must be text or bytes, or None"),
     ],
 )
 def test_a_wrong_variable_is_named_with_its_value(
@@ -191,10 +196,50 @@ def test_the_limits_of_forms_are_switched_off_by_none() -> None:
     config["MAX_COOKIE_SIZE"] = 0
 
 
-def test_a_long_value_does_not_flood_the_message() -> None:
-    with pytest.raises(TypeError) as caught:
-        Triows(__name__, max_headers="x" * 100_000)
-    assert len(str(caught.value)) < 200
+@pytest.mark.parametrize("name", ["max_headers", "origins", "trusted_proxies", "trusted_hosts"])
+def test_a_long_value_does_not_flood_the_message(name: str) -> None:
+    with pytest.raises((TypeError, ValueError)) as caught:
+        Triows(__name__, **{name: "*" * 100_000})
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        *(
+            (name, value, TypeError)
+            for name in (
+                "ACCESS_LOG_QUERY",
+                "BACKGROUND_TASK_CRASH_STOPS",
+                "DEBUG",
+                "SESSION_COOKIE_HTTPONLY",
+                "SESSION_COOKIE_PARTITIONED",
+                "SESSION_COOKIE_SECURE",
+                "SESSION_REFRESH_EACH_REQUEST",
+                "TESTING",
+            )
+            for value in ("False", "", None, 2)
+        ),
+        ("PERMANENT_SESSION_LIFETIME", "1 day", TypeError),
+        ("PERMANENT_SESSION_LIFETIME", None, TypeError),
+        ("PERMANENT_SESSION_LIFETIME", math.nan, ValueError),
+        ("PERMANENT_SESSION_LIFETIME", -1, ValueError),
+        ("SESSION_COOKIE_SAMESITE", "lacks", ValueError),
+        ("SESSION_COOKIE_SAMESITE", True, ValueError),
+        ("SECRET_KEY", 987654321, TypeError),
+        ("SECRET_KEY_FALLBACKS", "987654321", TypeError),
+        ("SECRET_KEY_FALLBACKS", [987654321], TypeError),
+    ],
+)
+def test_a_setting_that_is_no_limit_is_checked_too(name: str, value: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=rf"{name} is ") as caught:
+        Triows(__name__).config[name] = value
+    assert "987654321" not in str(caught.value)  # a secret
+
+
+def test_settings_that_are_on_or_off_may_be_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert from_environment(monkeypatch, DEBUG="1")["DEBUG"] is True
+    assert from_environment(monkeypatch, DEBUG="0")["DEBUG"] is False
 
 
 def test_http_routes_set_limits_of_their_own() -> None:
@@ -226,8 +271,21 @@ def test_wrong_limits_of_an_http_route_are_refused_where_they_stand(
 
 @pytest.mark.parametrize("name", ["ping_interval", "max_headers", "no_such_limit"])
 def test_an_http_route_has_no_other_limits(name: str) -> None:
-    with pytest.raises(TypeError, match=name):
+    with pytest.raises(TypeError, match=f"the route '/' has no option '{name}'"):
         Triows(__name__).get("/", **{name: 5})(print)
+
+
+@pytest.mark.parametrize(
+    ("name", "owner"),
+    [("max_headers", "the app"), ("max_body_size", "HTTP routes and the app"), ("no_such_limit", "")],
+)
+def test_a_websocket_route_has_no_other_limits(name: str, owner: str) -> None:
+    async def ws() -> None: ...
+
+    with pytest.raises(TypeError) as caught:
+        Triows(__name__).websocket("/", **{name: 5})(ws)
+    hint = f"; it is a limit of {owner}: Triows(..., {name}=...)" if owner else ""
+    assert str(caught.value) == f"the route '/' has no option '{name}'{hint}"
 
 
 def test_wrong_limits_of_a_blueprints_websocket_are_refused_where_they_stand() -> None:

@@ -266,6 +266,24 @@ async def test_a_childs_error_finds_its_handler(app: Triows) -> None:
     assert (await body_of(app))[1] == "handled child"
 
 
+@pytest.mark.parametrize("others", [0, 1], ids=["alone", "with another task"])
+async def test_a_request_whose_own_nursery_cancels_it_is_an_error(
+    others: int, app: Triows, caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.get("/cancelled")
+    async def cancelled() -> str:
+        for _ in range(others):
+            request.nursery.start_soon(trio.sleep_forever)
+        request.nursery.cancel_scope.cancel()
+        await trio.lowlevel.checkpoint()
+        return "never sent"
+
+    assert (await app.test_client().get("/cancelled")).status_code == 500
+    [record] = caplog.records
+    assert record.exc_info is not None
+    assert "was cancelled by its nursery before it returned a response" in str(record.exc_info[1])
+
+
 async def test_an_error_in_the_handlers_own_nursery_finds_its_handler(app: Triows) -> None:
     @app.get("/")
     async def view() -> str:

@@ -267,6 +267,9 @@ def test_the_head_as_it_came_is_kept() -> None:
         ("X-Forwarded-For", "2a00::1%<script>"),
         ("X-Forwarded-For", "6.6.6.6, '"),
         ("X-Forwarded-For", "192.0.2.1 10.0.0.1"),
+        ("X-Forwarded-For", "192.0.2.1\x85"),
+        ("X-Forwarded-For", "6.6.6.6,\xa0192.0.2.1"),
+        ("X-Forwarded-Proto", "\x1fhttps"),
         ("X-Forwarded-Proto", "ftp"),
         ("X-Forwarded-Proto", "https://"),
         ("X-Forwarded-Host", "exam ple.com"),
@@ -300,6 +303,7 @@ def test_the_head_as_it_came_is_kept() -> None:
         ("Forwarded", "for=2a00::1:80:"),
         ("Forwarded", "for = 192.0.2.1"),
         ("Forwarded", "for=192.0.2.1 proto=https"),
+        ("Forwarded", "for=192.0.2.1;\x85;proto=https"),
     ],
 )
 def test_what_is_malformed_is_a_fault_that_names_the_field(field: str, value: str) -> None:
@@ -350,6 +354,7 @@ def test_a_field_that_is_empty_says_nothing() -> None:
         ("127.0.0.1, 10.0.0.0/8,::1,unix", ("127.0.0.1", "10.0.0.0/8", "::1", "unix")),
         (("2001:DB8::0", "fd00::/8", "Unix"), ("2001:db8::", "fd00::/8", "unix")),
         (["::ffff:10.0.0.1"], ("10.0.0.1",)),
+        (["::ffff:10.0.0.0/104", "::/0"], ("10.0.0.0/8", "::/0")),
     ],
 )
 def test_proxies_are_addresses_networks_and_unix(value: Any, proxies: tuple[str, ...]) -> None:

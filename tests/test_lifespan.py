@@ -101,6 +101,93 @@ async def test_a_background_crash_is_logged_and_leaves_the_rest_alone(caplog: py
     assert record.exc_info[0] is ValueError
 
 
+async def test_an_error_of_a_background_task_that_is_no_exception_ends_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = Triows(__name__)
+
+    class Unusual(BaseException):
+        pass
+
+    async def crash() -> None:
+        raise Unusual
+
+    async with app.serving():
+        app.nursery.start_soon(trio.sleep_forever)
+        app.nursery.start_soon(crash)
+        await wait_all_tasks_blocked()
+        assert len(app.nursery.child_tasks) == 1
+        app.nursery.cancel_scope.cancel()
+    [record] = caplog.records
+    assert record.exc_info is not None
+    assert record.exc_info[0] is Unusual
+
+
+@pytest.mark.parametrize("in_group", [False, True])
+async def test_a_cancellation_that_is_none_of_a_background_task_is_its_crash_and_ends_no_other(
+    in_group: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = Triows(__name__)
+    running = trio.Event()
+
+    async def reuse() -> None:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            try:
+                await trio.lowlevel.checkpoint()
+            except trio.Cancelled as cancelled:
+                kept = cancelled
+        raise BaseExceptionGroup("both", [ValueError("beside it"), kept]) if in_group else kept
+
+    async def other() -> None:
+        with trio.CancelScope(shield=True):
+            await running.wait()
+
+    async with app.serving():
+        app.nursery.start_soon(other)
+        app.nursery.start_soon(reuse)
+        await wait_all_tasks_blocked()
+        app.nursery.start_soon(trio.sleep, 0)  # it is open still
+        running.set()
+    assert len(caplog.records) == 1 + in_group
+    assert all("reuse" in record.message for record in caplog.records)
+    [*_, last] = caplog.records
+    assert last.exc_info is not None
+    assert "was kept, and raised again" in str(last.exc_info[1])
+
+
+@pytest.mark.parametrize("where", ["before", "lifespan", "background", "after", "lifespan exit"])
+async def test_what_ends_a_program_does_so_from_the_apps_life_too(where: str) -> None:
+    app = Triows(__name__)
+
+    async def leave() -> None:
+        raise SystemExit("no database")
+
+    if where == "before":
+        app.before_serving(leave)
+    if where == "after":
+        app.after_serving(leave)
+    if where == "background":
+
+        @app.before_serving
+        async def start() -> None:
+            app.nursery.start_soon(leave)
+
+    if where.startswith("lifespan"):
+
+        @app.lifespan
+        async def life() -> AsyncIterator[None]:
+            if where == "lifespan":
+                await leave()
+            yield
+            await leave()
+
+    with pytest.raises(SystemExit, match="no database"):
+        async with app.serving():
+            if where == "background":
+                await trio.sleep_forever()
+
+
 async def test_a_background_crash_ends_the_app_if_asked() -> None:
     app = Triows(__name__)
     app.config["BACKGROUND_TASK_CRASH_STOPS"] = True

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -365,6 +367,54 @@ async def test_the_end_is_heard_and_everything_before_it_read_while_reading_is_p
     assert recorder.lost == 1
 
 
+async def test_what_a_client_left_behind_is_read_in_turns_with_others(
+    socket_links: Links, autojump_clock: MockClock
+) -> None:
+    """Many messages may lie in the kernel's buffer: whoever sends them and ends must not hold up the loop."""
+    turn = 0
+    turns = []
+    link, client, recorder = await socket_links.make()
+    recorder._when_received = lambda data: turns.append(turn)
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * READ_SIZE)
+    recorder.full = True
+    await client.send_all(b"x")
+    await wait_all_tasks_blocked()
+    assert link.paused
+    sent = client.socket._sock.send(bytes(3 * READ_SIZE), socket.MSG_DONTWAIT)
+    await client.aclose()
+    while not recorder.lost:
+        await trio.lowlevel.checkpoint()
+        turn += 1
+    assert len(recorder.data) == sent + 1
+    assert len(turns) >= 4
+    assert max(turns.count(turn) for turn in turns) <= 2  # this task may come before or after the reactor's
+
+
+async def test_of_bytes_that_take_long_fewer_are_read_at_once(
+    links: Links, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = seconds_a_byte = 0.0
+    sizes = []
+
+    def received(data: bytes) -> None:
+        nonlocal now
+        now += len(data) * seconds_a_byte
+        sizes.append(len(data))
+
+    monkeypatch.setattr("triows.server.link.perf_counter", lambda: now)
+    link, client, recorder = await links.make()
+    recorder._when_received = received
+    for cost, read_size in ((1e-6, 4096), (1e-7, 10_000), (0.0, READ_SIZE)):
+        seconds_a_byte = cost
+        await client.send_all(bytes(10 * READ_SIZE))
+        await wait_all_tasks_blocked()
+        assert link.read_size == pytest.approx(read_size, abs=1)
+        sizes.clear()
+        await client.send_all(bytes(READ_SIZE))
+        await wait_all_tasks_blocked()
+        assert max(sizes) <= read_size
+
+
 async def test_a_paused_link_whose_client_has_not_ended_stays_paused(
     socket_links: Links, autojump_clock: MockClock
 ) -> None:
@@ -673,6 +723,28 @@ async def test_an_error_on_one_link_costs_no_other(
     assert broken.is_closed
     assert (lost.lost, heard.data) == (1, b"hello")
     assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
+
+
+@pytest.mark.parametrize("size", [5, 100_000])
+async def test_when_sending_fails_the_end_is_found_though_the_socket_goes_on(
+    size: int, socket_links: Links, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So it is when the system has no buffers (ENOBUFS), or a firewall refuses a packet (EPERM)."""
+
+    class Failing(socket.socket):
+        def send(self, data: Any, *args: Any) -> int:
+            raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+
+        def sendmsg(self, *args: Any) -> int:
+            raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+
+    link, client, heard = await socket_links.make(lambda sock: Failing(fileno=sock.detach()))
+    await client.send_all(b"before")
+    link.write_both(b"head", b"x" * size)
+    await trio.sleep(1)
+    assert (heard.data, heard.lost) == (b"before", 1)
+    link.close()
+    assert await read_all(client) == b""
 
 
 async def test_an_idle_reactor_lets_everybody_sleep(socket_links: Links, autojump_clock: MockClock) -> None:

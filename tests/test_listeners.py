@@ -166,6 +166,18 @@ async def test_only_a_tcp_port_can_be_shared(host: str, fds: list[int]) -> None:
         await open_listeners(host, 0, fds=fds, reuse_port=True)
 
 
+@pytest.mark.parametrize("port", [-1, 65_536, 70_000])
+@pytest.mark.parametrize("reuse_port", [False, True])
+async def test_a_port_that_cannot_be_is_refused_by_its_number(port: int, reuse_port: bool) -> None:
+    with pytest.raises(ValueError, match=rf"^port is {port}; it must be from 0"):
+        await open_listeners("127.0.0.1", port, reuse_port=reuse_port)
+
+
+async def test_a_context_that_is_none_is_refused_at_once() -> None:
+    with pytest.raises(TypeError, match=r"^ssl_context is of the type str; it must be an ssl\.SSLContext$"):
+        await make_app().serve("127.0.0.1", 0, ssl_context="cert.pem")  # type: ignore[arg-type]
+
+
 # Files of Unix sockets
 
 

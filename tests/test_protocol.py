@@ -636,6 +636,14 @@ def test_many_small_messages_that_are_large_inflated_are_not_all_inflated_at_onc
     assert receiving.stalled
 
 
+def test_many_empty_messages_of_a_client_that_compresses_wait_too() -> None:
+    """What a client left behind is read to its end, and may be megabytes of them."""
+    receiving = inflating()
+    receiving.receive_data(frame(BINARY, b"\0", reserved=0x40) * 10_000)
+    assert receiving.stalled
+    assert len(receiving.inbox) == 65536 // MESSAGE_COST
+
+
 def test_an_abandoned_message_is_not_the_next_one() -> None:
     receiving = protocol()
     receiving.stream_next()

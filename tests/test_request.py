@@ -207,3 +207,54 @@ async def test_form_parts_are_bounded() -> None:
 def test_the_nursery_exists_only_while_the_handler_runs() -> None:
     with pytest.raises(RuntimeError, match="nursery"):
         _ = make_request().nursery
+
+
+# Hosts
+
+
+def host_request(host: bytes | None, scheme: str = "http", server: tuple[str, int | None] | None = None) -> Request:
+    headers = [] if host is None else [(b"host", host)]
+    head = Head("GET", b"/a%20b", b"q=1", headers, "1.1", scheme, root_path="/root", server=server)
+    return Request(PiecewiseConnection(head, []))
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        (b"Example.com", "Example.com"),
+        (b"example.com:80", "example.com"),
+        (b"example.com:443", "example.com:443"),
+        (b"example.com:", "example.com"),
+        (b"[::1]:8000", "[::1]:8000"),
+        (b"my_app:8000", "my_app:8000"),
+    ],
+)
+def test_the_host_is_the_clients_without_a_port_that_goes_without_saying(host: bytes, expected: str) -> None:
+    assert host_request(host).host == expected
+    assert host_request(host, "ws").host_url == f"ws://{expected.lower()}/"
+
+
+@pytest.mark.parametrize("host", [b"example.com:0", b"example.com:080", b"~x", b".", b"a..b", b"\xe4", b"a@b"])
+def test_what_is_no_host_is_bad_input(host: bytes) -> None:
+    with pytest.raises(BadRequest):
+        _ = host_request(host, server=("127.0.0.1", 8000)).host
+
+
+@pytest.mark.parametrize("host", [None, b""])
+def test_without_a_host_the_address_of_the_server_stands_for_it(host: bytes | None) -> None:
+    assert host_request(host, server=("127.0.0.1", 8000)).host == "127.0.0.1:8000"
+    assert host_request(host, server=("::1", 80)).host == "[::1]"
+    assert host_request(host, server=("/run/app.sock", None)).host == ""
+
+
+@pytest.mark.parametrize("host", ["xn--strae-oqa.example", "xn--a", "xn--9999999999", "xn--a-.example:81", "a.xn--"])
+def test_a_name_that_punycode_makes_nothing_of_stays_as_it_is_in_urls(host: str) -> None:
+    request = host_request(host.encode())
+    assert request.host == host
+    assert request.url == f"http://{host}/root/a%20b?q=1"
+    assert request.base_url == f"http://{host}/root/a%20b"
+    assert (request.root_url, request.host_url) == (f"http://{host}/root/", f"http://{host}/")
+
+
+def test_a_name_in_punycode_is_shown_as_it_is_meant_in_urls() -> None:
+    assert host_request(b"xn--n3h.example").host_url == "http://\N{SNOWMAN}.example/"

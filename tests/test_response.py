@@ -73,6 +73,12 @@ def test_responses_without_content_have_no_body(status: int) -> None:
     assert not [line for line in response.wire_headers() if line[0] == b"content-length"]
 
 
+@pytest.mark.parametrize("status", [0, 100, 101, 199, 1000])
+def test_a_response_has_the_status_of_a_final_one(status: int) -> None:
+    with pytest.raises(ValueError, match="from 200 to 999"):
+        Response("text", status).wire_headers()
+
+
 @pytest.mark.parametrize("value", ["a\r\nSet-Cookie: x=1", "a\nb", "a\0b", "\u20ac"])
 def test_header_values_cannot_break_out(value: str) -> None:
     with pytest.raises(ValueError, match="X-Name"):
@@ -83,6 +89,24 @@ def test_header_values_cannot_break_out(value: str) -> None:
 def test_header_names_are_tokens(name: str) -> None:
     with pytest.raises(ValueError, match="not a token"):
         encode_headers([(name, "value")])
+
+
+async def test_the_app_says_from_which_size_on_a_cookie_is_warned_of() -> None:
+    app = Triows(__name__)
+
+    @app.get("/<int:size>")
+    async def view(size: int) -> Response:
+        response = Response()
+        response.set_cookie("name", "x" * size)
+        return response
+
+    with pytest.warns(UserWarning, match="limit is 4093 bytes"):
+        await app.test_client().get("/4100")
+    app.config["MAX_COOKIE_SIZE"] = 100
+    with pytest.warns(UserWarning, match="limit is 100 bytes"):
+        await app.test_client().get("/200")
+    app.config["MAX_COOKIE_SIZE"] = 0  # no limit, and warnings are errors here
+    assert (await app.test_client().get("/5000")).status_code == 200
 
 
 def test_a_body_of_another_type_is_refused() -> None:

@@ -330,6 +330,24 @@ async def test_a_head_request_does_not_run_the_stream_and_closes_it() -> None:
     assert (stream.iterated, stream.closed) == (False, True)
 
 
+@pytest.mark.parametrize(("status", "header"), [(204, "a"), (304, "a"), (200, "a\0")])
+async def test_a_stream_that_is_not_sent_is_closed(status: int, header: str) -> None:
+    closed = []
+
+    class Stream:
+        def __iter__(self) -> Iterator[bytes]:
+            raise AssertionError("it is not to be sent")
+
+        def close(self) -> None:
+            closed.append(self)
+
+    app = Triows(__name__)
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.get("/", endpoint="view")(lambda: (Response(Stream()), status, {"X-A": header}))
+    await app.test_client().get("/")
+    assert len(closed) == 1
+
+
 async def test_a_finished_stream_has_run_its_finally() -> None:
     events: list[str] = []
 

@@ -292,6 +292,29 @@ async def test_one_stream_is_served_until_its_client_is_gone() -> None:
         await mine.aclose()
 
 
+async def test_a_stream_is_closed_though_serving_it_is_cancelled_before_it_begins() -> None:
+    mine, its = memory_stream_pair()
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await make_app().serve_stream(its)
+    with trio.fail_after(60):
+        assert await mine.receive_some() == b""
+
+
+async def test_a_stream_is_closed_though_the_app_does_not_start() -> None:
+    app = make_app()
+
+    @app.before_serving
+    async def fail() -> None:
+        raise ValueError("no database")
+
+    mine, its = memory_stream_pair()
+    with pytest.raises(ValueError, match="no database"):
+        await app.serve_stream(its)
+    with trio.fail_after(60):
+        assert await mine.receive_some() == b""
+
+
 # Too much of everything
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -60,6 +62,16 @@ async def test_forged_cookies_open_an_empty_session() -> None:
     assert await app.session_interface.open_session(app, request_with(app, forged)) == {}
 
 
+@pytest.mark.parametrize("content", [b"{", b"", b"\xff", b'{" u":"no uuid"}', b"[" * 5000])
+async def test_a_signed_cookie_of_another_make_opens_an_empty_session(content: bytes) -> None:
+    app = make_app()
+    serializer = SecureCookieSessionInterface().get_signing_serializer(app)
+    assert serializer is not None
+    signed = serializer.make_signer(serializer.salt).sign(urlsafe_b64encode(content).rstrip(b"="))
+    opened = await app.session_interface.open_session(app, request_with(app, f"session={signed.decode()}"))
+    assert opened == {}
+
+
 async def test_former_keys_are_still_accepted() -> None:
     cookie = (await save(make_app("old"), a=1)).headers["Set-Cookie"]
     app = make_app("new")
@@ -72,6 +84,28 @@ async def test_an_untouched_session_is_not_sent() -> None:
     await make_app().session_interface.save_session(make_app(), SecureCookieSession({"a": 1}), response)
     assert "Set-Cookie" not in response.headers
     assert "Vary" not in response.headers
+
+
+@pytest.mark.parametrize(
+    "look",
+    [bool, len, list, dict, str, lambda session: session.keys(), lambda session: session == {}],
+    ids=["bool", "len", "list", "dict", "str", "keys", "=="],
+)
+async def test_a_response_varies_with_the_cookie_however_the_session_was_looked_at(look: Callable[[Any], Any]) -> None:
+    app = make_app()
+
+    @app.get("/")
+    async def view() -> str:
+        look(session)
+        return ""
+
+    @app.get("/other")
+    async def other() -> str:
+        return ""
+
+    # CVE-2026-27205: a cache must not take what this client sees for everybody's, nor the other way round.
+    assert (await app.test_client().get("/")).headers["Vary"] == "Cookie"
+    assert "Vary" not in (await app.test_client().get("/other")).headers
 
 
 async def test_an_emptied_session_deletes_its_cookie() -> None:

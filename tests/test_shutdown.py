@@ -26,7 +26,8 @@ from .served import served as serving
 from .wire import CLOSE, TEXT, Gone, Wire, close_frame, frame, upgrade
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
-SHUTDOWN_TIMEOUT = 1
+SHUTDOWN_TIMEOUT = 5  # seconds: enough for everybody also on a machine that is busy with other things
+_BUSY_MACHINE = 4  # seconds that it may take longer there
 
 # What is in flight waits for the shutdown to begin, which a websocket's handler hears of.
 BUSY_APP = f"""
@@ -258,7 +259,7 @@ async def _shut_down_under_load(
         code, errors = await served.end(signal.SIGTERM)
         took = trio.current_time() - asked
     assert (code, errors) == (0, "")
-    assert took <= SHUTDOWN_TIMEOUT + 1
+    assert took <= SHUTDOWN_TIMEOUT + 1 + _BUSY_MACHINE
     assert crowd.closed == [(1001, "")] * (idle + 2 * (busy // 2))
     assert [await served.line(), await served.line()] == ["background ended, 0 handlers left", "lifespan ended"]
     for wire in deaf:
@@ -456,6 +457,22 @@ async def test_a_request_that_has_arrived_on_a_kept_connection_is_answered() -> 
         assert (await wire.read_response()).status == 200
         send_and_cancel(scope, wire, GET)
         await expect_answer(wire)
+
+
+@pytest.mark.parametrize("asked", [0, 1], ids=["before its first request", "after a response"])
+async def test_an_idle_client_that_stays_connected_does_not_hold_it_up(asked: int, autojump_clock: MockClock) -> None:
+    async with unseen() as (server, scope, wire):
+        for _ in range(asked):
+            await wire.send(GET)
+            assert (await wire.read_response()).status == 200
+        await wait_all_tasks_blocked()
+        assert server.connections == 1
+        start = trio.current_time()
+        scope.cancel()
+        await wire.read_end()
+        while server.connections:
+            await trio.sleep(0.1)
+        assert trio.current_time() - start < 1
 
 
 async def test_a_websocket_message_that_has_arrived_is_answered() -> None:

@@ -192,6 +192,26 @@ async def test_handshakes_are_counted_by_what_became_of_them(autojump_clock: Moc
     assert (app.stats().handshakes_accepted, app.stats().websockets_open) == (1, 0)
 
 
+async def test_a_handshake_accepted_for_a_client_that_was_gone_by_then_is_abandoned(autojump_clock: MockClock) -> None:
+    app = make_app()
+
+    @app.websocket("/late")
+    async def late() -> None:
+        with trio.CancelScope(shield=True):
+            while websocket.disconnect is None:
+                await trio.sleep(1)
+            await websocket.accept()
+
+    async with served(app) as target:
+        wire = target.connect()
+        await wire.send(upgrade("/late"))
+        await wire.stream.aclose()
+        await trio.sleep(3)
+        stats = app.stats()
+        assert (stats.handshakes_accepted, stats.handshakes_abandoned, stats.connections_open) == (0, 1, 0)
+        assert some(stats.disconnects) == {}
+
+
 async def test_a_handshake_that_an_asgi_server_saw_refused_is_counted(autojump_clock: MockClock) -> None:
     app = make_app()
     async with ws(app, "/refused") as server:

@@ -26,6 +26,7 @@ MAX_LINES = 500
 FLOORS = (
     {
         "errors",
+        "fields",
         "formdata",
         "forwarded",
         "groups",
@@ -33,7 +34,6 @@ FLOORS = (
         "logs",
         "origins",
         "protocol",
-        "response",
         "stats",
         "tagged_json",
         "waiting",
@@ -44,6 +44,7 @@ FLOORS = (
         "context",
         "ends",
         "json",
+        "response",
         "routing",
         "scaffold",
         "sessions",
@@ -99,6 +100,7 @@ TESTED_THROUGH = {
     "config": "test_config.py",
     "dispatch": "test_errors.py",
     "ends": "behaviour/test_disconnects.py",
+    "fields": "test_fields.py",
     "formdata": "test_request.py",
     "json": "test_json.py",
     "lifespan": "test_lifespan.py",

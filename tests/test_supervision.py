@@ -318,6 +318,48 @@ async def test_cancelling_an_own_nursery_is_no_swallowing(autojump_clock: MockCl
     assert (await disconnected(handler)).swallowed is None
 
 
+async def _late_shielded_timeout() -> None:
+    with trio.move_on_after(1) as scope:
+        scope.shield = True
+        await trio.sleep_forever()
+
+
+async def _late_shielded_nursery() -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.cancel_scope.shield = True
+        nursery.start_soon(trio.sleep_forever)
+        await trio.sleep(1)
+        nursery.cancel_scope.cancel(reason="enough")
+
+
+@pytest.mark.parametrize("cleanup", [_late_shielded_timeout, _late_shielded_nursery])
+async def test_a_shield_put_up_within_the_cancelled_scope_is_no_swallowing(
+    autojump_clock: MockClock, cleanup: Handler
+) -> None:
+    # Entered after the disconnect and before the shield is up, a scope takes over the disconnect's reason for good.
+    async def handler() -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(1)  # the client leaves meanwhile
+        await cleanup()
+
+    assert (await disconnected(handler)).swallowed is None
+
+
+async def test_swallowing_after_a_shield_put_up_within_the_cancelled_scope_is_reported(
+    autojump_clock: MockClock,
+) -> None:
+    async def handler() -> None:
+        try:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(1)  # the client leaves meanwhile
+            await _late_shielded_timeout()
+            await trio.sleep_forever()
+        except BaseException:
+            pass
+
+    assert (await disconnected(handler)).swallowed is not None
+
+
 async def test_own_timeouts_before_the_disconnect_are_no_swallowing(autojump_clock: MockClock) -> None:
     async def handler() -> None:
         for _ in range(200):

@@ -134,6 +134,25 @@ async def test_without_a_list_all_hosts_are_served() -> None:
     assert await websocket_status(make_app([]), "any.example") == 101
 
 
+@pytest.mark.parametrize("host", ["a..b", ".", "~a", "example.com:0", "example.com:080", "a" * 64, "a b", "\xe4"])
+async def test_what_is_no_host_gets_400_and_nothing_of_the_app_runs(host: str) -> None:
+    ran: list[str] = []
+    app = make_app(ran)
+    field = (b"host", host.encode("latin-1"))
+    async with http(app, headers=[field]) as server:
+        server.put("http.request", body=b"", more_body=False)
+        assert (await server.rest())[0]["status"] == 400
+    async with ws(app, "/ws", headers=[field]) as server:
+        server.put("websocket.connect")
+        assert (await server.rest())[0]["status"] == 400
+    async with served(app) as native:
+        wire = native.connect()
+        await wire.send(b"GET / HTTP/1.1\r\nHost: %b\r\n\r\n" % field[1])
+        assert (await wire.read_response()).status == 400
+        await wire.stream.aclose()
+    assert ran == []
+
+
 async def test_the_host_of_a_target_in_absolute_form_is_the_one_that_counts() -> None:
     async with served(make_app([], trusted_hosts=["example.com"])) as server:
         for target, host, expected in (("evil.example", "example.com", 400), ("example.com", "evil.example", 200)):

@@ -313,6 +313,17 @@ async def test_returning_a_response_rejects_with_it(app: Triows) -> None:
     assert await response.get_data() == b"Who are you?"
 
 
+@pytest.mark.parametrize("status", [101, 199, 1000])
+async def test_a_status_that_no_response_can_have_is_an_error_of_the_handler(app: Triows, status: int) -> None:
+    @app.websocket("/")
+    async def handler() -> Any:
+        return "", status
+
+    app.testing = False
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    assert (await rejection(app)).status_code == 500
+
+
 async def test_aborting_rejects_with_its_status(app: Triows) -> None:
     @app.websocket("/")
     async def handler() -> None:
@@ -525,6 +536,31 @@ async def test_a_flood_does_not_starve_other_tasks(app: Triows) -> None:
     async with app.test_client().websocket("/") as ws:
         await ws.wait_closed()
     assert turns >= 10  # at the latest every 64 calls
+
+
+@pytest.mark.parametrize("others", [0, 1], ids=["alone", "with another task"])
+@pytest.mark.parametrize("by_child", [False, True], ids=["by itself", "by a child"])
+async def test_a_handler_that_its_own_nursery_cancels_has_ended(
+    by_child: bool, others: int, app: Triows, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def end() -> None:
+        websocket.nursery.cancel_scope.cancel()
+
+    @app.websocket("/")
+    async def handler() -> None:
+        await websocket.accept()
+        for _ in range(others):
+            websocket.nursery.start_soon(trio.sleep_forever)
+        if by_child:
+            websocket.nursery.start_soon(end)
+        else:
+            await end()
+        await trio.sleep_forever()
+
+    async with app.test_client().websocket("/") as ws:
+        await ws.wait_closed()
+        assert ws.close_code == 1000
+    assert caplog.records == []
 
 
 # JSON

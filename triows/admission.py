@@ -1,8 +1,8 @@
 """Who is let in: what is judged of a request before the app sees anything of it.
 
-A host that is not in TRUSTED_HOSTS, and what makes no sense of a trusted proxy's, are answered here: hooks and error
-handlers might take the host for one of the app's own. A page of another origin is refused as any other websocket is,
-so that the app's error handlers may say it in their words; but no before hook runs.
+What is no host, a host that is not in TRUSTED_HOSTS, and what makes no sense of a trusted proxy's, are answered here:
+hooks and error handlers might take the host for one of the app's own, or make URLs of it. A page of another origin is
+refused as any other websocket is, so that the app's error handlers may say it in their words; but no before hook runs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from .connection import Connection, HTTPConnection
 from .forwarded import ForwardedError, forwarded
 from .logs import error_log, printable
-from .origins import host_trusted, origin_allowed
+from .origins import host_trusted, is_host, origin_allowed
 from .websocket_connection import WebSocketConnection
 
 if TYPE_CHECKING:
@@ -32,7 +32,10 @@ def admit(config: Config, connection: Connection) -> str | None:
             error_log.warning("refused a request of the proxy %s: %s", "unix" if peer is None else peer[0], error)
             return str(error)
     host = connection.head.host
-    if hosts is None or host_trusted(host, hosts):
+    if hosts is None:
+        # Most ASGI servers let anything through; a request of HTTP/1.0 needs none.
+        return None if not host or is_host(host) else "the Host field is no host"
+    if host_trusted(host, hosts):
         return None
     error_log.debug("refused a request to the host '%s', which is none of trusted_hosts", printable(host, _LOGGED))
     return "the Host is none of this server's"

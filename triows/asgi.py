@@ -269,7 +269,7 @@ async def _serve_websocket(app: App, scope: Scope, receive: Receive, send: Send)
 
 def _log_end(connection: WebSocketConnection, seconds: float, *, show_query: bool) -> None:
     """Log the end of a websocket. Responses are in the log of the server, which does not know how a websocket ended."""
-    if connection.accepted and access_log.isEnabledFor(logging.INFO):
+    if connection.status == 101 and access_log.isEnabledFor(logging.INFO):
         head = connection.head
         target = b"%b?%b" % (head.raw_path, head.query_string) if head.query_string else head.raw_path
         line = RequestLine.of(head.method, target, head.http_version, show_query=show_query)
@@ -329,7 +329,8 @@ class ASGITransport:
 
     async def reject(self, status: int, headers: Headers, body: bytes) -> None:
         if self._denial:
-            if not any(name.lower() == b"content-length" for name, _ in headers):
+            # RFC 9110 section 8.6: where there may be no content, its length is not told.
+            if status not in (204, 304) and not any(name.lower() == b"content-length" for name, _ in headers):
                 headers = [*headers, (b"content-length", b"%d" % len(body))]
             self._put({"type": "websocket.http.response.start", "status": status, "headers": headers})
             self._put({"type": "websocket.http.response.body", "body": body, "more_body": False})
@@ -433,8 +434,12 @@ class ASGITransport:
             try:
                 await self._send(event)
             except _GONE:
-                # The server knows, and says so by websocket.disconnect, behind the messages that came before.
+                # The server knows, and says so by websocket.disconnect, behind the messages that came before: all that
+                # it has are fetched, and nobody waits to send.
                 self.abort()
+                self.buffered = 0
+                self.connection.room_made()
+                self._receiver.wake()
                 return
             self.buffered -= size
             self._progressed = trio.current_time()
@@ -446,7 +451,7 @@ class ASGITransport:
         connection = self.connection
         inbox = connection.inbox
         while True:
-            if inbox.size >= connection.limits.receive_buffer:
+            if inbox.size >= connection.limits.receive_buffer and not self._ended:
                 await self._receiver.park()
                 continue
             event = await self._receive()

@@ -120,8 +120,19 @@ def _raised_by_listening(error: BaseException) -> bool:
 def _listening_failure(error: OSError | ValueError, host: str, port: int) -> str:
     if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
         return f"cannot listen: {error}"
-    address = host if host.startswith("unix:") else f"{host}:{port}"
-    return f"cannot listen on {address}: {_address_failure(error)}"
+    path = listeners.unix_path(host)
+    if path is not None:
+        return f"cannot listen on {host}: {_file_failure(error, path)}"
+    return f"cannot listen on {host}:{port}: {_address_failure(error)}"
+
+
+def _file_failure(error: OSError | UnicodeError, path: str) -> str:
+    if isinstance(error, OSError):
+        if error.errno == errno.EADDRINUSE:
+            return "another program listens there" if Path(path).is_socket() else "there is a file that is no socket"
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return "there is no such directory"
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _address_failure(error: OSError | UnicodeError) -> str:
@@ -131,7 +142,7 @@ def _address_failure(error: OSError | UnicodeError) -> str:
         return "the address is in use by another program (choose another with --port)"
     if error.errno in (errno.EACCES, errno.EPERM):
         return "permission denied"
-    if error.errno in (errno.EADDRNOTAVAIL, errno.ENOENT, errno.ENOTDIR):
+    if error.errno == errno.EADDRNOTAVAIL:
         return "this machine has no such address"
     return error.strerror or str(error)
 
@@ -155,9 +166,8 @@ def load_certificate(certfile: str | None, keyfile: str | None) -> ssl.SSLContex
         context.load_cert_chain(certfile, keyfile, password=_refuse_password)
     except (ssl.SSLError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
-        raise UsageError(
-            f"{certfile} and {keyfile or certfile} are no certificate with its key (PEM): {reason}"
-        ) from error
+        files = f"{certfile} is" if keyfile is None else f"{certfile} and {keyfile} are"
+        raise UsageError(f"{files} no certificate with its key (PEM): {reason}") from error
     return context
 
 

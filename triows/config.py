@@ -47,8 +47,9 @@ DEFAULT_CONFIG: dict[str, Any] = {
 class Config(dict[str, Any]):
     """A dict whose keys in capitals configure an app and its extensions.
 
-    The limits (``MAX_MESSAGE_SIZE``, ``PING_INTERVAL``, ``MAX_FORM_PARTS`` ...) are checked when they are set: a wrong
-    type raises :exc:`TypeError`, a value that makes no sense :exc:`ValueError`.
+    The limits (``MAX_MESSAGE_SIZE``, ``PING_INTERVAL``, ``MAX_FORM_PARTS`` ...), what is on or off (``DEBUG``,
+    ``SESSION_COOKIE_SECURE`` ...) and the settings of sessions are checked when they are set: a wrong type raises
+    :exc:`TypeError`, a value that makes no sense :exc:`ValueError`.
     """
 
     def __init__(self, defaults: Mapping[str, Any] | None = None) -> None:
@@ -110,8 +111,8 @@ class Config(dict[str, Any]):
         JSON. Two underscores lead into a nested dict: ``TRIOWS_DATABASE__HOST``. Lists of origins, subprotocols, hosts
         and proxies may be written with commas.
 
-        :raises TypeError: if a limit has a wrong type; the message names the variable.
-        :raises ValueError: if a limit makes no sense; likewise.
+        :raises TypeError: if a setting has a wrong type; the message names the variable.
+        :raises ValueError: if a setting makes no sense; likewise.
         """
         prefix = f"{prefix}_"
         for variable in sorted(os.environ):
@@ -120,12 +121,15 @@ class Config(dict[str, Any]):
             value: Any = os.environ[variable]
             try:
                 value = loads(value)
-            except ValueError:
+            except (ValueError, RecursionError):
                 pass  # not JSON: the string is meant
             *parents, key = variable.removeprefix(prefix).split("__")
             target: dict[str, Any] = self
             for parent in parents:
                 target = target.setdefault(parent, {})
+                if not isinstance(target, dict):
+                    kind = type(target).__name__
+                    raise TypeError(f"{variable} sets an item of {parent}, which is no dict: it is of the type {kind}")
             target[key] = value if parents else check_variable(variable, key, value)
         return True
 

@@ -15,6 +15,7 @@ import trio
 
 from .ends import Disconnect, Head, Headers
 from .errors import CancelledSwallowedError
+from .groups import ends_program, foreign_cancellation, split_cancelled
 from .limits import ServerLimits
 from .logs import error_log as logger
 from .stats import Counters
@@ -85,8 +86,10 @@ class Connection(ABC):
         """Run ``function(*args)`` as the handler, in its own nursery, and wait for its children.
 
         Raises what escapes the handler or a child: in groups as nurseries do, if the handler has any children then.
-        ``name`` is the function to name in messages, if it is another.
+        Where its nursery's own scope cancelled it, that is its end, and None is returned. ``name`` is the function to
+        name in messages, if it is another.
         """
+        error: BaseException | None = None
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -96,12 +99,14 @@ class Connection(ABC):
                 try:
                     return await watch.drive(function(*args))  # noqa: ASYNC121 - children come first
                 except BaseException as raised:  # noqa: ASYNC103 - raised below
-                    if nursery.child_tasks:
+                    if nursery.child_tasks or nursery.cancel_scope.cancel_called:
                         raise
                     # Nobody is left to be cancelled or waited for: no group is made, only to be taken apart again.
                     error = raised
         finally:
             self._nursery = None
+        if error is None:
+            return None
         try:
             raise error
         finally:
@@ -113,21 +118,12 @@ class Connection(ABC):
             try:
                 with self.scope:
                     await handle(self)
-            except Exception as error:
-                logger.exception("handling %.1000r failed outside of its handler", self.head.raw_path)
-                self.error = error
-            except BaseExceptionGroup as group:
-                self.abort()
-                cancelled, errors = group.split(trio.Cancelled)
-                if errors is not None:
-                    if not isinstance(errors, Exception):
-                        raise  # KeyboardInterrupt and its like stop the program
-                    logger.error("handling %.1000r failed outside of its handler", self.head.raw_path, exc_info=errors)
+            except BaseException as raised:  # noqa: ASYNC103 - raised again, unless it is an error
+                cancelled, error = split_cancelled(raised)
+                if error is not None:
+                    self._take_error(error)
                 if cancelled is not None:
-                    raise cancelled from None
-            except BaseException:
-                self.abort()
-                raise
+                    self._take_cancellation(cancelled)
             swallowed = self.swallowed
             if swallowed is not None:
                 logger.error("%s", swallowed)
@@ -140,6 +136,23 @@ class Connection(ABC):
         finally:
             if self.counters is not None:
                 self._count_end(self.counters)
+
+    def _take_error(self, error: BaseException) -> None:
+        """Log it, unless it ends the program."""
+        if ends_program(error):
+            self.abort()
+            raise error
+        logger.error("handling %.1000r failed outside of its handler", self.head.raw_path, exc_info=error)
+        self.error = error
+
+    def _take_cancellation(self, raised: BaseException) -> None:
+        """Raise it again, unless it is a cancellation that is nobody's: that is an error of the handler."""
+        foreign = foreign_cancellation(raised)
+        if foreign is None:
+            self.abort()
+            raise raised from None
+        logger.error("handling %.1000r failed", self.head.raw_path, exc_info=foreign)
+        self.error = foreign
 
     def cancel_handler(self) -> None:
         """Cancel everything that the app does for this connection, with the disconnect as the reason."""

@@ -246,6 +246,22 @@ class WebSocketProxy(Proxy):
         return context.websocket.send(message)
 
 
+class SessionProxy(Proxy):
+    """The proxy onto the session. Whoever comes through it has looked at the session, in whatever way."""
+
+    __slots__ = ()
+
+    def _get_current_object(self) -> Any:
+        session = super()._get_current_object()
+        session.accessed = True
+        return session
+
+    def __getattr__(self, name: str) -> Any:
+        value = super().__getattr__(name)
+        self._get_current_object()
+        return value
+
+
 if TYPE_CHECKING:
     request: Request
     websocket: WebSocket
@@ -264,7 +280,7 @@ else:
         "'websocket' is only available while a websocket is handled, and in the tasks that its handler starts;"
         " pass the object itself to tasks elsewhere: websocket.current()",
     )
-    session = Proxy(
+    session = SessionProxy(
         "session",
         "'session' is only available while a request or websocket is handled, and in the tasks that its handler starts",
     )

@@ -27,7 +27,7 @@ from .admission import admit, admits_origin, refuse
 from .connection import Connection, HTTPConnection
 from .context import Context
 from .errors import JSONMessageError, WebSocketClosed, WebSocketStateError
-from .groups import leaves, unwrap_group
+from .groups import ends_program, leaves, split_cancelled, unwrap_group
 from .logs import printable
 from .request import Request, RequestBase
 from .response import Response, WireHeaders
@@ -52,11 +52,9 @@ def handle(app: Triows, connection: Connection) -> Coroutine[Any, Any, None]:
     An error that nobody handled is logged and left on ``connection.error``; only ``Cancelled`` and its like are raised.
     """
     connection.count(app.counters)
-    config = app.config
-    if config["TRUSTED_PROXIES"] or config["TRUSTED_HOSTS"]:
-        fault = admit(config, connection)
-        if fault is not None:
-            return refuse(connection, fault)
+    fault = admit(app.config, connection)
+    if fault is not None:
+        return refuse(connection, fault)
     if isinstance(connection, WebSocketConnection):
         return WebSocketExchange(app, connection).run()
     return RequestExchange(app, cast(HTTPConnection, connection)).run()
@@ -180,21 +178,16 @@ class Exchange(ABC):
     # Errors
 
     async def _take_error(self, raised: BaseException) -> None:
-        cancelled: BaseException | None = None
-        rest: BaseException | None = raised
-        if isinstance(raised, BaseExceptionGroup):
-            cancelled, rest = raised.split(trio.Cancelled)
-        elif isinstance(raised, trio.Cancelled):
-            cancelled, rest = raised, None
+        cancelled, rest = split_cancelled(raised)
         if rest is not None:
             errors = [error for error in leaves(rest) if not self._is_normal_end(error)]
-            if not all(isinstance(error, Exception) for error in errors):
-                raise raised  # KeyboardInterrupt and its like stop the program
-            await self._take_errors(cast("list[Exception]", errors), cancelled=cancelled is not None)
+            if any(map(ends_program, errors)):
+                raise raised
+            await self._take_errors(errors, cancelled=cancelled is not None)
         if cancelled is not None:
             raise cancelled
 
-    async def _take_errors(self, errors: list[Exception], *, cancelled: bool) -> None:
+    async def _take_errors(self, errors: list[BaseException], *, cancelled: bool) -> None:
         if cancelled:
             self._leave_unhandled(errors)
         elif self.connection.disconnect is not None:
@@ -216,11 +209,11 @@ class Exchange(ABC):
     def _can_answer(self) -> bool:
         """Whether a response can still be sent."""
 
-    async def _end_by_error(self, errors: list[Exception]) -> None:
+    async def _end_by_error(self, errors: list[BaseException]) -> None:
         """Do what is to be done with errors that no response can tell of."""
         self._leave_unhandled(errors, log=len(errors) == 1)
 
-    async def _answer(self, errors: list[Exception]) -> None:
+    async def _answer(self, errors: list[BaseException]) -> None:
         """Send what the error handlers make of the errors."""
         try:
             response = await self._error_response(errors)
@@ -234,7 +227,7 @@ class Exchange(ABC):
             if self._can_answer():
                 await self._send(self._plain_error())
 
-    async def _error_response(self, errors: list[Exception]) -> Response:
+    async def _error_response(self, errors: list[BaseException]) -> Response:
         for error in errors:
             handler = self._find_handler(error)
             if handler is not None:
@@ -248,7 +241,7 @@ class Exchange(ABC):
         handler = self._find_handler(failure)
         return response_from(self.app, failure) if handler is None else await self._call_error_handler(handler, failure)
 
-    async def _call_error_handler(self, handler: ErrorHandler, error: Exception) -> Response:
+    async def _call_error_handler(self, handler: ErrorHandler, error: BaseException) -> Response:
         try:
             return response_from(self.app, await call(handler, error), handler)
         except HTTPException as http_error:
@@ -280,17 +273,17 @@ class Exchange(ABC):
                             return handlers[class_]
         return None
 
-    def _leave_unhandled(self, errors: Sequence[Exception], *, log: bool = True) -> None:
+    def _leave_unhandled(self, errors: Sequence[BaseException], *, log: bool = True) -> None:
         """Log the errors and leave them on the connection. The first ones stay: later ones come of them."""
         if not errors:
             return
         if log:
             self._log(errors)
         if self.unhandled is None:
-            error = errors[0] if len(errors) == 1 else ExceptionGroup(f"several errors in {self._name}", errors)
+            error = errors[0] if len(errors) == 1 else BaseExceptionGroup(f"several errors in {self._name}", errors)
             self.unhandled = self.connection.error = error
 
-    def _log(self, errors: Sequence[Exception]) -> None:
+    def _log(self, errors: Sequence[BaseException]) -> None:
         for error in errors:
             self.app.logger.error("%s: unhandled %s", self._name, type(error).__name__, exc_info=error)
 
@@ -328,6 +321,8 @@ class RequestExchange(Exchange):
     async def _take_value(self, view: View, value: Response | None) -> None:
         if value is not None:
             await self._finish(value)
+        elif self._can_answer() and self.connection.disconnect is None:
+            raise RuntimeError(f"{describe(view.function)} was cancelled by its nursery before it returned a response")
 
     async def _call_view(self, view: View) -> Response | None:
         """Run the view. A streamed response is sent from inside the nursery: its tasks may be what feeds the stream."""
@@ -345,12 +340,12 @@ class RequestExchange(Exchange):
 
     async def _send(self, response: Response | None) -> None:
         assert response is not None
-        headers = response.wire_headers()
-        body = response.wire_body()
-        if body is not None:
-            await self.connection.send_response(response.status_code, headers, body)
-            return
         try:
+            headers = response.wire_headers()
+            body = response.wire_body()
+            if body is not None:
+                await self.connection.send_response(response.status_code, headers, body)
+                return
             await self.connection.start_response(response.status_code, headers)
             if self.subject.method != "HEAD":
                 async with aclosing(response.iter_body()) as pieces:
@@ -358,7 +353,8 @@ class RequestExchange(Exchange):
                         await self.connection.send_body(piece)
             await self.connection.end_response()
         finally:
-            await response.aclose()
+            if response.is_streamed:
+                await response.aclose()
 
     async def _tear_down(self) -> None:
         self.subject.close()
@@ -420,7 +416,7 @@ class WebSocketExchange(Exchange):
     def _is_normal_end(self, error: BaseException) -> bool:
         return isinstance(error, WebSocketClosed) and error.connection in (None, self.connection)
 
-    async def _end_by_error(self, errors: list[Exception]) -> None:
+    async def _end_by_error(self, errors: list[BaseException]) -> None:
         for error in errors:
             handler = self._find_handler(error)
             if handler is not None:
@@ -432,7 +428,7 @@ class WebSocketExchange(Exchange):
         else:
             await super()._end_by_error(errors)
 
-    async def _tell(self, handler: ErrorHandler, error: Exception, errors: list[Exception]) -> None:
+    async def _tell(self, handler: ErrorHandler, error: BaseException, errors: list[BaseException]) -> None:
         """Call an error handler after accepting: it may send and close; a response it returns can go nowhere."""
         try:
             value = await call(handler, error)

@@ -33,6 +33,7 @@ _FORWARDED = b"forwarded"
 _FOR = b"x-forwarded-for"
 _LAST_COUNTS = {b"x-forwarded-" + name.encode(): name for name in ("proto", "host", "port", "prefix")}
 _FIELDS = frozenset({_FORWARDED, _FOR, *_LAST_COUNTS})
+_SPACES = " \t"  # RFC 9110, section 5.6.3; str.strip() alone takes more off
 
 # Quoted pairs, and delimiters in quotes, have no place in addresses, hosts and schemes (RFC 7239, section 4).
 _PAIR = re.compile(r'[ \t]*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=(?:"([^"\\]*)"|([^\s"\\]+))[ \t]*')
@@ -78,7 +79,7 @@ def parse_proxy(text: str) -> str:
         return UNIX
     try:
         if "%" not in text:
-            return str(ip_network(text) if "/" in text else _unmapped(ip_address(text)))
+            return str(_unmapped_network(ip_network(text)) if "/" in text else _unmapped(ip_address(text)))
     except ValueError as error:
         if "host bits" in str(error):
             raise ValueError(f"as a network it is {ip_network(text, strict=False)}") from None
@@ -128,6 +129,11 @@ def _unmapped(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     return getattr(ip, "ipv4_mapped", None) or ip
 
 
+def _unmapped_network(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    address = _unmapped(network.network_address)
+    return network if address.version == network.version else IPv4Network((int(address), network.prefixlen - 96))
+
+
 # What the fields say
 
 
@@ -151,7 +157,7 @@ def _by_fields(fields: dict[bytes, list[str]], proxies: _Proxies) -> _Claims:
 
 def _members(values: list[str]) -> list[str]:
     """The members of a list field; empty ones do not count (RFC 9110, section 5.6.1)."""
-    return [member for member in map(str.strip, ",".join(values).split(",")) if member]
+    return [stripped for member in ",".join(values).split(",") if (stripped := member.strip(_SPACES))]
 
 
 def _elements(values: list[str]) -> Iterator[_Claims]:
@@ -159,7 +165,7 @@ def _elements(values: list[str]) -> Iterator[_Claims]:
     for element in reversed(_members(values)):
         claims: _Claims = {}
         for text in element.split(";"):
-            if not text.strip():
+            if not text.strip(_SPACES):
                 continue
             pair = _PAIR.fullmatch(text)
             name = pair[1].lower() if pair is not None else ""

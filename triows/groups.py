@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from typing import TypeVar, cast
+
+import trio
 
 E = TypeVar("E", bound=BaseException)
 
@@ -23,3 +26,30 @@ def unwrap_group(error: E) -> E:
     while isinstance(inner, BaseExceptionGroup) and len(inner.exceptions) == 1:
         inner = inner.exceptions[0]
     return cast(E, inner)  # a group of Exception holds nothing but Exception
+
+
+def split_cancelled(raised: BaseException) -> tuple[BaseException | None, BaseException | None]:
+    """The cancellation in it, and everything else; None for what is not there."""
+    if isinstance(raised, BaseExceptionGroup):
+        return raised.split(trio.Cancelled)
+    return (raised, None) if isinstance(raised, trio.Cancelled) else (None, raised)
+
+
+def ends_program(raised: BaseException) -> bool:
+    """Whether somebody wants the program to end, or a coroutine to be closed, and has not just failed."""
+    return any(isinstance(leaf, KeyboardInterrupt | SystemExit | GeneratorExit) for leaf in leaves(raised))
+
+
+def foreign_cancellation(raised: BaseException) -> RuntimeError | None:
+    """What a ``Cancelled`` is that no scope around the caller has asked for: an error. None: it is nothing of the kind.
+
+    Somebody has kept it where it belonged, with the result of a shared computation perhaps, and raised it again in
+    another task. No scope would catch it there, and it would end everything up to the program.
+    """
+    if trio.current_effective_deadline() == -inf:
+        return None
+    if not all(isinstance(leaf, trio.Cancelled) for leaf in leaves(raised)):
+        return None
+    error = RuntimeError("a trio.Cancelled was raised where nothing is cancelled: it was kept, and raised again")
+    error.__cause__ = raised
+    return error

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import trio
 
 from .context import Context
-from .groups import unwrap_group
+from .groups import ends_program, foreign_cancellation, leaves, split_cancelled, unwrap_group
 from .stalls import background_task, stalls_watched
 from .supervision import open_shields
 from .views import call, describe
@@ -39,7 +39,7 @@ class BackgroundNursery:
     logged and leaves the other tasks alone; with ``BACKGROUND_TASK_CRASH_STOPS`` in the config it ends the app.
     """
 
-    def __init__(self, nursery: trio.Nursery, on_crash: Callable[[Callable[..., Any], Exception], None]) -> None:
+    def __init__(self, nursery: trio.Nursery, on_crash: Callable[[Callable[..., Any], BaseException], None]) -> None:
         self._nursery = nursery
         self._on_crash = on_crash
 
@@ -75,15 +75,22 @@ class BackgroundNursery:
         background_task.set(trio.lowlevel.current_task().name)
         try:
             await async_fn(*args, **kwargs)
-        except Exception as error:
-            self._on_crash(async_fn, error)
-        except BaseExceptionGroup as group:
+        except BaseException as raised:  # noqa: ASYNC103 - raised again, unless it is an error
             # Cancelled goes on to its scope; an error beside it is not lost with it.
-            errors, rest = group.split(Exception)
-            if errors is not None:
-                self._on_crash(async_fn, errors)
-            if rest is not None:
-                raise rest from None
+            cancelled, error = split_cancelled(raised)
+            if error is not None:
+                if ends_program(error):
+                    raise
+                self._on_crash(async_fn, error)
+            if cancelled is not None:
+                self._take_cancellation(async_fn, cancelled)
+
+    def _take_cancellation(self, async_fn: Callable[..., Any], raised: BaseException) -> None:
+        """Raise it again, unless it is a cancellation that is nobody's: that is a crash of the task."""
+        foreign = foreign_cancellation(raised)
+        if foreign is None:
+            raise raised from None
+        self._on_crash(async_fn, foreign)
 
     async def _guard_start(
         self, async_fn: Callable[..., Awaitable[Any]], *args: Any, task_status: trio.TaskStatus[Any]
@@ -213,12 +220,14 @@ class _Life:
         try:
             with stalls_watched(self.app.limits.stall_timeout, self.app.counters):
                 await self._live()
-        except Exception as error:
-            self._fail(unwrap_group(error))
-        except BaseException:
-            # The program ends under the app's users. They are cancelled as well, and have nothing to wait for.
-            self._fail(RuntimeError("the app's life was cancelled from outside"))
-            raise
+        except BaseException as raised:  # noqa: ASYNC103 - Cancelled is raised again
+            error = unwrap_group(raised)
+            if any(isinstance(leaf, trio.Cancelled) for leaf in leaves(error)):
+                # The program ends under the app's users. They are cancelled as well, and have nothing to wait for.
+                self._fail(RuntimeError("the app's life was cancelled from outside"))
+                raise
+            # SystemExit and its like too: they end the program from the app's users, and in here would be Trio's error.
+            self._fail(error)
         finally:
             self.nursery = None
             self.stopping = True
@@ -302,14 +311,14 @@ class _Life:
         finally:
             self._background_ended.set()
 
-    def _crash(self, function: Callable[..., Any], error: Exception) -> None:
+    def _crash(self, function: Callable[..., Any], error: BaseException) -> None:
         """Log a background task's error, and end the app if the config asks for that."""
         error = unwrap_group(error)
         self.app.logger.error("background task %s failed", describe(function), exc_info=error)
         if self.app.config["BACKGROUND_TASK_CRASH_STOPS"]:
             self._fail(error)
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         self.failure = self.failure or error
         for scope in self.scopes:
             scope.cancel(reason=f"the app's life ended with {error!r}")

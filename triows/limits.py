@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from typing import Any
 
 from .forwarded import parse_proxy
@@ -149,6 +150,43 @@ def _number(name: str, value: Any, unit: str) -> float | None:
     return float(value)
 
 
+def _flag(name: str, value: Any) -> bool:
+    if value not in (True, False):  # 1 and 0 are equal to them
+        raise TypeError(f"{name} is {_shown(value)}; it must be True or False")
+    return bool(value)
+
+
+def _secret(name: str, value: Any) -> str | bytes | None:
+    if value is not None and not isinstance(value, str | bytes):
+        # Without the value: it is to be one.
+        raise TypeError(f"{name} is of the type {type(value).__name__}; it must be text or bytes, or None")
+    return value
+
+
+def _secrets(name: str, value: Any) -> list[str | bytes] | None:
+    if value is None:
+        return None
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise TypeError(f"{name} is of the type {type(value).__name__}; it must be a list of former keys, or None")
+    return [secret for item in value if (secret := _secret(f"an item of {name}", item)) is not None]
+
+
+def _lifetime(name: str, value: Any) -> timedelta | float:
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} is {_shown(value)}; it must be a number of seconds or a datetime.timedelta")
+    if not 0 <= value <= _MAX_NUMBER:  # refuses NaN too
+        raise ValueError(f"{name} is {_shown(value)}; it must be from 0 to {_MAX_NUMBER:,.0f} seconds")
+    return value
+
+
+def _same_site(name: str, value: Any) -> str | None:
+    if value is not None and (not isinstance(value, str) or value.title() not in ("Lax", "Strict", "None")):
+        raise ValueError(f"{name} is {_shown(value)}; it must be 'Lax', 'Strict' or 'None', or None to leave it out")
+    return value
+
+
 def _compression(name: str, value: Any) -> bool | Compression:
     if value is True:
         return Compression()
@@ -158,7 +196,7 @@ def _compression(name: str, value: Any) -> bool | Compression:
 
 
 def _names(name: str, value: Any, example: str) -> tuple[str, ...]:
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         raise TypeError(f"{name} is {_shown(value)}; it must be a list or tuple of strings, like [{example!r}]")
     names = tuple(value)
     for item in names:
@@ -190,7 +228,7 @@ def _parsed(name: str, value: Any, parse: Callable[[str], str], example: str) ->
         try:
             parsed.append(parse(item))
         except ValueError as error:
-            raise ValueError(f"{name} holds {item!r}; {error}") from None
+            raise ValueError(f"{name} holds {_shown(item)}; {error}") from None
     return tuple(parsed)
 
 
@@ -266,17 +304,34 @@ def take_limits(options: dict[str, Any], names: Iterable[str]) -> dict[str, Any]
 
 # In the config beside the limits, in its capitals.
 _CONFIG_CHECKS: _Checks = {
+    **dict.fromkeys(
+        (
+            "ACCESS_LOG_QUERY",
+            "BACKGROUND_TASK_CRASH_STOPS",
+            "DEBUG",
+            "SESSION_COOKIE_HTTPONLY",
+            "SESSION_COOKIE_PARTITIONED",
+            "SESSION_COOKIE_SECURE",
+            "SESSION_REFRESH_EACH_REQUEST",
+            "TESTING",
+        ),
+        _flag,
+    ),
     "MAX_CONTENT_LENGTH": _size_or_none,
     "MAX_COOKIE_SIZE": _cookie_size,
     "MAX_FORM_MEMORY_SIZE": _size_or_none,
     "MAX_FORM_PARTS": _size_or_none,
+    "PERMANENT_SESSION_LIFETIME": _lifetime,
+    "SECRET_KEY": _secret,
+    "SECRET_KEY_FALLBACKS": _secrets,
+    "SESSION_COOKIE_SAMESITE": _same_site,
 }
 _CHECKS: _Checks = {**_WEBSOCKET_CHECKS, **_SERVER_CHECKS}
 _CHECKS_BY_KEY = {**_CONFIG_CHECKS, **{name.upper(): check for name, check in _CHECKS.items()}}
 
 
 def check_config(key: str, value: Any) -> Any:
-    """Return ``value`` as the config holds it under ``key``; raise TypeError or ValueError for a wrong limit."""
+    """Return ``value`` as the config holds it under ``key``; raise TypeError or ValueError for a wrong one."""
     check = _CHECKS_BY_KEY.get(key)
     return value if check is None else check(key.lower() if key.lower() in _CHECKS else key, value)
 
@@ -297,4 +352,5 @@ def check_variable(variable: str, key: str, value: Any) -> Any:
         return check(variable, value)
     except (TypeError, ValueError) as error:
         text = str(error) if variable in str(error) else f"{variable} is {_shown(value)}; {error}"
-        raise type(error)(f"{text} (in the environment None is null, True is true)") from None
+        hint = "in the environment None is null, True is true, and digits that are text stand in double quotes"
+        raise type(error)(f"{text} ({hint})") from None

@@ -19,6 +19,7 @@ from .stats import Ending, Traffic
 
 _MAX_TARGET = 1000  # characters of a path, and of a query
 _MAX_NAME = 40  # what is longer is no name of a parameter, but perhaps a token
+_MAX_CLIENT = 64  # of an address, which an ASGI server's middleware may have from a header
 _HIDDEN = "***"
 
 _FIRST_LINE = re.compile(rb"[^\r\n]*")
@@ -117,16 +118,27 @@ class RequestLine(NamedTuple):
         return " ".join(word for word in words if word) or "-"
 
 
-def log_response(client: str | None, line: RequestLine, status: int, size: int | None, seconds: float) -> None:
-    """Write the record of a response. ``size`` is that of its body in bytes, where there is one."""
+def log_response(
+    client: str | None,
+    line: RequestLine,
+    status: int | None,
+    size: int | None,
+    seconds: float,
+    kind: str | None = None,
+) -> None:
+    """Write the record of a response. ``size`` is that of its body in bytes, as far as it was sent.
+
+    ``kind`` is why it did not come to its end, None for a whole one; without ``status`` it has not even begun.
+    """
     access_log.info(
-        '%s "%s" %d %s %.1f ms',
-        "-" if client is None else client,
+        '%s "%s" %s %s %.1f ms%s',
+        "-" if client is None else printable(client, _MAX_CLIENT),
         line,
-        status,
+        "-" if status is None else status,
         "-" if size is None else size,
         seconds * 1000,
-        extra=_fields(client, line, seconds, status=status, size=size),
+        "" if kind is None else f", {kind}",
+        extra=_fields(client, line, seconds, status=status, size=size, kind=kind),
     )
 
 
@@ -136,7 +148,7 @@ def log_websocket(client: str | None, line: RequestLine, ending: Ending, traffic
     name = CLOSE_CODE_NAMES.get(ending.code)
     access_log.info(
         '%s "%s" %s %d%s%s after %.1f s, received %d messages (%d bytes), sent %d (%d bytes)',
-        "-" if client is None else client,
+        "-" if client is None else printable(client, _MAX_CLIENT),
         line,
         ending.kind,
         ending.code,
@@ -172,7 +184,7 @@ _NO_FIELDS = dict.fromkeys(
 
 def _fields(client: str | None, line: RequestLine, seconds: float, **fields: Any) -> dict[str, Any]:
     return {
-        "client": client,
+        "client": None if client is None else printable(client, _MAX_CLIENT),
         "method": line.method,
         "path": line.path,
         "query": line.query,

@@ -7,11 +7,13 @@ differ in case, in a dot at their end, or in how they write an IPv6 address; not
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import IPv6Address
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
-_AUTHORITY = re.compile(r"(?:([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|\[([0-9a-f:.]+)\])(?::([1-9][0-9]{0,4}))?")
+_LABEL = "[a-z0-9_-]{1,63}"  # RFC 1035, section 2.3.4
+_AUTHORITY = re.compile(rf"(?:({_LABEL}(?:\.{_LABEL})*)\.?|\[([0-9a-f:.]+)\])(?::([1-9][0-9]{{0,4}}))?")
 _OTHER_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._~:-]*")
 _HOST_CHARACTERS = "letters, digits, '-', '_' and dots, or an IPv6 address in brackets (other alphabets as 'xn--...')"
 
@@ -31,6 +33,12 @@ def split_authority(text: str) -> tuple[str, int | None] | None:
         except ValueError:
             return None
     return name, int(port) if port else None
+
+
+@lru_cache(maxsize=64)
+def is_host(text: str) -> bool:
+    """Whether this is a host, with or without a port; the port may be empty (RFC 3986, section 3.2.3)."""
+    return split_authority(text.removesuffix(":")) is not None
 
 
 def origin_allowed(origin: str, host: str, allowed: tuple[str, ...] | None) -> bool:

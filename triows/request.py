@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json as stdlib_json
 from collections.abc import AsyncIterator, Callable, Generator
+from functools import lru_cache
 from typing import Any, Generic, Literal, Protocol, Self, TypeVar, cast, overload
 from urllib.parse import quote
 
 import trio
 from werkzeug.datastructures import Authorization, CombinedMultiDict, Headers, ImmutableMultiDict, MultiDict
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
-from werkzeug.sansio.request import Request as SansIORequest
-from werkzeug.sansio.utils import get_host
+from werkzeug.exceptions import BadHost, BadRequest, RequestEntityTooLarge
+from werkzeug.sansio.utils import get_current_url, get_host
 
 from .connection import BodyTooLarge, Connection, HTTPConnection
 from .ends import Disconnect, Head
+from .fields import RequestFields
 from .formdata import FileStorage, FormParser, MultipartForm, UrlencodedForm
+from .origins import is_host
 from .response import WireHeaders
 from .routing import Rule
 
@@ -57,7 +59,7 @@ class _StdlibJSON:
         return stdlib_json.dumps(obj)
 
 
-class RequestBase(SansIORequest):
+class RequestBase(RequestFields):
     """What HTTP requests and websockets have in common: everything that stands in the head of the request.
 
     :ivar connection: the connection underneath.
@@ -96,15 +98,44 @@ class RequestBase(SansIORequest):
     def host(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The host that the request was made to, with its port if that is not the scheme's own.
 
+        Of a request that names none it is the server's address, and empty at a Unix socket (RFC 9112, section 3.3).
+
+        :raises werkzeug.exceptions.BadHost: if it is no host and port.
         :raises werkzeug.exceptions.SecurityError: if it is none of ``trusted_hosts``.
         """
         # Not through self.headers, which most requests get by without.
-        named: str | None = None
-        for name, value in self.head.headers:
-            if name == b"host":
-                named = value.decode("latin-1")
-                break
-        return get_host(self.scheme, named, self.server, self.trusted_hosts)
+        named = self.head.host
+        if named and not self.trusted_hosts:
+            return _host(named, self.scheme)
+        return get_host(self.scheme, named or None, self.server, self.trusted_hosts)
+
+    @_lazy
+    def url(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The whole URL of the request, as an IRI: what is not ASCII is not quoted where that is possible."""
+        return self._url(self.root_path, self.path, self.query_string)
+
+    @_lazy
+    def base_url(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """:attr:`url` without the query."""
+        return self._url(self.root_path, self.path)
+
+    @_lazy
+    def root_url(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The URL of the app's root."""
+        return self._url(self.root_path)
+
+    @_lazy
+    def host_url(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The URL of the host's root."""
+        return self._url()
+
+    def _url(self, *parts: Any) -> str:
+        try:
+            return get_current_url(self.scheme, self.host, *parts)
+        except (UnicodeError, IndexError):
+            # Python's codec knows the names of 2003, and breaks on some that are none: they stay in ASCII.
+            url = get_current_url(self.scheme, "_", *parts)
+            return url.replace("_", self.host.lower(), 1)
 
     @_lazy
     def remote_addr(self) -> str | None:
@@ -190,6 +221,14 @@ class RequestBase(SansIORequest):
     def url_root(self) -> str:
         """The URL of the app's root."""
         return self.root_url
+
+
+@lru_cache(maxsize=64)
+def _host(named: str, scheme: str) -> str:
+    # Werkzeug's own makes an empty host of a name with an underscore, which private networks have.
+    if not is_host(named):
+        raise BadHost()
+    return named.removesuffix(":").removesuffix(":443" if scheme in ("https", "wss") else ":80")
 
 
 def _quote_query(query: bytes) -> bytes:

@@ -19,6 +19,8 @@ from werkzeug.datastructures import Headers
 from werkzeug.sansio.response import Response as SansIOResponse
 from werkzeug.utils import get_content_type
 
+from .context import current_context
+
 Body = str | bytes | bytearray | Iterable[str | bytes] | AsyncIterable[str | bytes]
 """What a response's body may be given as."""
 
@@ -186,6 +188,12 @@ class Response(SansIOResponse):
         """:meth:`get_json`, to be awaited: ``await response.json``."""
         return self.get_json()
 
+    @property
+    def max_cookie_size(self) -> int:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
+        """Bytes of a cookie beyond which setting it warns that browsers may ignore it: MAX_COOKIE_SIZE; 0 for none."""
+        context = current_context()
+        return super().max_cookie_size if context is None else cast(int, context.app.config["MAX_COOKIE_SIZE"])
+
     async def iter_body(self) -> AsyncGenerator[bytes, None]:
         """Yield the body's pieces, none of them empty. Call :meth:`aclose` afterwards, whatever happened.
 
@@ -228,11 +236,13 @@ class Response(SansIOResponse):
     def wire_headers(self) -> WireHeaders:
         """Return the headers for the wire, with Content-Length where the body is complete (RFC 9110, 8.6).
 
-        :raises ValueError: as :func:`encode_headers` does.
+        :raises ValueError: as :func:`encode_headers` does, and for a status that no final response has.
         """
         headers = self.headers
         status = self._status_code
-        if status < 200 or status in (204, 304):
+        if not 200 <= status <= 999:
+            raise ValueError(f"a response cannot have the status {status}; it is from 200 to 999")
+        if status in (204, 304):
             # RFC 9110 section 6.4.1: these have no content; a 304's Content-Length, if any, is the handler's own.
             lines = encode_headers(headers)
             return lines if status == 304 else [line for line in lines if line[0] != b"content-length"]
@@ -244,7 +254,7 @@ class Response(SansIOResponse):
 
     def wire_body(self) -> bytes | None:
         """Return the complete body for the wire; None if it must be streamed."""
-        if self._status_code < 200 or self._status_code in (204, 304):
+        if self._status_code in (204, 304):
             return b""
         return self._complete
 

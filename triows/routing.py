@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -9,7 +10,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, MapAdapter, RuleFactory
 from werkzeug.routing import Rule as WerkzeugRule
 
-from .limits import ServerLimits, WebSocketLimits
+from .limits import LIMITS, REQUEST_LIMITS, WEBSOCKET_LIMITS, ServerLimits, WebSocketLimits
 
 if TYPE_CHECKING:
     from .request import RequestBase
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 # Adapters are kept per host, and rules per path and method; these are the client's choice.
 _MAX_ADAPTERS = 64
 _MAX_FOUND = 1024
+
+_OPTIONS = frozenset(inspect.signature(WerkzeugRule).parameters)
 
 
 class Rule(WerkzeugRule):
@@ -34,6 +37,8 @@ class Rule(WerkzeugRule):
         own_limits: dict[str, Any] | None = None,
         **options: Any,
     ) -> None:
+        for name in options.keys() - _OPTIONS:
+            raise TypeError(f"the route {string!r} has no option {name!r}{_whose(name)}")
         super().__init__(string, **options)
         self.provide_automatic_options = provide_automatic_options
         self.own_limits = own_limits or {}
@@ -48,6 +53,14 @@ class Rule(WerkzeugRule):
             "provide_automatic_options": self.provide_automatic_options,
             "own_limits": self.own_limits,
         }
+
+
+def _whose(name: str) -> str:
+    """Whose option it is, for a message; empty for what is no limit."""
+    if name not in LIMITS:
+        return ""
+    kind = "websocket routes and " if name in WEBSOCKET_LIMITS else "HTTP routes and " if name in REQUEST_LIMITS else ""
+    return f"; it is a limit of {kind}the app: Triows(..., {name}=...)"
 
 
 class URLMap(Map):

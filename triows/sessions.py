@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
-from itsdangerous import BadSignature, URLSafeTimedSerializer
+from itsdangerous import BadData, URLSafeTimedSerializer
 
 from .response import Response, WireHeaders, encode_headers
 from .tagged_json import TaggedJSONSerializer
@@ -208,7 +208,7 @@ class SecureCookieSessionInterface(SessionInterface):
         )
 
     async def open_session(self, app: Triows, request: RequestBase) -> SecureCookieSession | None:
-        """Return what the cookie holds; an empty session if it is missing, forged or too old, None without a key."""
+        """Return what the cookie holds: nothing if it is missing, forged, too old or unreadable. None without a key."""
         if not app.secret_key:
             return None
         if not any(name == b"cookie" for name, _ in request.head.headers):
@@ -220,7 +220,7 @@ class SecureCookieSessionInterface(SessionInterface):
         max_age = int(app.permanent_session_lifetime.total_seconds())
         try:
             return self.session_class(signer.loads(cookie, max_age=max_age))
-        except BadSignature:
+        except BadData:
             return self.session_class()
 
     async def save_session(self, app: Triows, session: SessionMixin, response: Response | None) -> None:

@@ -47,8 +47,6 @@ class CountedWebSocket(Protocol):
     @property
     def status(self) -> int | None: ...
     @property
-    def accepted(self) -> bool: ...
-    @property
     def ending(self) -> Ending: ...
     @property
     def traffic(self) -> Traffic: ...
@@ -143,7 +141,7 @@ class Counters:
     def count_end(self, websocket: CountedWebSocket) -> None:
         """A websocket has ended, or its handshake was answered in another way."""
         self.websockets.discard(websocket)
-        if websocket.accepted:
+        if websocket.status == 101:
             self.disconnects[websocket.ending.kind] += 1
             self.ended = _sum(self.ended, websocket.traffic)
         elif websocket.status is None:
@@ -153,7 +151,7 @@ class Counters:
 
     def stats(self) -> Stats:
         """Add it all up."""
-        open_ = [websocket for websocket in self.websockets if websocket.accepted]
+        open_ = [websocket for websocket in self.websockets if websocket.status == 101]
         traffic = _sum(self.ended, *(websocket.traffic for websocket in open_))
         return Stats(
             connections_open=self.connections_open,

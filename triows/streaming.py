@@ -69,12 +69,12 @@ class MessageStream:
 
     def _end(self) -> None:
         connection = self._connection
-        connection.streamed = None
         connection.receiving = connection.streaming = False
         if not connection.inbox:
             connection.inbox.size = 0
         connection.transport.collect_next()
         connection.transport.resume_receiving()
+        connection.streamed = None  # only now: an end that has been found does not cancel who was given this message
 
     def __aiter__(self) -> MessageStream:
         return self

@@ -55,7 +55,7 @@ class Watch:
     :ivar swallowed: the error to report, once the handler has swallowed it.
     """
 
-    __slots__ = ("_depth", "_met", "_task", "function", "reason", "swallowed")
+    __slots__ = ("_depth", "_met", "_outside", "_task", "function", "reason", "swallowed")
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
@@ -64,6 +64,7 @@ class Watch:
         self._met = 0  # how often the cancellation was raised in the handler
         self._task = trio.lowlevel.current_task()
         self._depth = len(self._task.child_nurseries)
+        self._outside = _scope_status(self._task)
 
     @types.coroutine
     def drive(self, coroutine: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
@@ -90,13 +91,28 @@ class Watch:
 
     def _meets_cancellation(self, value: object) -> bool:
         if type(value) is Error:
-            return self._is_ours(value.error)
-        return any(
-            self._is_ours(error)
-            for nursery in self._task.child_nurseries[self._depth :]
-            if not nursery.child_tasks
-            for error in _leaves(getattr(nursery, "_pending_excs", ()))
-        )
+            met = self._is_ours(value.error)
+        else:
+            met = any(
+                self._is_ours(error)
+                for nursery in self._task.child_nurseries[self._depth :]
+                if not nursery.child_tasks
+                for error in _leaves(getattr(nursery, "_pending_excs", ()))
+            )
+        return met and not self._is_shielded()
+
+    def _is_shielded(self) -> bool:
+        """Whether the handler is behind a shield of its own, so that what is raised is not the disconnect's.
+
+        The reason does not tell: a scope that is entered after the cancellation takes its reason over, and keeps it
+        for its own when it is shielded then.
+        """
+        status = _scope_status(self._task)
+        while status is not None:
+            if status._scope.shield:
+                return True
+            status = None if status is self._outside else status.parent
+        return False
 
     def _is_ours(self, error: BaseException) -> bool:
         return isinstance(error, trio.Cancelled) and error.reason == self.reason
@@ -127,6 +143,11 @@ class Watch:
         except RuntimeError:
             _keep_for_ever(chain)
         return True
+
+
+def _scope_status(task: trio.lowlevel.Task) -> Any:
+    """The innermost scope of a task, as Trio keeps it; None where Trio does not show it."""
+    return getattr(task, "_cancel_status", None)
 
 
 def _leaves(errors: Iterable[BaseException]) -> Iterable[BaseException]:

@@ -96,7 +96,7 @@ def _describe_end(span: Span, connection: Connection) -> None:
         attributes["client.address"] = connection.head.client[0]
     if connection.status is not None:
         attributes["http.response.status_code"] = connection.status
-    if isinstance(connection, WebSocketConnection) and connection.accepted:
+    if isinstance(connection, WebSocketConnection) and connection.status == 101:
         ending, traffic = connection.ending, connection.traffic
         attributes["triows.websocket.close_code"] = ending.code
         attributes["triows.websocket.close_kind"] = ending.kind

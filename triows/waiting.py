@@ -17,6 +17,9 @@ logger = logging.getLogger("triows.error")
 # Below this many timers the heap is not looked through for cancelled ones.
 _SWEEP_FROM = 1024
 
+_LATE = 1.0  # seconds by which the event loop must be late for a deadline, so that it waits,
+_PASSES_TO_READ = 16  # and for how many of the scheduler's passes: each reads from a thousand sockets
+
 
 def _trap_type() -> Callable[[Callable[[Any], Abort]], Any]:
     """The class of what ``wait_task_rescheduled()`` yields to Trio, which has no public name."""
@@ -60,6 +63,18 @@ class Waiter:
     def _leave(self, _raise_cancel: Any) -> Abort:
         self.task = None
         return Abort.SUCCEEDED
+
+
+async def catch_up(deadline: float) -> bool:
+    """Where the event loop is late for a deadline, let it read first what has arrived: no client is late for that.
+
+    So it is after the process was stopped for a while, or a handler has held the loop up. Returns whether it was late.
+    """
+    late = trio.current_time() - deadline > _LATE
+    if late:
+        for _ in range(_PASSES_TO_READ):
+            await trio.lowlevel.checkpoint()
+    return late
 
 
 class Timer:
@@ -118,6 +133,7 @@ class Timers:
             self._scope = trio.CancelScope(deadline=self._heap[0].deadline if self._heap else inf)
             with self._scope:
                 await trio.sleep_forever()
+            await catch_up(self._scope.deadline)
             self._fire(trio.current_time())
 
     def _fire(self, now: float) -> None:

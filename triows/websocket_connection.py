@@ -134,8 +134,8 @@ class WebSocketConnection(Connection):
         if self._state is not _CONNECTING:
             raise WebSocketStateError(f"the websocket cannot be accepted any more: it is {self._state}")
         self._state = _OPEN
-        self.status = 101
         if not self._gone:
+            self.status = 101
             self._look_at_sending()
             self.transport.accept(headers, subprotocol)
 
@@ -171,7 +171,9 @@ class WebSocketConnection(Connection):
                 # wait() and _start_run(), spelled out: each call and coroutine on the way costs for each message.
                 while not inbox:
                     if self.unsettled:
-                        self._settle()  # it may bring messages
+                        self._settle()
+                        if inbox:  # what was stalled: no message may come without a checkpoint
+                            await checkpoint()
                     elif self.disconnect is not None or self._state is not _OPEN:
                         await self._end_of_messages()
                     else:
@@ -181,12 +183,11 @@ class WebSocketConnection(Connection):
             self._calls_left = _CALLS_PER_RUN
             self._run_ends = perf_counter() + _SECONDS_PER_RUN
         # No checkpoint between the wait and here: what is taken out is handed out.
-        message = inbox.popleft()
-        if not inbox:
+        if len(inbox) == 1:
             size, inbox.size = inbox.size, 0
             if size >= self.limits.receive_buffer:
-                self.transport.resume_receiving()
-        return message
+                self.transport.resume_receiving()  # an end that is found now comes behind an unread message
+        return inbox.popleft()
 
     @property
     def collects(self) -> bool:

@@ -137,6 +137,7 @@ ROWS: dict[str, tuple[bytes, str]] = {
     "W18 two words for a subprotocol": (subprotocols("a b"), "400 C"),
     "W18 quoted subprotocol": (subprotocols('"a"'), "400 C"),
     "W18 subprotocol beyond ASCII": (subprotocols("\xe9"), "400 C"),
+    "W18 space beyond ASCII around a subprotocol": (subprotocols("a\xa0"), "400 C"),
     "W18 control byte in a subprotocol": (subprotocols("a\x01b"), "400 C"),
     "W19 foreign Origin": (upgrade("/ws", "Origin: http://evil.example"), "403 C"),
     "W19 Origin: null": (upgrade("/ws", "Origin: null"), "403 C"),

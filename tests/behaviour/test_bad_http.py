@@ -209,6 +209,7 @@ HEADS: dict[str, tuple[bytes, str]] = {
     "H54 control byte in target": (aimed(b"/a\x01"), "400 C"),
     "H56 GET *": (aimed(b"*"), "400 C"),
     "H57 CONNECT a:443": (get(line=b"CONNECT a:443 HTTP/1.1"), "501 C"),
+    "H57 CONNECT of a path": (get(line=b"CONNECT /x HTTP/1.1"), "501 C"),
     "H57 authority-form with GET": (aimed(b"localhost:80"), "400 C"),
     "H58 absolute-form, other Host: target's host wins": (aimed(b"http://other.example/x"), "200 K"),
     "H58 absolute-form without Host": (get(line=b"GET http://localhost/x HTTP/1.1", host=None), "400 C"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import trio
 
 from triows import Compression, websocket
 
-from ..wire import BINARY, CONTINUATION, PING, PONG, TEXT, Wire, frame
+from ..wire import BINARY, CONTINUATION, PING, PONG, TEXT, Wire, close_frame, frame
 from .conftest import Target, native_only
 
 pytestmark = native_only  # compression under an ASGI server is that server's
@@ -244,6 +244,69 @@ async def test_streams_are_compressed_both_ways(target: Target) -> None:
         assert firsts[0] == 0x42
         assert set(firsts[1:-1]) <= {0}
         assert client.inflate(payload) == b"0123456789" * 1000
+    await wire.close()
+
+
+async def received_whole() -> int:
+    return len(await websocket.receive())
+
+
+async def received_in_pieces() -> int:
+    async with websocket.receive_stream() as pieces:
+        return sum([len(piece) async for piece in pieces])
+
+
+@pytest.mark.parametrize("end", [close_frame(1000), frame(3)], ids=["Close", "fault"])
+@pytest.mark.parametrize("receive", [received_whole, received_in_pieces])
+async def test_the_last_message_is_handled_before_what_comes_right_behind_it(
+    receive: Callable[[], Awaitable[int]], end: bytes, target: Target
+) -> None:
+    """What is inflated fills the buffer, and the rest is looked at when the handler takes the message."""
+    handled = []
+    ended = trio.Event()
+
+    async def handle_slowly() -> None:
+        try:
+            while True:
+                size = await receive()
+                for _ in range(5):
+                    await trio.lowlevel.checkpoint()
+                handled.append(size)
+        finally:
+            ended.set()
+
+    wire, _ = await connect(target, OFFER, handler=handle_slowly)
+    client = Deflating(wire)
+    await wire.send(b"".join([frame(BINARY, client.deflate(bytes(65536)), reserved=0x40) for _ in range(2)]) + end)
+    with trio.fail_after(30):
+        assert (await wire.read_close())[0] == (1000 if end == close_frame(1000) else 1002)
+        await wire.read_end()
+        await ended.wait()
+    assert handled == [65536] * 2
+    await wire.stream.aclose()
+
+
+async def test_between_messages_that_are_inflated_one_by_one_others_have_their_turn(target: Target) -> None:
+    """A few bytes become megabytes: they must not be handled in one go because they are all there."""
+    turn = 0
+    turns: list[int] = []
+
+    async def count_turns() -> None:
+        nonlocal turn
+        while len(turns) < 32:
+            turn += 1
+            await trio.lowlevel.checkpoint()
+
+    async def note_turns() -> None:
+        async for _ in websocket:
+            turns.append(turn)
+
+    wire, _ = await connect(target, OFFER, handler=note_turns)
+    client = Deflating(wire)
+    await wire.send(b"".join([frame(BINARY, client.deflate(bytes(MIB // 4)), reserved=0x40) for _ in range(32)]))
+    with trio.fail_after(30):
+        await count_turns()
+    assert max(turns.count(number) for number in turns) <= 2  # the order within a turn changes
     await wire.close()
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import cast
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from triows import websocket
+from triows.groups import unwrap_group
+from triows.server.socket_link import SocketLink
 
-from ..wire import CLOSE, TEXT
-from .conftest import Mode, Target, target_of
+from ..wire import CLOSE, PING, PONG, TEXT, frame, upgrade
+from .conftest import Client, Mode, Target, target_of
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -100,6 +104,187 @@ async def test_a_handler_that_raises_is_logged_and_costs_its_own_connection(
     await target.serves()
     errors = [record for record in caplog.records if record.name == "triows.error"]
     assert [str(record.exc_info[1]) for record in errors if record.exc_info] == ["a fault of the handler"] * 2
+
+
+class Unusual(BaseException):
+    """An error that is no Exception; those of other event loops' cancellations are such."""
+
+
+async def test_an_error_that_is_no_exception_costs_its_own_connection_too(
+    modes: dict[str, Mode], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail() -> None:
+        raise Unusual("in a child")
+
+    async with target_of(modes["reactor"]) as target:
+
+        @target.app.route("/request")
+        async def page() -> str:
+            raise Unusual("in a handler")
+
+        @target.app.route("/error")
+        async def erroneous() -> str:
+            raise ValueError("for its error handler")
+
+        @target.app.errorhandler(ValueError)
+        async def fail_again(error: ValueError) -> str:
+            raise Unusual("in an error handler") from error
+
+        @target.app.websocket("/websocket")
+        async def conversation() -> None:
+            await websocket.accept()
+            websocket.nursery.start_soon(fail)
+            await trio.sleep_forever()
+
+        for path in (b"/request ", b"/error "):
+            client = await target.connect()
+            await client.send(GET.replace(b"/ ", path))
+            assert (await client.read_response()).status == 500
+            await client.vanish()
+        client = await target.connect()
+        await client.handshake("/websocket")
+        assert (await client.read_close())[0] == 1011
+        await client.vanish()
+        await target.serves()
+    errors = [str(record.exc_info[1]) for record in caplog.records if record.exc_info]
+    assert errors == ["in a handler", "in an error handler", "in a child"]
+
+
+@pytest.mark.parametrize("path", ["/request", "/websocket"])
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), SystemExit("enough")])
+async def test_what_is_meant_to_end_the_program_ends_it(end: BaseException, path: str, modes: dict[str, Mode]) -> None:
+    with pytest.raises(BaseExceptionGroup) as raised:
+        async with target_of(modes["reactor"]) as target:
+
+            @target.app.route("/request")
+            async def page() -> str:
+                raise end
+
+            @target.app.websocket("/websocket")
+            async def conversation() -> None:
+                raise end
+
+            client = await target.connect()
+            request = GET.replace(b"/ ", b"/request ") if path == "/request" else upgrade(path)
+            async with client.transport:
+                await client.send(request)
+                await trio.sleep_forever()
+    assert unwrap_group(raised.value) is end
+
+
+async def keep_a_cancellation() -> BaseException:
+    """What a shared result is to those who wait for it, when the one who computed it was cancelled."""
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        try:
+            await trio.lowlevel.checkpoint()
+        except trio.Cancelled as cancelled:
+            return cancelled
+    raise AssertionError("it was not cancelled")
+
+
+async def test_a_cancellation_that_was_kept_and_is_raised_in_another_handler_is_an_error_of_that(
+    modes: dict[str, Mode], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with target_of(modes["reactor"]) as target:
+        kept = await keep_a_cancellation()
+
+        @target.app.route("/request")
+        async def page() -> str:
+            raise kept
+
+        @target.app.websocket("/websocket")
+        async def conversation() -> None:
+            await websocket.accept()
+            raise BaseExceptionGroup("of some tasks", [kept, kept])
+
+        other = await target.connect()
+        await other.handshake("/echo")
+        client = await target.connect()
+        await client.send(GET.replace(b"/ ", b"/request "))
+        assert (await client.read_response()).status == 500
+        await client.vanish()
+        client = await target.connect()
+        await client.handshake("/websocket")
+        assert (await client.read_close())[0] == 1011
+        await client.vanish()
+        await other.send_text("and this one?")
+        assert await other.read_frame() == (TEXT, b"and this one?")
+        await other.vanish()
+        await target.serves()
+    errors = [record for record in caplog.records if record.name == "triows.error"]
+    assert [record.getMessage() for record in errors] == [
+        "handling b'/request' failed",
+        "handling b'/websocket' failed",
+    ]
+    assert all("was kept, and raised again" in str(record.exc_info[1]) for record in errors if record.exc_info)
+
+
+async def test_a_descriptor_that_the_app_has_closed_by_mistake_costs_its_own_client(
+    modes: dict[str, Mode], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with target_of(modes["reactor"]) as target:
+        victim = await target.connect()
+        await victim.handshake("/ws")
+        [connection] = target.server._connections
+        fileno = cast(SocketLink, connection.link).fileno
+        sock = trio.socket.socket()
+        os.close(fileno)
+        await sock.connect(("127.0.0.1", target.server.port))  # accepted at the lowest number that is free
+        client = Client(trio.SocketStream(sock))
+        await client.handshake("/echo")
+        await client.send_text("for me alone")
+        assert await client.read_frame() == (TEXT, b"for me alone")
+        await target.until_handlers_ended()
+        assert target.kinds() == ["lost"]
+        await client.vanish()
+        await victim.vanish()
+        await target.serves()
+    assert [record.getMessage() for record in caplog.records if record.name == "triows.error"] == [
+        f"another part of the program has closed descriptor {fileno}, a client's; that one is lost"
+    ]
+
+
+def send_while_the_process_stands_still(client: Client, data: bytes, clock: MockClock) -> None:
+    assert os.write(client.transport.socket.fileno(), data) == len(data)
+    clock.jump(60)
+
+
+@pytest.mark.parametrize("mode", ["reactor", "tasks"])
+@pytest.mark.parametrize("rest", [b"", b"123", b"1234567890"], ids=["head", "body", "rest of a body"])
+async def test_a_request_that_came_in_time_to_a_process_that_was_stopped_is_served(
+    rest: bytes, mode: str, modes: dict[str, Mode], mock_clock: MockClock
+) -> None:
+    async with target_of(modes[mode], keep_alive_timeout=None) as target:
+        client = await target.connect()
+        head = b"POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"
+        sent = len(head) - 1 if not rest else len(head) + 10 - len(rest)
+        await client.send((head + b"1234567890")[:sent])
+        await wait_all_tasks_blocked()
+        send_while_the_process_stands_still(client, (head + b"1234567890")[sent:], mock_clock)
+        response = await client.read_response()
+        await client.vanish()
+        assert (response.status, response.body) == (200, b"10")
+        await target.serves()
+
+
+@pytest.mark.parametrize("mode", ["reactor", "tasks"])
+async def test_a_pong_that_came_in_time_to_a_process_that_was_stopped_is_a_sign_of_life(
+    mode: str, modes: dict[str, Mode], mock_clock: MockClock
+) -> None:
+    async with target_of(modes[mode]) as target:
+        client = await target.connect()
+        await client.handshake("/ws")
+        await wait_all_tasks_blocked()
+        mock_clock.jump(20)
+        assert await client.read_frame() == (PING, b"1")
+        await wait_all_tasks_blocked()
+        send_while_the_process_stands_still(client, frame(PONG, b"1"), mock_clock)
+        assert await client.read_frame() == (PING, b"2")
+        await client.send_text("still there")
+        assert await client.read_frame() == (TEXT, b"still there")
+        await client.vanish()
+        await target.serves()
 
 
 @pytest.mark.parametrize("seconds", [-1e9, 1e9], ids=["back", "forth"])

@@ -42,7 +42,7 @@ def values(headers: Headers, name: bytes) -> list[bytes]:
 def list_values(headers: Headers, name: bytes) -> list[str]:
     """The members of a comma-separated field, in all its lines."""
     joined = b",".join(values(headers, name)).decode("latin-1")
-    return [member for part in joined.split(",") if (member := part.strip())]
+    return [member for part in joined.split(",") if (member := part.strip(" \t"))]
 
 
 def wants_websocket(headers: Headers) -> bool:

@@ -90,11 +90,13 @@ class Protocol:
         "_frame",
         "_held",
         "_inflater",
+        "_later",
         "_limit",
         "_max_fragments",
         "_receive_buffer",
         "_straight",
         "_stream_next",
+        "_taken",
         "close",
         "failure",
         "inbox",
@@ -127,7 +129,9 @@ class Protocol:
         self._limit = _NO_LIMIT if max_message_size is None else max_message_size
         self._max_fragments = max_fragments
         self._straight = True  # between two messages: the straight path may be tried
-        self._held = b""  # the start of a header or control frame; or what waits while it is stalled
+        self._held = b""  # the start of a header or control frame; or what waits while it is stalled,
+        self._taken = 0  # where so many bytes of it are done with,
+        self._later: list[bytes] = []  # and what has come since then
         self._frame: _PartialFrame | None = None  # a data frame whose payload is still coming
         self._stream_next = False
 
@@ -141,15 +145,27 @@ class Protocol:
 
         Returns whether there may be more to look at than the inbox.
         """
-        if self._held:
-            data = self._held + data
+        position = 0
+        if self.stalled:
+            if data:
+                self._later.append(data)
+                if self._is_full:
+                    return True
+            data, position = self._held, self._taken
+            if self._later:
+                data, position = b"".join((data[position:], *self._later)), 0
+                self._later.clear()
             self._held = b""
             self.stalled = False
+        elif self._held:
+            data = self._held + data
+            self._held = b""
         # Messages are counted here, since that costs each of them less where they come in numbers.
         inbox = self.inbox
         unread, size = len(inbox), inbox.size
         try:
-            position = self._take_plain_messages(data, 0) if self._straight else 0
+            if self._straight:
+                position = self._take_plain_messages(data, position)
             if position == len(data) and self._straight:
                 return False
             if self.failure is None:
@@ -229,11 +245,16 @@ class Protocol:
                 position = self._begin_frame(data, position)
                 if position == start:
                     break
-        self._held = data[position:]
+        if self.stalled and position < len(data) // 2:
+            self._held, self._taken = data, position  # copied once in a while, and not at each of many small steps
+        else:
+            self._held, self._taken = data[position:], 0
 
     @property
     def _is_full(self) -> bool:
-        unread = self.inbox.size + (0 if self.message is None else self.message.unread)
+        # What has just arrived is in the size without its cost.
+        unread = max(self.inbox.size, len(self.inbox) * MESSAGE_COST)
+        unread += 0 if self.message is None else self.message.unread
         return unread >= self._receive_buffer and not (self._collecting and not self.inbox)
 
     def _begin_frame(self, data: bytes, position: int) -> int:

@@ -9,6 +9,7 @@ import trio
 
 from ..connection import BodyTooLarge, HTTPConnection
 from ..ends import Disconnect, Head, Headers
+from ..waiting import catch_up
 from .body import BodyReader, body_reader
 from .framing import CONTINUE, ResponseFraming
 from .head import BadRequest, RequestHead
@@ -25,7 +26,7 @@ _DRAIN_UP_TO = 65536  # bytes of an unread body that are dropped to keep the con
 class Exchange(HTTPConnection):
     """One request and its response on an :class:`HTTP1Connection`."""
 
-    __slots__ = ("_body", "_body_size", "_body_waited", "_http", "_owes_continue", "_pieces", "_response")
+    __slots__ = ("_body", "_body_size", "_body_waited", "_http", "_logged", "_owes_continue", "_pieces", "_response")
 
     def __init__(self, http: HTTP1Connection, parsed: RequestHead, head: Head) -> None:
         super().__init__(head, http.service.limits)
@@ -36,6 +37,7 @@ class Exchange(HTTPConnection):
             self._body = body_reader(parsed.framing, self.limits)
             self.content_length = self._body.announced
         self._owes_continue = parsed.expects_continue
+        self._logged = False
         self._body_size = 0
         self._pieces = 0  # sent of a streamed response
         self._body_waited = 0.0  # seconds that the handler waited for it
@@ -92,8 +94,9 @@ class Exchange(HTTPConnection):
         began = trio.current_time()
         with trio.move_on_after(patience) as scope:
             await self._http.wait_for_bytes()
-        self._body_waited += trio.current_time() - began
-        if scope.cancelled_caught:
+        late = await catch_up(began + patience)
+        self._body_waited += patience if late else trio.current_time() - began
+        if scope.cancelled_caught and not (late and (self._http.input or self._http.lost)):
             self._fail_body(408, Disconnect(1006, "the request body came too slowly", "timeout"))
             await trio.lowlevel.checkpoint()  # cancelled here, the handler does not take what there is for all
 
@@ -102,7 +105,7 @@ class Exchange(HTTPConnection):
         self._http.closing = True
         if not self.response_started:
             self.status = status
-            self._response.ended = True
+            self._response.ended = self._logged = True
             self._http.respond_and_close(status, [(b"content-type", b"text/plain")], disconnect.reason.encode() + b"\n")
         self.lose(disconnect)
 
@@ -113,8 +116,8 @@ class Exchange(HTTPConnection):
         data = self._response.whole(status, headers, body)
         self.status = status
         self._http.link.write(data)
-        self._http.log_access(status, self._response.size)
         await self._wait_for_room()
+        self._log()
 
     async def start_response(self, status: int, headers: Headers) -> None:
         self._check_start()
@@ -147,8 +150,8 @@ class Exchange(HTTPConnection):
                 raise
             if data:
                 self._http.link.write(data)
-            self._http.log_access(self._response.status, self._response.size)
         await self._wait_for_room()
+        self._log()
 
     def _check_start(self) -> None:
         if self.response_started:
@@ -167,6 +170,8 @@ class Exchange(HTTPConnection):
                 if timeout is not None:
                     scope.deadline = trio.current_time() + timeout
                 await self._http.wait_for_progress()
+            if scope.cancelled_caught:
+                await catch_up(scope.deadline)
             if scope.cancelled_caught and link.buffered >= before:
                 self.lose(Disconnect(1006, f"took nothing of the response for {timeout:g} s", "timeout"))
                 link.abort()
@@ -176,6 +181,16 @@ class Exchange(HTTPConnection):
         await trio.lowlevel.checkpoint_if_cancelled()
 
     # The end
+
+    def _log(self, kind: str | None = None) -> None:
+        if not self._logged:
+            self._logged = True
+            size = None if self.status is None else self._response.size
+            self._http.log_access(self.status, size, kind if self.disconnect is None else self.disconnect.kind)
+
+    def log_end(self) -> None:
+        """Log a request whose response has not come to its end, and why."""
+        self._log("error")
 
     def abort(self) -> None:
         self._http.link.abort()

@@ -208,7 +208,7 @@ def _take_apart(head: bytes, start: int, parts: tuple[bytes, bytes, bytes], max_
         raise BadRequest(400, "the Host field is no host")
     target, host = _resolve(method, target, named)
     if host is not named:
-        headers = [(name, host if name == b"host" else value) for name, value in headers]
+        headers = [(b"host", host), *(field for field in headers if field[0] != b"host")]
     expects = version == b"1.1" and b"expect" in fields  # RFC 9110, section 10.1.1: of 1.0 it is ignored
     if expects and b", ".join(fields[b"expect"]).lower() != b"100-continue":
         raise BadRequest(417, "the only Expect met here is 100-continue")
@@ -270,14 +270,14 @@ def _framing(fields: _Fields, version: bytes) -> tuple[bytes, bytes] | None:
 
 def _resolve(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes]:
     """Target and host from the four forms of a target (RFC 9112, section 3.2)."""
+    if method == b"CONNECT":  # of a path too: after any 2xx the client takes the connection for a tunnel
+        raise BadRequest(501, "CONNECT is not served")
     if target.startswith(b"/"):
         if b"#" in target:
             raise BadRequest(400, "the target has a fragment")
         return target, host
     if target == b"*" and method == b"OPTIONS":
         return target, host
-    if method == b"CONNECT":
-        raise BadRequest(501, "CONNECT is not served")
     match = _TARGET.fullmatch(target)
     if match is None or match[1][:1] in (b"", b":") or not _is_host(match[1]):
         raise BadRequest(400, "the target is neither a path nor a URL")

@@ -52,6 +52,11 @@ class Service:
     begin: Callable[[HTTP1Connection], None] = lambda connection: None
     gone: Callable[[HTTP1Connection], None] = lambda connection: None
 
+    @property
+    def logs(self) -> bool:
+        """Whether somebody wants the access log."""
+        return self.access_log and access_log.isEnabledFor(logging.INFO)
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
@@ -211,10 +216,13 @@ class HTTP1Connection:
             try:
                 await exchange.serve(self.service.handle)
             finally:
+                exchange.log_end()
                 self._current = None
                 self.service.ended(exchange)
             if not await exchange.can_be_followed():
                 return None
+        if self.link.acknowledged:
+            self.link.close()  # with no request and no response on the way there is nothing to linger for
         return None
 
     def _upgrade(self, parsed: RequestHead) -> WebSocketConnection | None:
@@ -318,9 +326,10 @@ class HTTP1Connection:
         """Answer with the connection's last response."""
         self.closing = True
         method = "HEAD" if self._request_line.startswith(b"HEAD ") else "GET"
-        self.link.write(ResponseFraming(method, "1.1", keep_alive=False).whole(status, headers, body))
+        response = ResponseFraming(method, "1.1", keep_alive=False)
+        self.link.write(response.whole(status, headers, body))
         self.link.close(linger=LINGER, timeout=self.service.websocket_limits.send_timeout)
-        self.log_access(status)
+        self.log_access(status, response.size)
 
     def switch_protocols(self, headers: Headers) -> None:
         """Answer a handshake with 101; what comes from now on are frames."""
@@ -329,19 +338,18 @@ class HTTP1Connection:
 
     # The log
 
-    def log_access(self, status: int, size: int | None = None) -> None:
-        """One line for a response (and one for the end of a websocket)."""
-        if self._logs:
-            log_response(self._client(), self._line(), status, size, time.perf_counter() - self._started)
+    def log_access(self, status: int | None, size: int | None = None, kind: str | None = None) -> None:
+        """One line for a response, whole or not (and one for the end of a websocket)."""
+        if self.service.logs:
+            log_response(self._client(), self._line(), status, size, time.perf_counter() - self._started, kind)
 
     def _log_websocket(self, connection: WebSocketConnection) -> None:
-        if self._logs and connection.accepted:
-            seconds = time.perf_counter() - self._started
-            log_websocket(self._client(), self._line(), connection.ending, connection.traffic, seconds)
-
-    @property
-    def _logs(self) -> bool:
-        return self.service.access_log and access_log.isEnabledFor(logging.INFO)
+        if connection.status == 101:
+            if self.service.logs:
+                seconds = time.perf_counter() - self._started
+                log_websocket(self._client(), self._line(), connection.ending, connection.traffic, seconds)
+        elif connection.status is None:
+            self.log_access(None, kind=connection.ending.kind)  # the client was gone before there was an answer
 
     def _line(self) -> RequestLine:
         return RequestLine.read(self._request_line, show_query=self.service.log_query)

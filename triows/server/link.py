@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from time import perf_counter
 from typing import Protocol
 
 import trio
@@ -26,6 +27,9 @@ logger = logging.getLogger("triows.error")
 READ_SIZE = 98304  # a frame of 64 KiB with its header; below the size for which malloc asks the kernel for pages
 LARGE = 16384  # bytes from which on data is not copied for the sake of fewer parts
 JOIN_UP_TO = 65536  # bytes joined for one write before it is made without waiting for more
+SMALL = 4096  # bytes that may be read at once whatever they cost
+_FIRST_READ = 16384  # bytes read at once while nothing is known of what they cost
+_TURN = 0.001  # seconds that handing over what was read at once may take, about
 
 
 class Receiver(Protocol):
@@ -48,6 +52,7 @@ class Link(ABC):
     :ivar buffered: bytes that wait to be sent.
     :ivar paused: whether reading has been paused because the receiver was full.
     :ivar progressed: when bytes were last taken by the client's side, or the buffer began to fill, in Trio's time.
+    :ivar read_size: how many bytes to read at once: fewer of a client whose bytes take long (16,000 messages, say).
     """
 
     __slots__ = (
@@ -58,6 +63,7 @@ class Link(ABC):
         "buffered",
         "paused",
         "progressed",
+        "read_size",
         "receiver",
         "timers",
     )
@@ -68,6 +74,7 @@ class Link(ABC):
         self.buffered = 0
         self.paused = False
         self.progressed = 0.0
+        self.read_size = _FIRST_READ
         self._closing = False
         self._lingering = 0.0
         self._linger_timer: Timer | None = None
@@ -101,6 +108,11 @@ class Link(ABC):
     @property
     def broken(self) -> bool:
         """Whether sending has failed. What arrived before can still be read; what is sent is dropped."""
+        return False
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether all that was sent is known to have reached the client's side."""
         return False
 
     def close(self, linger: float = 0.0, timeout: float | None = None) -> None:
@@ -142,11 +154,19 @@ class Link(ABC):
 
 
 def guarded(receive: Callable[[bytes], None], data: bytes, link: Link) -> None:
-    """Hand bytes to a receiver. An error of ours in there costs this link and no other."""
+    """Hand bytes to a receiver, and learn how many it may get at once, so that no client holds up the others.
+
+    An error of ours in there costs this link and no other.
+    """
+    began = perf_counter()
     try:
         receive(data)
     except Exception:
         link_failed(link)
+    else:
+        if len(data) >= SMALL:
+            fitting = len(data) * _TURN / max(perf_counter() - began, 1e-9)
+            link.read_size = min(max(int(fitting), SMALL), READ_SIZE)
 
 
 def link_failed(link: Link) -> None:

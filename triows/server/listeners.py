@@ -25,7 +25,8 @@ async def open_listeners(
     :param fds: descriptors of listening sockets, which are taken over.
     :param reuse_port: let other processes listen on the same port (SO_REUSEPORT).
     :raises OSError: if the address cannot be listened on.
-    :raises ValueError: if a descriptor is none of a listening TCP or Unix socket, or the address has no port to share.
+    :raises ValueError: if a descriptor is none of a listening TCP or Unix socket, there is no such port, or the address
+        has no port to share or no path.
     """
     path = unix_path(host)
     if reuse_port and (fds or path is not None):
@@ -36,6 +37,8 @@ async def open_listeners(
         return _take_over(fds)
     if path is not None:
         return [_open_unix_listener(path)]
+    if isinstance(port, int) and not 0 <= port <= 65535:
+        raise ValueError(f"port is {port}; it must be from 0, for any free one, to 65535")  # the system would cut it
     if reuse_port:
         return await _open_shared_listeners(host, port)
     return list(await trio.open_tcp_listeners(port, host=host, backlog=_BACKLOG))
@@ -51,6 +54,8 @@ def _listener(sock: socket.socket) -> trio.SocketListener:
 
 
 def _open_unix_listener(path: str) -> trio.SocketListener:
+    if not path:
+        raise ValueError("'unix:' is without the path of a socket, as in unix:/run/app.sock")
     sock = socket.socket(socket.AF_UNIX)
     try:
         if Path(path).is_socket() and sock.connect_ex(path) == errno.ECONNREFUSED:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import sys
+from contextlib import suppress
 
 import trio
 
@@ -51,19 +52,24 @@ if sys.platform == "linux":
             if not link.input_ended:
                 # The client's end is wanted also while reading is paused.
                 interest |= select.EPOLLRDHUP if link.paused else select.EPOLLRDHUP | _READ
-            if fileno in self._links:
+            known = self._links.get(fileno)
+            if known is link:
                 if interest:
                     self._epoll.modify(fileno, interest)
                 else:
                     self.remove(link)
             elif interest and fileno >= 0:
+                if known is not None:
+                    known.lose_descriptor()
+                    del self._links[fileno]
                 self._epoll.register(fileno, interest)  # may fail: the system bounds how many can be watched
                 self._links[fileno] = link
 
         def remove(self, link: SocketLink) -> None:
             """Forget a link; one that is not known is no error."""
             if self._links.pop(link.fileno, None) is not None:
-                self._epoll.unregister(link.fileno)
+                with suppress(OSError):  # somebody else may have closed it
+                    self._epoll.unregister(link.fileno)
 
         def flush_later(self, link: Link) -> None:
             """Flush the link in the next pass."""

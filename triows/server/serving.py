@@ -23,6 +23,7 @@ import trio
 
 from ..connection import Connection
 from ..limits import ServerLimits, WebSocketLimits
+from ..logs import RequestLine, log_response
 from ..logs import error_log as logger
 from ..stats import Counters
 from ..waiting import Timers
@@ -91,6 +92,8 @@ class Server:
         access_log: bool = True,
         use_reactor: bool | None = None,
     ) -> None:
+        if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
+            raise TypeError(f"ssl_context is of the type {type(ssl_context).__name__}; it must be an ssl.SSLContext")
         self.addresses: list[tuple[str, int] | str] = []
         self._app = app
         self._ssl_context = ssl_context
@@ -318,6 +321,9 @@ class Server:
         if len(self._connections) >= self._app.limits.max_connections:
             self._app.counters.connections_refused += 1
             _turn_away(client)
+            if self.service.logs:
+                name = client_name(address)
+                log_response(None if name is None else name[0], RequestLine("", ""), 503, 0, 0.0)
             return
         client.setblocking(False)
         if client.family != socket.AF_UNIX and sys.platform != "linux":
@@ -436,5 +442,8 @@ async def serve_listeners(
 
 async def serve_stream(app: App, stream: trio.abc.Stream, *, access_log: bool = True) -> None:
     """Serve one client; see :meth:`triows.Triows.serve_stream`."""
-    async with app.serving():
-        await Server(app, access_log=access_log).run_stream(stream)
+    try:
+        async with app.serving():
+            await Server(app, access_log=access_log).run_stream(stream)
+    finally:
+        await trio.aclose_forcefully(stream)  # what has served it, if anything has, has closed it in order

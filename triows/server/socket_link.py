@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import trio
 
 from ..waiting import Timers
-from .link import JOIN_UP_TO, LARGE, READ_SIZE, Link, Receiver, guarded, link_failed
+from .link import JOIN_UP_TO, LARGE, READ_SIZE, SMALL, Link, Receiver, guarded, link_failed, logger
 
 if TYPE_CHECKING:
     from .reactor import Reactor
+
+if sys.platform != "win32":
+    from fcntl import ioctl
+    from termios import TIOCOUTQ
 
 _PARTS_AT_ONCE = 256  # buffers in one system call; the kernel's limit is 1,024
 
@@ -48,6 +54,13 @@ class SocketLink(Link):
     @property
     def broken(self) -> bool:
         return self._send is len
+
+    @property
+    def acknowledged(self) -> bool:
+        # What the kernel has not got rid of yet: SIOCOUTQ in tcp(7), which has two names.
+        with suppress(OSError):
+            return not (self.is_closed or self.buffered or any(ioctl(self.fileno, TIOCOUTQ, bytes(4))))
+        return False
 
     def write(self, data: bytes) -> None:
         if self.buffered:
@@ -133,6 +146,8 @@ class SocketLink(Link):
         self._backlog = None
         self._joined.clear()
         self.buffered = 0
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RD)  # the error may be the system's, and the client still be there
         self._reactor.update(self)
         if self._closing:
             self.abort()
@@ -172,25 +187,27 @@ class SocketLink(Link):
         if self._closing and self._backlog is None:
             self._end_stream()
 
-    def can_read(self) -> None:
-        """There is something to read."""
+    def can_read(self, *, to_the_end: bool = False) -> None:
+        """There is something to read, ``to_the_end`` also for a receiver that is full."""
         receiver = self.receiver
-        if receiver is None or receiver.full:
+        if receiver is None or (receiver.full and not to_the_end):
             self._do_not_read()
             return
         try:
-            data = self._recv(READ_SIZE)
+            data = self._recv(self.read_size)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
             data = self._reset()
-        if data:
+        if not data:
+            self._end_input(receiver)
+        elif len(data) >= SMALL:
+            guarded(receiver.data_received, data, self)
+        else:
             try:
                 receiver.data_received(data)
             except Exception:
                 link_failed(self)
-        else:
-            self._end_input(receiver)
 
     def _reset(self) -> bytes:
         """The connection was reset: nobody is there to send to, and this is the end of the input."""
@@ -210,23 +227,11 @@ class SocketLink(Link):
         receiver.link_lost()
 
     def read_to_the_end(self) -> None:
-        """The client is done: read all that is left of it, also for a receiver that is full."""
+        """The client is done: read what is left of it, one turn after the other, since it may be megabytes."""
         if self.input_ended:
             self._break()  # only an error is reported after the end
-            return
-        if self.receiver is None and self._closing:
-            self._drop_input()
-        while not self.input_ended and (receiver := self.receiver) is not None:
-            try:
-                data = self._recv(READ_SIZE)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError:
-                data = self._reset()
-            if data:
-                guarded(receiver.data_received, data, self)
-            else:
-                self._end_input(receiver)
+        else:
+            self.can_read(to_the_end=True)
 
     # The end
 
@@ -271,13 +276,28 @@ class SocketLink(Link):
                 self.abort()
             else:
                 self._reactor.update(self)
+        elif len(data) < READ_SIZE and not self._lingering and self._backlog is None:
+            self.abort()  # that was all, and nothing would tell
 
     def abort(self) -> None:
         if self.fileno >= 0:
             self._reactor.remove(self)
-            self.fileno = -1
-            self._send = len
-            self._backlog = None
-            self._joined.clear()
-            self._socket.close()
+            with suppress(OSError):
+                self._socket.close()
             self._is_gone()
+
+    def lose_descriptor(self) -> None:
+        """Somebody else has closed the socket, and its number is another client's now: let go of it, and leave that."""
+        logger.error("another part of the program has closed descriptor %d, a client's; that one is lost", self.fileno)
+        receiver = self.receiver
+        self._socket.detach()
+        self._is_gone()
+        if receiver is not None:
+            receiver.link_lost()
+
+    def _is_gone(self) -> None:
+        self.fileno = -1
+        self._send = len
+        self._backlog = None
+        self._joined.clear()
+        super()._is_gone()

@@ -147,7 +147,7 @@ class StreamLink(Link):
                 await self._reader.park()
                 continue
             try:
-                data = bytes(await self._stream.receive_some(READ_SIZE))
+                data = bytes(await self._stream.receive_some(self.read_size))
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 data = b""
             receiver = self.receiver

@@ -104,6 +104,10 @@ class TLSLink(Link):
     def broken(self) -> bool:
         return self._broken or self._socket.broken
 
+    @property
+    def acknowledged(self) -> bool:
+        return not self._joined and self._socket.acknowledged
+
     def resume(self) -> None:
         self._socket.resume()
 
