@@ -387,6 +387,15 @@ async def test_it_prints_the_url_serves_logs_and_ends_by_sigint(tmp_path: Path) 
     assert "Traceback" not in errors
 
 
+async def test_it_serves_though_it_cannot_print_the_url(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as inherited:
+        full_disk = ("sh", "-c", 'exec "$0" "$@" > /dev/full')
+        options: Any = {"address": ("--fd", str(inherited.fileno())), "fds": [inherited.fileno()]}
+        async with command(write(tmp_path / "chat.py"), "--no-access-log", wrapper=full_disk, **options) as served:
+            assert await get(inherited.getsockname()[1]) == b"hello"
+            assert await served.end(signal.SIGTERM) == (0, "")
+
+
 async def test_it_serves_tls_without_an_access_log_and_ends_by_sigterm(tmp_path: Path) -> None:
     certfile, keyfile, authority = certificate(tmp_path)
     context = ssl.create_default_context()

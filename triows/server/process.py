@@ -12,7 +12,7 @@ import signal
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
 
@@ -63,7 +63,8 @@ def run(
 
 def _announce(announce: Callable[[str], object], secure: bool, server: Server) -> None:
     for address in server.addresses:
-        announce(f"Running on {url(address, secure)} (CTRL + C to quit)")
+        with suppress(OSError):  # a full disk, or nobody reads it: that is no reason not to serve
+            announce(f"Running on {url(address, secure)} (CTRL + C to quit)")
     systemd.notify("READY=1", f"MAINPID={os.getpid()}")
 
 
