@@ -73,6 +73,15 @@ class _Recorder(Triows):
             await connection.send_response(200, [(b"content-type", b"text/plain")], b"%d" % len(body))
 
 
+# What h11 says of lengths and codings, if the head had none that were wrong.
+_OF_TRAILERS = {
+    "bad Content-Length",
+    "conflicting Content-Length headers",
+    "multiple Transfer-Encoding headers",
+    "Only Transfer-Encoding: chunked is supported",
+}
+
+
 def run(data: bytes) -> None:
     data = data[:MAX_INPUT]
     requests, answers = _converse([data])
@@ -112,9 +121,14 @@ def _compare_with_h11(data: bytes, requests: Sequence[_Request]) -> None:
         if ours.body is None:
             return
         body = b""
-        while not isinstance(event := _next_event(theirs, ours), h11.EndOfMessage):
-            assert isinstance(event, h11.Data), (event, ours)
-            body += event.data
+        try:
+            while not isinstance(event := _next_event(theirs, ours), h11.EndOfMessage):
+                assert isinstance(event, h11.Data), (event, ours)
+                body += event.data
+        except AssertionError as error:
+            if body == ours.body and str(error.__cause__) in _OF_TRAILERS:
+                return  # it judges them as if they were headers; here they are left out
+            raise
         assert body == ours.body
         data = theirs.trailing_data[0]
 

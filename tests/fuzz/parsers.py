@@ -36,7 +36,7 @@ def run_handshake(data: bytes) -> None:
     headers = _headers(data)
     wants_websocket(headers)
     for member in list_values(headers, b"sec-websocket-protocol"):
-        assert member == member.strip()
+        assert member == member.strip(" \t")
     try:
         key = check("GET", "1.1", headers)
     except HandshakeError as error:

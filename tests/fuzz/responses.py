@@ -27,8 +27,11 @@ class Answers:
         return self.statuses, served, next((payload[:2] for opcode, payload in self.frames if opcode == _CLOSE), None)
 
 
-def read_answers(data: bytes, methods: Sequence[str]) -> Answers:
-    """``methods`` are those of the requests, in order; a further response refuses what may have been HEAD."""
+def read_answers(data: bytes, methods: Sequence[str], *, until_close: bool = False) -> Answers:
+    """``methods`` are those of the requests, in order; a further response refuses what may have been HEAD.
+
+    ``until_close`` lets a body end with the connection, as streamed ones do in HTTP/1.0.
+    """
     answers = Answers()
     position = 0
     last = False
@@ -44,9 +47,14 @@ def read_answers(data: bytes, methods: Sequence[str]) -> Answers:
         number = len(answers.statuses) - 1
         is_head = methods[number] == "HEAD" if number < len(methods) else position == len(data)
         bodiless = status in (204, 304) or is_head
-        body, position = (b"", position) if bodiless else _body(data, position, headers)
-        answers.bodies.append(body)
         last = b"close" in [option.strip() for option in headers.get(b"connection", b"").split(b",")]
+        if bodiless:
+            body = b""
+        elif until_close and last and not headers.keys() & {b"content-length", b"transfer-encoding"}:
+            body, position = data[position:], len(data)
+        else:
+            body, position = _body(data, position, headers)
+        answers.bodies.append(body)
     return answers
 
 
