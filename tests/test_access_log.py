@@ -18,7 +18,7 @@ from triows.testing import memory_stream_pair
 
 from .served import served
 from .test_asgi import accepted, http
-from .wire import PING, Response, Wire, frame, upgrade
+from .wire import Response, Wire, be_dead, be_left, break_the_protocol, upgrade
 
 Records = Callable[[], list[logging.LogRecord]]
 
@@ -378,31 +378,14 @@ async def lose(wire: Wire) -> None:
     await wire.stream.aclose()
 
 
-async def break_the_protocol(wire: Wire) -> None:
-    await wire.send(frame(3))
-    await wire.read_close()
-    await wire.stream.aclose()
-
-
-async def be_dead(wire: Wire) -> None:
-    assert (await wire.read_frame())[0] == PING
-    await trio.sleep(100)
-    await wire.stream.aclose()
-
-
-async def go_on(wire: Wire) -> None:
-    await wire.read_rest()
-    await wire.stream.aclose()
-
-
 @pytest.mark.parametrize(
     ("path", "talk", "kind", "code", "reason"),
     [
         ("/ws", lose, "lost", 1006, ""),
         ("/ws", break_the_protocol, "protocol_error", 1002, "unknown opcode 3"),
         ("/ws", be_dead, "timeout", 1006, "no sign of life for 20 s after a ping"),
-        ("/talks", go_on, "server", 4000, 'enough \\"'),
-        ("/fails", go_on, "error", 1011, ""),
+        ("/talks", be_left, "server", 4000, 'enough \\"'),
+        ("/fails", be_left, "error", 1011, ""),
     ],
 )
 async def test_the_record_tells_how_a_websocket_ended(
@@ -417,12 +400,12 @@ async def test_the_record_tells_of_a_shutdown(records: Records, autojump_clock: 
         wire = target.connect()
         await wire.handshake("/ws")
         target.server.shutdown()
-        await go_on(wire)
+        await be_left(wire)
     assert (records()[1].kind, records()[1].code) == ("shutdown", 1001)
 
 
 async def test_what_this_side_sent_is_in_the_record_too(records: Records, autojump_clock: MockClock) -> None:
-    record = await end_of_websocket(records, go_on, "/talks")
+    record = await end_of_websocket(records, be_left, "/talks")
     assert (record.messages_sent, record.bytes_sent, record.messages_received) == (2, 8, 0)
 
 

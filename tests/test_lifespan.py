@@ -101,20 +101,25 @@ async def test_a_background_crash_is_logged_and_leaves_the_rest_alone(caplog: py
     assert record.exc_info[0] is ValueError
 
 
+@pytest.mark.parametrize("awaited", [False, True])
 async def test_an_error_of_a_background_task_that_is_no_exception_ends_no_other(
-    caplog: pytest.LogCaptureFixture,
+    awaited: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = Triows(__name__)
 
     class Unusual(BaseException):
         pass
 
-    async def crash() -> None:
+    async def crash(task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        task_status.started()
         raise Unusual
 
     async with app.serving():
         app.nursery.start_soon(trio.sleep_forever)
-        app.nursery.start_soon(crash)
+        if awaited:
+            await app.nursery.start(crash)
+        else:
+            app.nursery.start_soon(crash)
         await wait_all_tasks_blocked()
         assert len(app.nursery.child_tasks) == 1
         app.nursery.cancel_scope.cancel()

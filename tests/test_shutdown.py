@@ -27,7 +27,6 @@ from .wire import CLOSE, TEXT, Gone, Wire, close_frame, frame, upgrade
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 SHUTDOWN_TIMEOUT = 5  # seconds: enough for everybody also on a machine that is busy with other things
-_BUSY_MACHINE = 4  # seconds that it may take longer there
 
 # What is in flight waits for the shutdown to begin, which a websocket's handler hears of.
 BUSY_APP = f"""
@@ -259,7 +258,7 @@ async def _shut_down_under_load(
         code, errors = await served.end(signal.SIGTERM)
         took = trio.current_time() - asked
     assert (code, errors) == (0, "")
-    assert took <= SHUTDOWN_TIMEOUT + 1 + _BUSY_MACHINE
+    assert took <= SHUTDOWN_TIMEOUT + 1
     assert crowd.closed == [(1001, "")] * (idle + 2 * (busy // 2))
     assert [await served.line(), await served.line()] == ["background ended, 0 handlers left", "lifespan ended"]
     for wire in deaf:

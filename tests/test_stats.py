@@ -16,7 +16,7 @@ from triows.ends import Kind
 
 from .served import served
 from .test_asgi import accepted, http, ws
-from .wire import CONTINUATION, PING, TEXT, Response, Wire, frame, upgrade
+from .wire import CONTINUATION, PING, TEXT, Response, Wire, be_dead, be_left, break_the_protocol, frame, upgrade
 
 
 def make_app(**limits: Any) -> Triows:
@@ -230,23 +230,6 @@ async def lose(wire: Wire) -> None:
 
 async def close(wire: Wire) -> None:
     await wire.close(1000)
-
-
-async def break_the_protocol(wire: Wire) -> None:
-    await wire.send(frame(3))
-    await wire.read_close()
-    await wire.stream.aclose()
-
-
-async def be_dead(wire: Wire) -> None:
-    assert (await wire.read_frame())[0] == PING
-    await trio.sleep(100)
-    await wire.stream.aclose()
-
-
-async def be_left(wire: Wire) -> None:
-    await wire.read_rest()
-    await wire.stream.aclose()
 
 
 async def finish_pieces(wire: Wire) -> None:

@@ -186,3 +186,25 @@ class Wire:
         await self.read_end()
         await self.stream.aclose()
         return answer
+
+
+# How clients leave
+
+
+async def break_the_protocol(wire: Wire) -> None:
+    await wire.send(frame(3))
+    await wire.read_close()
+    await wire.stream.aclose()
+
+
+async def be_dead(wire: Wire) -> None:
+    """Answer no Ping, for longer than any keepalive waits."""
+    assert (await wire.read_frame())[0] == PING
+    await trio.sleep(100)
+    await wire.stream.aclose()
+
+
+async def be_left(wire: Wire) -> None:
+    """Stay until the server has ended the connection."""
+    await wire.read_rest()
+    await wire.stream.aclose()

@@ -75,22 +75,8 @@ class BackgroundNursery:
         background_task.set(trio.lowlevel.current_task().name)
         try:
             await async_fn(*args, **kwargs)
-        except BaseException as raised:  # noqa: ASYNC103 - raised again, unless it is an error
-            # Cancelled goes on to its scope; an error beside it is not lost with it.
-            cancelled, error = split_cancelled(raised)
-            if error is not None:
-                if ends_program(error):
-                    raise
-                self._on_crash(async_fn, error)
-            if cancelled is not None:
-                self._take_cancellation(async_fn, cancelled)
-
-    def _take_cancellation(self, async_fn: Callable[..., Any], raised: BaseException) -> None:
-        """Raise it again, unless it is a cancellation that is nobody's: that is a crash of the task."""
-        foreign = foreign_cancellation(raised)
-        if foreign is None:
-            raise raised from None
-        self._on_crash(async_fn, foreign)
+        except BaseException as raised:  # noqa: ASYNC103 - raised again in there, unless it is an error
+            self._take_failure(async_fn, raised)
 
     async def _guard_start(
         self, async_fn: Callable[..., Awaitable[Any]], *args: Any, task_status: trio.TaskStatus[Any]
@@ -99,10 +85,23 @@ class BackgroundNursery:
         status = _Status(task_status)
         try:
             await async_fn(*args, task_status=status)
-        except Exception as error:
+        except BaseException as raised:  # noqa: ASYNC103 - raised again in there, unless it is an error
             if not status.is_started:
                 raise
+            self._take_failure(async_fn, raised)
+
+    def _take_failure(self, async_fn: Callable[..., Any], raised: BaseException) -> None:
+        """Report what has failed. A cancellation goes on to its scope, and what ends the program to the program."""
+        cancelled, error = split_cancelled(raised)
+        if error is not None:
+            if ends_program(error):
+                raise raised
             self._on_crash(async_fn, error)
+        if cancelled is not None:
+            foreign = foreign_cancellation(cancelled)
+            if foreign is None:
+                raise cancelled from None
+            self._on_crash(async_fn, foreign)
 
 
 class _Status:

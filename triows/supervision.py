@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ctypes
 import types
-from collections.abc import Callable, Coroutine, Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, TypeVar
 from weakref import WeakSet
 
@@ -22,6 +22,7 @@ import trio
 from outcome import Error
 
 from .errors import CancelledSwallowedError
+from .groups import leaves
 
 T = TypeVar("T")
 
@@ -97,7 +98,8 @@ class Watch:
                 self._is_ours(error)
                 for nursery in self._task.child_nurseries[self._depth :]
                 if not nursery.child_tasks
-                for error in _leaves(getattr(nursery, "_pending_excs", ()))
+                for pending in getattr(nursery, "_pending_excs", ())
+                for error in leaves(pending)
             )
         return met and not self._is_shielded()
 
@@ -148,14 +150,6 @@ class Watch:
 def _scope_status(task: trio.lowlevel.Task) -> Any:
     """The innermost scope of a task, as Trio keeps it; None where Trio does not show it."""
     return getattr(task, "_cancel_status", None)
-
-
-def _leaves(errors: Iterable[BaseException]) -> Iterable[BaseException]:
-    for error in errors:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error.exceptions)
-        else:
-            yield error
 
 
 def keep_shielded(scope: trio.CancelScope) -> None:
