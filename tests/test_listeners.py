@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -287,6 +288,21 @@ def test_a_manager_that_does_not_listen_is_a_warning(
     systemd.notify("READY=1")
     assert caplog.record_tuples == [
         ("triows.error", logging.WARNING, "systemd cannot be told READY=1: No such file or directory")
+    ]
+
+
+def test_without_a_descriptor_to_tell_it_with_that_is_a_warning_too(
+    environment: Callable[..., None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    environment(NOTIFY_SOCKET=str(tmp_path / "manager"))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        systemd.notify("STOPPING=1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert caplog.record_tuples == [
+        ("triows.error", logging.WARNING, "systemd cannot be told STOPPING=1: Too many open files")
     ]
 
 

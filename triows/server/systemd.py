@@ -34,10 +34,10 @@ def notify(*states: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return
-    # A name with an @ is in Linux's abstract namespace.
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.setblocking(False)
-        try:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.setblocking(False)
+            # A name with an @ is in Linux's abstract namespace.
             sock.sendto("\n".join(states).encode(), address.replace("@", "\0", 1))
-        except OSError as error:
-            logger.warning("systemd cannot be told %s: %s", " ".join(states), error.strerror or error)
+    except OSError as error:
+        logger.warning("systemd cannot be told %s: %s", " ".join(states), error.strerror or error)
