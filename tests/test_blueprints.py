@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
-from triows import Blueprint, Triows, WebSocket, request, url_for, websocket
+from triows import Blueprint, Triows, WebSocket, WebsocketResponseError, abort, request, url_for, websocket
 
 
 async def text(app: Triows, path: str, **options: Any) -> str:
@@ -239,11 +239,140 @@ def test_endpoints_have_no_dots() -> None:
         Blueprint("part", __name__).get("/", endpoint="a.b")(lambda: "")
 
 
-def test_a_blueprint_is_complete_when_it_is_registered() -> None:
+LATE: dict[str, Callable[[Blueprint], object]] = {
+    "a route": lambda part: part.get("/late", endpoint="late")(lambda: ""),
+    "a websocket": lambda part: part.websocket("/late", endpoint="late")(nothing),
+    "endpoint": lambda part: part.endpoint("late")(lambda: ""),
+    "errorhandler": lambda part: part.errorhandler(ValueError)(print),
+    "register_error_handler": lambda part: part.register_error_handler(404, print),
+    "app_errorhandler": lambda part: part.app_errorhandler(404)(print),
+    "register_blueprint": lambda part: part.register_blueprint(Blueprint("child", __name__)),
+    "record": lambda part: part.record(print),
+    "record_once": lambda part: part.record_once(print),
+    **{
+        name: lambda part, name=name: getattr(part, name)(print)  # type: ignore[misc]
+        for name in (
+            *(f"{when}_{kind}" for when in ("before", "after", "teardown") for kind in ("request", "websocket")),
+            *(f"{when}_app_{kind}" for when in ("before", "after", "teardown") for kind in ("request", "websocket")),
+            "before_app_serving",
+            "after_app_serving",
+            "while_app_serving",
+            "url_value_preprocessor",
+            "url_defaults",
+        )
+    },
+}
+
+
+async def nothing() -> None: ...
+
+
+@pytest.mark.parametrize("late", LATE.values(), ids=LATE)
+def test_a_blueprint_is_complete_when_it_is_registered(late: Callable[[Blueprint], object]) -> None:
     part = Blueprint("part", __name__)
     Triows(__name__).register_blueprint(part)
-    with pytest.raises(RuntimeError, match=r"before register_blueprint\(\)"):
-        part.get("/", endpoint="view")(lambda: "")
+    with pytest.raises(RuntimeError, match=r"'part' was registered already.*before register_blueprint\(\)"):
+        late(part)
+
+
+@pytest.mark.parametrize("late", LATE.values(), ids=LATE)
+def test_a_nested_blueprint_is_complete_when_the_outer_one_is_registered(late: Callable[[Blueprint], object]) -> None:
+    outer, part = Blueprint("outer", __name__), Blueprint("part", __name__)
+    outer.register_blueprint(part)
+    Triows(__name__).register_blueprint(outer)
+    with pytest.raises(RuntimeError, match="'part' was registered already"):
+        late(part)
+
+
+@pytest.mark.parametrize("late", LATE.values(), ids=LATE)
+def test_a_recorded_function_cannot_add_to_its_blueprint(late: Callable[[Blueprint], object]) -> None:
+    part = Blueprint("part", __name__)
+    part.record(lambda setup: late(part) and None)
+    with pytest.raises(RuntimeError, match="'part' was registered already"):
+        Triows(__name__).register_blueprint(part)
+
+
+@pytest.mark.parametrize("name", ["name", "subdomain", "url_prefix", "url_values"])
+def test_what_a_registration_has_read_cannot_be_set_any_more(name: str) -> None:
+    part = Blueprint("part", __name__)
+    setattr(part, name, {"before": 1} if name == "url_values" else "before")
+    app = Triows(__name__)
+    app.config["SERVER_NAME"] = "example.com"
+    app.register_blueprint(part)
+    with pytest.raises(RuntimeError, match=rf"^{name} of the blueprint '\w+' is set to 'late', but .*already"):
+        setattr(part, name, "late")
+
+
+def test_a_registration_has_no_other_options() -> None:
+    part, outer = Blueprint("part", __name__), Blueprint("outer", __name__)
+    with pytest.raises(TypeError, match=r"no option 'prefix'.*the options are name, .*url_prefix"):
+        Triows(__name__).register_blueprint(part, prefix="/part")
+    with pytest.raises(TypeError, match="no option 'prefix'"):
+        outer.register_blueprint(part, prefix="/part")
+    with pytest.raises(TypeError, match="no option 'cli_group': the app has no command line"):
+        Triows(__name__).register_blueprint(part, cli_group="group")
+
+
+def test_a_recorded_function_reads_options_of_its_own() -> None:
+    part = Blueprint("part", __name__)
+    seen: list[Any] = []
+    part.record(lambda setup: seen.append(setup.options["color"]))
+    Triows(__name__).register_blueprint(part, color="red")
+    assert seen == ["red"]
+
+
+# On a second app
+
+
+async def test_what_is_for_the_whole_app_is_for_each_app() -> None:
+    part = Blueprint("part", __name__)
+    events: list[str] = []
+    part.before_app_request(lambda: abort(401) if "Authorization" not in request.headers else None)
+    part.app_errorhandler(404)(lambda error: ("the blueprint's", 404))
+    part.before_app_serving(lambda: events.append("before"))
+    part.after_app_serving(lambda: events.append("after"))
+    part.record_once(lambda setup: events.append(f"registered on {setup.app.name}"))
+
+    @part.before_app_websocket
+    async def login_required() -> None:
+        abort(401)
+
+    @part.after_app_request
+    async def mark(response: Any) -> Any:
+        response.headers["X-Part"] = "1"
+        return response
+
+    for name in ("one", "two"):
+        app = Triows(name)
+        app.register_blueprint(part)
+        app.get("/", endpoint="view")(lambda: "secret")
+        app.websocket("/ws")(nothing)
+        async with app.test_app() as test_app:
+            client = test_app.test_client()
+            refused = await client.get("/")
+            assert (refused.status_code, refused.headers["X-Part"]) == (401, "1")
+            missing = await client.get("/nowhere", headers={"Authorization": "x"})
+            assert await missing.get_data() == b"the blueprint's"
+            with pytest.raises(WebsocketResponseError) as rejected:
+                async with client.websocket("/ws"):
+                    pass
+            assert rejected.value.response.status_code == 401
+        assert events == [f"registered on {name}", "before", "after"]
+        events.clear()
+
+
+def test_a_blueprint_is_first_once_on_each_app() -> None:
+    part, outer = Blueprint("part", __name__), Blueprint("outer", __name__)
+    first: list[Any] = []
+    part.record(lambda setup: first.append((setup.name, setup.first)))
+    outer.register_blueprint(part, name="inner")
+    for _ in range(2):
+        app = Triows(__name__)
+        app.register_blueprint(part)
+        app.register_blueprint(part, name="again")
+        app.register_blueprint(outer)
+        assert first == [("part", True), ("again", False), ("outer.inner", False)]
+        first.clear()
 
 
 # Nesting

@@ -124,6 +124,35 @@ def test_a_module_without_an_app_is_one_line(tmp_path: Path) -> None:
     assert complaint(place) == f"there is no app or application in {place}; it has no Triows app at all"
 
 
+MIDDLEWARE = (
+    APP
+    + """
+class Deny:
+    def __init__(self, inner): pass
+    async def __call__(self, scope, receive, send): pass
+"""
+)
+
+
+def test_an_app_with_middleware_is_one_line(tmp_path: Path) -> None:
+    place = write(tmp_path / "chat.py", MIDDLEWARE + "app.asgi_app = Deny(app.asgi_app)")
+    text = complaint(place, "--port", "0")
+    assert text.startswith(f"cannot serve {place}: app.asgi_app was set to Deny, but ")
+    assert "hypercorn -k trio module:app" in text
+
+
+def test_an_app_inside_of_middleware_is_one_line(tmp_path: Path) -> None:
+    place = write(tmp_path / "chat.py", MIDDLEWARE + "app = Deny(app)")
+    text = complaint(place)
+    assert text.startswith(f"app in {place} is Deny, not a Triows app; ")
+    assert "hypercorn -k trio chat:app" in text
+
+
+def test_an_app_whose_subdomains_have_no_domain_is_one_line(tmp_path: Path) -> None:
+    place = write(tmp_path / "chat.py", APP + "\napp.get('/', subdomain='api', endpoint='api')(print)")
+    assert "set app.config['SERVER_NAME']" in complaint(place, "--port", "0")
+
+
 def test_something_else_than_an_app_is_one_line(tmp_path: Path) -> None:
     place = write(tmp_path / "chat.py", "def app(): pass")
     assert complaint(place) == f"app in {place} is function, not a Triows app"

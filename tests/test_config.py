@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from triows import Blueprint, Compression, Config, Triows, WebSocketLimits
 from triows.limits import DEFAULTS, LIMITS
+from triows.routing import Rule, URLMap
+from triows.testing import TestApp, TestClient
 
 
 class Settings:
@@ -335,3 +337,79 @@ def test_mappings_objects_and_files_give_their_capitals(tmp_path: Path) -> None:
 
 def test_namespaces_become_keyword_arguments() -> None:
     assert Config({"DB_HOST": "h", "DB_PORT": 1, "X": 2}).get_namespace("DB_") == {"host": "h", "port": 1}
+
+
+# Whose config it is
+
+
+def test_a_subclass_may_have_defaults_and_a_config_of_its_own() -> None:
+    class MyConfig(Config):
+        pass
+
+    class App(Triows):
+        config_class = MyConfig
+        default_config: ClassVar[dict[str, Any]] = {"MAX_HEADERS": 7}
+
+    app = App(__name__)
+    assert isinstance(app.config, MyConfig)
+    assert (app.limits.max_headers, app.config["MAX_FORM_PARTS"]) == (7, 1_000)
+
+
+def test_limits_follow_another_config() -> None:
+    app = Triows(__name__)
+    other = Triows(__name__, max_headers=7).config
+    assert app.limits.max_headers == 100
+    app.config = other
+    assert app.limits.max_headers == 7
+
+
+def test_limits_follow_a_key_that_is_taken_out() -> None:
+    app = Triows(__name__)
+    assert app.limits.max_headers == 100
+    app.config.pop("MAX_HEADERS")
+    with pytest.raises(KeyError, match="MAX_HEADERS"):
+        app.limits  # noqa: B018
+
+
+async def test_test_clients_and_apps_may_be_of_another_class() -> None:
+    class MyClient(TestClient):
+        pass
+
+    class MyTestApp(TestApp):
+        pass
+
+    class App(Triows):
+        test_client_class = MyClient
+        test_app_class = MyTestApp
+
+    app = Triows(__name__)
+    assert (app.test_client_class, Triows.test_client_class, app.test_app_class) == (TestClient, TestClient, TestApp)
+    app.test_client_class = MyClient
+    app.test_app_class = MyTestApp
+    for one in (app, App(__name__)):
+        async with one.test_app() as test_app:
+            assert isinstance(test_app, MyTestApp)
+            assert isinstance(test_app.test_client(), MyClient)
+
+
+def test_rules_and_url_maps_may_be_of_another_class() -> None:
+    class MyRule(Rule):
+        pass
+
+    class MyMap(URLMap):
+        pass
+
+    class App(Triows):
+        url_rule_class = MyRule
+        url_map_class = MyMap
+
+    app = App(__name__)
+    app.get("/", endpoint="view")(print)
+    assert isinstance(app.url_map, MyMap)
+    assert [type(rule) for rule in app.url_map.iter_rules()] == [MyRule]
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_limits_key_is_in_capitals(name: str) -> None:
+    with pytest.raises(ValueError, match=f"'{name}' has no effect in the config; its key is '{name.upper()}'"):
+        Triows(__name__).config[name] = 5

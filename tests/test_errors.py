@@ -814,3 +814,63 @@ async def test_what_ends_iterations_is_an_error_like_others_in_a_view(app: Triow
         raise error
 
     assert (await body_of(app))[0] == 500
+
+
+# HTTP errors that are trapped
+
+
+@pytest.mark.parametrize(
+    ("settings", "trapped"),
+    [
+        ({}, set()),
+        ({"TRAP_HTTP_EXCEPTIONS": True}, {"abort", "bad", "key"}),
+        ({"TRAP_BAD_REQUEST_ERRORS": True}, {"bad", "key"}),
+        ({"DEBUG": True}, {"key"}),
+        ({"DEBUG": True, "TRAP_BAD_REQUEST_ERRORS": False}, set()),
+    ],
+)
+async def test_http_errors_are_faults_where_they_are_trapped(
+    app: Triows, settings: dict[str, bool], trapped: set[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    app.config.update(settings)
+
+    @app.get("/<what>")
+    async def view(what: str) -> None:
+        if what == "key":
+            request.args["missing"]
+        abort(400 if what == "bad" else 409)
+
+    client = app.test_client()
+    plain = {"abort": 409, "bad": 400, "key": 400}
+    statuses = {what: (await client.get(f"/{what}")).status_code for what in plain}
+    assert statuses == {**plain, **dict.fromkeys(trapped, 500)}
+    assert len(logged(caplog)) == len(trapped)
+    app.config["PROPAGATE_EXCEPTIONS"] = None
+    for what in trapped:
+        with pytest.raises(HTTPException):
+            await client.get(f"/{what}")
+
+
+async def test_a_trapped_error_still_has_its_handler(app: Triows) -> None:
+    app.config["TRAP_HTTP_EXCEPTIONS"] = True
+    app.errorhandler(404)(lambda error: ("ours", 404))
+    assert (await app.test_client().get("/nowhere")).status_code == 404
+
+
+async def test_a_redirect_of_the_router_is_not_trapped(app: Triows) -> None:
+    app.config["TRAP_HTTP_EXCEPTIONS"] = True
+    app.get("/folder/", endpoint="folder")(lambda: "")
+    assert (await app.test_client().get("/folder")).status_code == 308
+
+
+async def test_a_rejection_may_be_trapped(app: Triows) -> None:
+    app.config["TRAP_HTTP_EXCEPTIONS"] = True
+
+    @app.websocket("/")
+    async def ws() -> None:
+        abort(409)
+
+    with pytest.raises(WebsocketResponseError) as caught:
+        async with app.test_client().websocket("/") as socket:
+            await socket.receive()
+    assert caught.value.response.status_code == 500

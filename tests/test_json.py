@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from triows import JSONProvider, Triows, jsonify
+from triows import JSONProvider, Response, Triows, jsonify
 
 
 @dataclass
@@ -61,3 +61,66 @@ async def test_the_provider_can_be_replaced() -> None:
     app = Triows(__name__)
     app.json = Shouting()
     assert await (await app.make_response({"a": "b"})).get_data() == b'{"A":"B"}\n'
+
+
+class Shouting(JSONProvider):
+    def dumps(self, obj: Any, **kwargs: Any) -> str:
+        return super().dumps(obj, **kwargs).upper()
+
+
+async def test_a_provider_is_made_with_its_app() -> None:
+    class MyResponse(Response):
+        pass
+
+    app = Triows(__name__)
+    app.json = Shouting(app)
+    app.response_class = MyResponse
+    response = await app.make_response({"a": "b"})
+    assert isinstance(response, MyResponse)
+    assert await response.get_data() == b'{"A":"B"}\n'
+    assert JSONProvider(MyResponse).response_class is MyResponse
+
+
+async def test_a_provider_without_an_app_takes_that_of_the_request() -> None:
+    class MyResponse(Response):
+        pass
+
+    app = Triows(__name__)
+    app.json = JSONProvider()
+    app.response_class = MyResponse
+    async with app.app_context():
+        assert isinstance(jsonify(1), MyResponse)
+
+
+async def test_a_subclass_may_say_which_provider_it_wants() -> None:
+    class App(Triows):
+        json_provider_class = Shouting
+
+    assert await (await App(__name__).make_response({"a": "b"})).get_data() == b'{"A":"B"}\n'
+
+
+async def test_a_provider_that_is_set_late_is_used_by_the_next_request() -> None:
+    app = Triows(__name__)
+    app.get("/", endpoint="view")(lambda: {"a": "b"})
+    client = app.test_client()
+    assert await (await client.get("/")).get_data() == b'{"a":"b"}\n'
+    app.json = Shouting(app)
+    assert await (await client.get("/")).get_data() == b'{"A":"B"}\n'
+
+
+@pytest.mark.parametrize(
+    ("compact", "debug", "text"),
+    [
+        (None, False, b'{"a":1}\n'),
+        (None, True, b'{\n  "a": 1\n}\n'),
+        (True, True, b'{"a":1}\n'),
+        (False, False, b'{\n  "a": 1\n}\n'),
+    ],
+)
+async def test_responses_are_indented_in_debug_mode_or_where_it_is_asked_for(
+    compact: bool | None, debug: bool, text: bytes
+) -> None:
+    app = Triows(__name__)
+    app.debug = debug
+    app.json.compact = compact
+    assert await (await app.make_response({"a": 1})).get_data() == text

@@ -400,3 +400,41 @@ async def test_a_background_task_behind_a_shield_is_named_and_ended_when_the_tim
         f"background task {__name__}.{stubborn.__qualname__} has not ended within shutdown_timeout, 7.0 seconds; "
         "it is forced to"
     ]
+
+
+async def test_what_is_for_the_start_up_cannot_be_added_after_it() -> None:
+    app = Triows(__name__)
+
+    async def around() -> AsyncIterator[None]:
+        yield
+
+    async with app.test_app():
+        for add in (app.before_serving, app.while_serving, app.lifespan):
+            with pytest.raises(RuntimeError, match="has started up already"):
+                add(around)
+    app.while_serving(around)
+
+
+async def test_what_is_for_the_start_up_may_be_added_during_it() -> None:
+    app = Triows(__name__)
+    events: list[str] = []
+
+    async def around() -> AsyncIterator[None]:
+        events.append("around")
+        yield
+
+    @app.before_serving
+    async def before() -> None:
+        app.before_serving(lambda: events.append("before"))
+        app.while_serving(around)
+
+    async with app.test_app():
+        assert events == ["before", "around"]
+
+
+async def test_what_is_for_the_shutdown_may_be_added_until_then() -> None:
+    app = Triows(__name__)
+    events: list[str] = []
+    async with app.test_app():
+        app.after_serving(lambda: events.append("after"))
+    assert events == ["after"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import date
 from http import HTTPStatus
 from typing import Any
@@ -492,3 +492,97 @@ async def test_a_rejection_may_be_streamed() -> None:
         async with app.test_client().websocket("/"):
             pass
     assert await caught.value.response.get_data() == b"ab"
+
+
+# An app's own make_response()
+
+
+class Wrapping(Triows):
+    async def make_response(self, value: Any) -> Response:
+        response = await super().make_response(("wrapped", 299) if value == "plain" else value)
+        response.headers["X-Made"] = "1"
+        return response
+
+
+def with_assigned() -> Triows:
+    app = Triows(__name__)
+    app.make_response = Wrapping.make_response.__get__(Wrapping(__name__))  # type: ignore[method-assign]
+    return app
+
+
+def with_class_assigned() -> Triows:
+    class App(Triows):
+        pass
+
+    app = App(__name__)
+    App.make_response = Wrapping.make_response.__get__(Wrapping(__name__))  # type: ignore[method-assign]
+    return app
+
+
+@pytest.mark.parametrize("make", [lambda: Wrapping(__name__), with_assigned, with_class_assigned])
+async def test_an_apps_own_make_response_is_asked(make: Callable[[], Triows]) -> None:
+    app = make()
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.get("/view", endpoint="view")(lambda: "plain")
+    app.get("/hook", endpoint="hook")(lambda: "")
+    app.get("/after", endpoint="after")(lambda: "")
+    app.get("/handled", endpoint="handled")(lambda: 1 / 0)
+    app.get("/unhandled", endpoint="unhandled")(lambda: [][0])
+    app.errorhandler(ZeroDivisionError)(lambda error: "plain")
+
+    @app.websocket("/ws")
+    async def ws() -> str:
+        return "plain"
+
+    @app.before_request
+    async def before() -> str | None:
+        return "plain" if request.path == "/hook" else None
+
+    @app.after_request
+    async def after(response: Response) -> Any:
+        return "plain" if request.path == "/after" else response
+
+    client = app.test_client()
+    for path in ("/view", "/hook", "/after", "/handled"):
+        response = await client.get(path)
+        assert (response.status_code, await response.get_data(), response.headers["X-Made"]) == (299, b"wrapped", "1")
+    for path, method, status in (("/nowhere", "GET", 404), ("/view", "OPTIONS", 200), ("/unhandled", "GET", 500)):
+        response = await client.open(path, method=method)
+        assert (response.status_code, response.headers["X-Made"]) == (status, "1")
+    with pytest.raises(WebsocketResponseError) as caught:
+        async with client.websocket("/ws") as socket:
+            await socket.receive()
+    assert caught.value.response.status_code == 299
+
+
+async def test_what_an_apps_own_make_response_returns_is_a_response() -> None:
+    class Forgetful(Triows):
+        async def make_response(self, value: Any) -> Any:
+            await super().make_response(value)
+
+    app = Forgetful(__name__)
+    app.get("/", endpoint="view")(lambda: "")
+    with pytest.raises(TypeError, match=r"Forgetful\.make_response\(\) \(.*\) returned NoneType None, not a Response"):
+        await app.test_client().get("/")
+
+
+async def test_an_error_in_an_apps_own_make_response_is_500() -> None:
+    class Failing(Triows):
+        async def make_response(self, value: Any) -> Response:
+            raise ValueError("cannot")
+
+    app = Failing(__name__)
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.get("/", endpoint="view")(lambda: "")
+    assert (await app.test_client().get("/")).status_code == 500
+
+
+async def test_a_redirect_is_of_the_apps_class() -> None:
+    class MyResponse(Response):
+        pass
+
+    app = Triows(__name__)
+    app.response_class = MyResponse
+    async with app.app_context():
+        assert isinstance(redirect("/"), MyResponse)
+    assert not isinstance(redirect("/"), MyResponse)

@@ -11,7 +11,7 @@ import trio
 from trio.testing import memory_stream_pair
 from werkzeug.routing import BaseConverter, BuildError
 
-from triows import Triows, WebSocket, current_app, request, url_for, websocket
+from triows import Blueprint, Request, Triows, WebSocket, current_app, request, url_for, websocket
 from triows.testing import WebsocketResponseError
 
 from .wire import Wire
@@ -249,6 +249,49 @@ async def test_subdomains_may_be_matched() -> None:
     client = app.test_client()
     assert await (await client.get("/")).get_data() == b"main"
     assert await (await client.get("/", subdomain="ann")).get_data() == b"ann"
+
+
+async def test_a_rule_may_be_for_a_subdomain_of_the_servers_name() -> None:
+    app = Triows(__name__)
+    app.config["SERVER_NAME"] = "example.com"
+    app.get("/", endpoint="main")(lambda: "main")
+    app.get("/", subdomain="<user>", endpoint="sub")(lambda user: f"{user} {url_for('sub', user='bob')}")
+    client = app.test_client()
+    assert await (await client.get("/")).get_data() == b"main"
+    assert await (await client.get("/", subdomain="ann")).get_data() == b"ann http://bob.example.com/"
+    assert await (await client.get("/", headers={"Host": "other.example"})).get_data() == b"main"
+
+
+async def test_a_websocket_may_be_for_a_subdomain() -> None:
+    app = Triows(__name__)
+    app.config["SERVER_NAME"] = "example.com"
+
+    @app.websocket("/", subdomain="api")
+    async def ws() -> None:
+        await websocket.send("api")
+
+    async with app.test_client().websocket("/", subdomain="api") as socket:
+        assert await socket.receive() == "api"
+    assert await rejection(app, "/") == 404
+
+
+async def test_a_subdomain_of_nothing_is_refused() -> None:
+    app = Triows(__name__, subdomain_matching=True)
+    app.get("/", subdomain="api", endpoint="api")(lambda: "")
+    with pytest.raises(RuntimeError, match=r"set app\.config\['SERVER_NAME'\]"):
+        await app.test_client().get("/")
+    with pytest.raises(RuntimeError, match=r"set app\.config\['SERVER_NAME'\]"):
+        async with app.serving():
+            pass
+
+
+def test_a_host_that_would_not_be_looked_at_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"'/' is for the host 'a\.example'.*host_matching=True"):
+        Triows(__name__).get("/", host="a.example", endpoint="a")(lambda: "")
+    with pytest.raises(ValueError, match=r"'/' is for the subdomain 'a'.*give it host="):
+        Triows(__name__, host_matching=True).get("/", subdomain="a", endpoint="a")(lambda: "")
+    with pytest.raises(ValueError, match="exclude each other"):
+        Triows(__name__, host_matching=True, subdomain_matching=True)
 
 
 async def test_a_foreign_host_is_404_where_subdomains_are_matched() -> None:
@@ -590,3 +633,125 @@ async def test_the_rules_that_are_remembered_are_bounded() -> None:
         assert (await client.get("/a", headers={"Host": f"host{number}.example"})).status_code == 200
     assert len(app.url_map._adapters) <= 64
     assert len(app.url_map._found) <= 64
+
+
+# The functions of views
+
+
+async def body(app: Triows, path: str = "/") -> bytes:
+    return await (await app.test_client().get(path)).get_data()
+
+
+async def test_a_views_function_may_be_replaced() -> None:
+    app = Triows(__name__)
+    app.get("/", endpoint="view")(lambda: "old")
+    new = app.view_functions["view"] = lambda: "new"
+    assert await body(app) == b"new"
+    assert app.view_functions["view"] is new
+    assert dict(app.view_functions) == {"view": new}
+    assert repr(app.view_functions) == repr({"view": new})
+
+
+async def test_all_views_may_be_wrapped() -> None:
+    app = Triows(__name__)
+    app.get("/a", endpoint="a")(lambda: "a")
+    app.get("/b", endpoint="b")(lambda: "b")
+
+    def guarded(function: Any) -> Any:
+        async def view(**values: Any) -> Any:
+            return f"guarded {function()}"
+
+        return view
+
+    for endpoint, function in app.view_functions.items():
+        app.view_functions[endpoint] = guarded(function)
+    assert [await body(app, "/a"), await body(app, "/b")] == [b"guarded a", b"guarded b"]
+
+
+async def test_a_replaced_view_is_given_the_request() -> None:
+    app = Triows(__name__)
+    app.get("/<name>", endpoint="view")(lambda name: "old")
+
+    async def view(req: Request, name: str) -> str:
+        return f"{req.method} {name}"
+
+    app.view_functions["view"] = view
+    assert await body(app, "/ann") == b"GET ann"
+
+
+async def test_a_websockets_function_may_be_replaced() -> None:
+    app = Triows(__name__)
+
+    @app.websocket("/", endpoint="ws")
+    async def old() -> None:
+        await websocket.send("old")
+
+    async def new(socket: WebSocket) -> None:
+        await socket.send("new")
+
+    app.view_functions["ws"] = new
+    assert app.view_functions["ws"] is new
+    async with app.test_client().websocket("/") as socket:
+        assert await socket.receive() == "new"
+
+
+def test_a_function_that_cannot_be_the_view_is_refused() -> None:
+    app = Triows(__name__)
+
+    @app.websocket("/", endpoint="ws")
+    async def ws() -> None: ...
+
+    with pytest.raises(TypeError, match="is not async, and a websocket's handler has to be"):
+        app.view_functions["ws"] = lambda: None
+    with pytest.raises(TypeError, match="a view is a function, not int 5"):
+        app.view_functions["page"] = 5  # type: ignore[assignment]
+    with pytest.raises(TypeError, match="a view is a function, not int 5"):
+        app.add_url_rule("/page", "page", 5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="is not async"):
+        app.view_functions = {"page": lambda: "", "ws": lambda: None}
+    assert app.view_functions == {"ws": ws}
+
+
+async def test_view_functions_are_a_mapping() -> None:
+    app = Triows(__name__)
+    app.add_url_rule("/", "view")
+    app.view_functions.update(view=lambda: "view", other=lambda: "other")
+    assert list(app.view_functions) == ["view", "other"]
+    assert await body(app) == b"view"
+    del app.view_functions["other"]
+    assert "other" not in app.view_functions
+    app.view_functions = {**app.view_functions, "view": lambda: "new"}
+    assert await body(app) == b"new"
+    app.view_functions = app.view_functions
+    assert len(app.view_functions) == 1
+    with pytest.raises(KeyError, match="nowhere"):
+        app.view_functions["nowhere"]
+
+
+# Options
+
+
+async def test_options_are_answered_where_it_is_asked_for() -> None:
+    app = Triows(__name__)
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.get("/off", endpoint="off")(lambda: "")
+    app.add_url_rule("/on", "on", lambda: "", provide_automatic_options=True)
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = True
+    app.get("/default", endpoint="default")(lambda: "")
+    app.add_url_rule("/not", "not", lambda: "", provide_automatic_options=False)
+    client = app.test_client()
+    statuses = {path: (await client.options(path)).status_code for path in ("/off", "/on", "/default", "/not")}
+    assert statuses == {"/off": 405, "/on": 200, "/default": 200, "/not": 405}
+
+
+def test_routes_have_no_options_of_the_other_kind() -> None:
+    app, part = Triows(__name__), Blueprint("part", __name__)
+
+    async def ws() -> None: ...
+
+    for owner in (app, part):
+        with pytest.raises(TypeError, match=r"the route '/' has no option 'websocket': .*websocket\(\)"):
+            owner.get("/", websocket=True)(ws)
+        for option in ({"methods": ["POST"]}, {"provide_automatic_options": False}, {"websocket": False}):
+            with pytest.raises(TypeError, match=f"the websocket route '/' has no option '{next(iter(option))}'"):
+                owner.websocket("/", **option)(ws)

@@ -160,3 +160,20 @@ async def test_without_a_secret_key_the_session_is_read_only() -> None:
 def test_python_types_survive_the_cookie(value: Any) -> None:
     serializer = TaggedJSONSerializer()
     assert serializer.loads(serializer.dumps(value)) == value
+
+
+async def test_a_session_interface_that_is_set_late_is_used_by_the_next_request() -> None:
+    class Elsewhere(SecureCookieSessionInterface):
+        async def open_session(self, app: Triows, request: RequestBase) -> SecureCookieSession:
+            return SecureCookieSession({"user": "from elsewhere"})
+
+    app = make_app()
+
+    @app.get("/")
+    async def view() -> str:
+        return str(session.get("user"))
+
+    client = app.test_client()
+    assert await (await client.get("/")).get_data() == b"None"
+    app.session_interface = Elsewhere()
+    assert await (await client.get("/")).get_data() == b"from elsewhere"

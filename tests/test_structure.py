@@ -25,6 +25,7 @@ MAX_LINES = 500
 # From the bottom up: a module imports from its own floor and those below it.
 FLOORS = (
     {
+        "absent",
         "errors",
         "fields",
         "formdata",
@@ -32,6 +33,7 @@ FLOORS = (
         "groups",
         "limits",
         "logs",
+        "middleware",
         "origins",
         "protocol",
         "stats",
@@ -55,7 +57,7 @@ FLOORS = (
         "websocket_connection",
     },
     {"admission", "asgi", "helpers", "request", "returning", "server", "views", "websocket"},
-    {"blueprints", "dispatch", "lifespan", "offline"},
+    {"blueprints", "dispatch", "lifespan", "offline", "urls"},
     {"app"},
     {"__init__", "__main__", "cli", "metrics", "testing", "tracing"},
 )
@@ -92,6 +94,7 @@ BROUGHT_ALONG = {"markupsafe": "werkzeug", "wsproto": "trio-websocket"}
 # Modules that are tested through others: by which file.
 TESTED_THROUGH = {
     "__main__": "test_cli.py",
+    "absent": "test_absent.py",
     "admission": "test_trusted_hosts.py",
     "app": "test_routing.py",
     "asgi": "test_asgi.py",
@@ -104,6 +107,7 @@ TESTED_THROUGH = {
     "formdata": "test_request.py",
     "json": "test_json.py",
     "lifespan": "test_lifespan.py",
+    "middleware": "test_middleware.py",
     "protocol.partial": "test_partial.py",
     "returning": "test_returning.py",
     "routing": "test_routing.py",
@@ -127,6 +131,7 @@ TESTED_THROUGH = {
     "testing.streams": "test_testing_streams.py",
     "testing.websocket": "test_testing_websockets.py",
     "testing.wire": "test_testing_websockets.py",
+    "urls": "test_blueprints.py",
     "transport": "behaviour/test_sending.py",
     "views": "test_context.py",
     "websocket": "test_websocket.py",

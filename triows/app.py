@@ -3,43 +3,52 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import quote
 
 import trio
-from werkzeug.routing import BuildError, MapAdapter
 
-from . import dispatch
+from . import absent, dispatch, urls
 from .blueprints import Blueprint
 from .config import DEFAULT_CONFIG, Config
 from .connection import Connection
-from .context import Context, current_context
+from .context import Context, Namespace
 from .json import JSONProvider
 from .lifespan import BackgroundNursery, Lifespan
 from .limits import LIMITS, REQUEST_LIMITS, SERVER_LIMITS, WEBSOCKET_LIMITS, ServerLimits, WebSocketLimits, take_limits
 from .logs import error_log
+from .middleware import WithMiddleware
 from .offline import offline_request
 from .request import Request
 from .response import Response
 from .returning import response_from
-from .routing import Rule, URLMap
+from .routing import Rule, URLMap, check_options, endpoint_name, wanted_methods
 from .scaffold import F, Scaffold
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .stats import Counters, Stats
-from .views import View
+from .views import View, ViewFunctions
 from .websocket import WebSocket
 
 if TYPE_CHECKING:
     from .testing import TestApp, TestClient
 
-_NO_METHODS: Iterable[str] = ()
+
+class _OnDemand:
+    """The default of a class attribute, imported when somebody asks for it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, app: object, owner: type) -> Any:
+        from . import testing
+
+        return getattr(testing, self._name)
 
 
-class Triows(Scaffold):
+class Triows(WithMiddleware, Scaffold):
     """A web application.
 
     :param import_name: ``__name__`` of the module, which names the app.
@@ -55,27 +64,44 @@ class Triows(Scaffold):
     response_class: type[Response] = Response
     websocket_class: type[WebSocket] = WebSocket
     session_interface: SessionInterface = SecureCookieSessionInterface()
+    app_ctx_globals_class: type[Any] = Namespace
+    config_class: type[Config] = Config
+    default_config: Mapping[str, Any] = DEFAULT_CONFIG
+    json_provider_class: type[JSONProvider] = JSONProvider
+    test_app_class: type[TestApp] = cast(Any, _OnDemand("TestApp"))
+    test_client_class: type[TestClient] = cast(Any, _OnDemand("TestClient"))
+    url_map_class: type[URLMap] = URLMap
+    url_rule_class: type[Rule] = Rule
+
+    _without_effect = absent.APP
+    _missing = absent.APP_CALLS
+    _read_when_made = absent.APP_READ_WHEN_MADE
 
     def __init__(
         self, import_name: str, *, host_matching: bool = False, subdomain_matching: bool = False, **limits: Any
     ) -> None:
         super().__init__(import_name)
+        if host_matching and subdomain_matching:
+            raise ValueError("host_matching and subdomain_matching exclude each other; leave one of them out")
         self.name = import_name
-        self.config = Config(DEFAULT_CONFIG)
+        self.config = self.config_class({**DEFAULT_CONFIG, **self.default_config})
         for name, value in limits.items():
+            if name in absent.APP_ARGUMENTS:
+                raise TypeError(f"Triows() has no parameter {name!r}: {absent.APP_ARGUMENTS[name]}")
             if name not in LIMITS:
                 raise TypeError(f"Triows() has no limit {name!r}; the limits are {', '.join(LIMITS)}")
             self.config[name.upper()] = value
         self.logger = error_log
-        self.json = JSONProvider(self.response_class)
-        self.url_map = URLMap(host_matching=host_matching)
+        self.json = self.json_provider_class(self)
+        self.url_map = self.url_map_class(host_matching=host_matching)
         self.subdomain_matching = subdomain_matching
         self.views: dict[str, View] = {}
+        self._view_functions = ViewFunctions(self.views, self._is_websocket)
         self.blueprints: dict[str, Blueprint] = {}
         self.extensions: dict[str, Any] = {}
         self.teardown_functions: list[Callable[..., Any]] = []
-        self.asgi_app: Callable[..., Awaitable[None]] = self._asgi_app
         self.counters = Counters()
+        self._look_at_make_response()
         self._lifespan = Lifespan(self)
         self._limits: tuple[int, ServerLimits] | None = None
 
@@ -171,26 +197,24 @@ class Triows(Scaffold):
         **options: Any,
     ) -> None:
         """Register an HTTP view function: what :meth:`route` does, without a decorator."""
-        if isinstance(methods, str):
-            raise TypeError(f"methods is the string {methods!r}; it must be a list of strings, like [{methods!r}]")
-        endpoint = _endpoint(endpoint, view_func)
-        own: Iterable[str] = methods if methods is not None else getattr(view_func, "methods", None) or ("GET",)
-        wanted = {method.upper() for method in own}
-        wanted.update(getattr(view_func, "required_methods", _NO_METHODS))
+        endpoint = endpoint_name(endpoint, view_func)
+        wanted = wanted_methods(view_func, methods)
         if provide_automatic_options is None:
             provide_automatic_options = getattr(view_func, "provide_automatic_options", None)
-            if provide_automatic_options is None:
-                provide_automatic_options = "OPTIONS" not in wanted
-                wanted.add("OPTIONS")
+        if provide_automatic_options is None:
+            provide_automatic_options = "OPTIONS" not in wanted and self.config["PROVIDE_AUTOMATIC_OPTIONS"]
+        if provide_automatic_options:
+            wanted.add("OPTIONS")
+        check_options(rule, options)
         if view_func is not None:
             self.set_view(endpoint, view_func)
         own_limits = take_limits(options, REQUEST_LIMITS)
         self.url_map.add(
-            Rule(
+            self.url_rule_class(
                 rule,
                 endpoint=endpoint,
                 methods=wanted,
-                provide_automatic_options=provide_automatic_options,
+                provide_automatic_options=bool(provide_automatic_options),
                 own_limits=own_limits,
                 **options,
             )
@@ -200,15 +224,17 @@ class Triows(Scaffold):
         self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
     ) -> None:
         """Register a websocket handler: what :meth:`websocket` does, without a decorator."""
-        endpoint = _endpoint(endpoint, view_func)
+        endpoint = endpoint_name(endpoint, view_func)
+        check_options(rule, options, websocket=True)
         own_limits = take_limits(options, WEBSOCKET_LIMITS)
         if view_func is None and endpoint in self.views:
             view_func = self.views[endpoint].function  # given to endpoint() before this rule
         if view_func is not None:
             self.set_view(endpoint, view_func, websocket=True)
-        options.pop("methods", None)
         self.url_map.add(
-            Rule(rule, endpoint=endpoint, methods={"GET"}, websocket=True, own_limits=own_limits, **options)
+            self.url_rule_class(
+                rule, endpoint=endpoint, methods={"GET"}, websocket=True, own_limits=own_limits, **options
+            )
         )
 
     def set_view(self, endpoint: str, function: Callable[..., Any], *, websocket: bool = False) -> None:
@@ -216,25 +242,28 @@ class Triows(Scaffold):
 
         :raises AssertionError: if it has another one already.
         """
-        known = self.views.get(endpoint)
-        if known is None or (websocket and known.function is function):
-            self.views[endpoint] = View(function, websocket=websocket)
-        elif known.function is not function:
-            raise AssertionError(
-                f"the endpoint {endpoint!r} has another function already; give one of them an endpoint='other_name'"
-            )
+        self._view_functions.add(endpoint, function, websocket=websocket)
 
     @property
-    def view_functions(self) -> dict[str, Callable[..., Any]]:
-        """The view functions by their endpoints."""
-        return {endpoint: view.function for endpoint, view in self.views.items()}
+    def view_functions(self) -> MutableMapping[str, Callable[..., Any]]:
+        """The view functions by their endpoints: ``app.view_functions["name"] = function`` replaces one.
+
+        :raises TypeError: if a function cannot be the view of its endpoint: one of a websocket has to be async.
+        """
+        return self._view_functions
+
+    @view_functions.setter
+    def view_functions(self, functions: Mapping[str, Callable[..., Any]]) -> None:
+        self._view_functions.replace(functions)
+
+    def _is_websocket(self, endpoint: str) -> bool:
+        return any(rule.websocket and rule.endpoint == endpoint for rule in self.url_map.iter_rules())
 
     def endpoint(self, endpoint: str) -> Callable[[F], F]:
         """Register the decorated function as the view of an endpoint whose rules are added without one."""
 
         def decorator(function: F) -> F:
-            websocket = any(rule.websocket and rule.endpoint == endpoint for rule in self.url_map.iter_rules())
-            self.set_view(endpoint, function, websocket=websocket)
+            self.set_view(endpoint, function, websocket=self._is_websocket(endpoint))
             return function
 
         return decorator
@@ -270,39 +299,7 @@ class Triows(Scaffold):
 
         :raises RuntimeError: outside of a request without SERVER_NAME in the config.
         """
-        context = current_context()
-        subject = context.subject if context is not None else None
-        if subject is not None and endpoint.startswith("."):
-            endpoint = f"{subject.blueprint}{endpoint}" if subject.blueprint else endpoint[1:]
-        if _external is None:
-            _external = _scheme is not None or subject is None
-        if _scheme is not None and not _external:
-            raise ValueError("url_for() was given a _scheme for a URL without one; leave out _external=False")
-        adapter = context.url_adapter if context is not None and context.url_adapter else self._offline_adapter()
-        self._inject_url_defaults(endpoint, values)
-        try:
-            url = adapter.build(endpoint, values, method=_method, url_scheme=_scheme, force_external=_external)
-        except BuildError as error:
-            error.args = (*error.args, f"url_for({endpoint!r})")
-            raise
-        return url if _anchor is None else url + "#" + quote(_anchor, safe="%!#$&'()*+,/:;=?@")
-
-    def _offline_adapter(self) -> MapAdapter:
-        server_name = self.config["SERVER_NAME"]
-        if server_name is None:
-            raise RuntimeError(
-                "url_for() outside of a request needs the server's name: set app.config['SERVER_NAME'] = 'example.com'"
-            )
-        return self.url_map.bind(
-            server_name, self.config["APPLICATION_ROOT"], url_scheme=self.config["PREFERRED_URL_SCHEME"]
-        )
-
-    def _inject_url_defaults(self, endpoint: str, values: dict[str, Any]) -> None:
-        if self.url_default_functions:
-            parts = endpoint.split(".")[:-1]
-            for name in (None, *(".".join(parts[: count + 1]) for count in range(len(parts)))):
-                for function in self.url_default_functions.get(name, ()):
-                    function(endpoint, values)
+        return urls.url_for(self, endpoint, values, anchor=_anchor, external=_external, method=_method, scheme=_scheme)
 
     async def make_response(self, value: Any) -> Response:
         """Return the response that a view means by returning ``value``.
@@ -311,12 +308,25 @@ class Triows(Scaffold):
         """
         return response_from(self, value)
 
+    def _look_at_make_response(self) -> None:
+        """Note whether a subclass or an assignment has put another one in its place: views are not to wait for it."""
+        self.overrides_make_response = getattr(self.make_response, "__func__", None) is not _MAKE_RESPONSE
+
+    if not TYPE_CHECKING:
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            super().__setattr__(name, value)
+            if name == "make_response":
+                self._look_at_make_response()
+
     # The app's own life
 
     def before_serving(self, function: F) -> F:
-        """Call ``function()`` when the app starts up; what it raises stops the start."""
-        self._lifespan.before.append(function)
-        return function
+        """Call ``function()`` when the app starts up; what it raises stops the start.
+
+        :raises RuntimeError: if the app has started up already.
+        """
+        return self._lifespan.add_before(function)
 
     def after_serving(self, function: F) -> F:
         """Call ``function()`` when the app shuts down, after connections and background tasks have ended."""
@@ -363,13 +373,12 @@ class Triows(Scaffold):
 
         Servers use it. Several may: the first starts the app, the last one shuts it down.
         """
+        self._check()
         return self._lifespan.serving()
 
     def test_app(self) -> TestApp:
         """Return the app for tests: ``async with app.test_app() as test_app:`` lets it live in the block."""
-        from .testing import TestApp
-
-        return TestApp(self)
+        return self.test_app_class(self)
 
     @asynccontextmanager
     async def app_context(self) -> AsyncIterator[Context]:
@@ -413,25 +422,20 @@ class Triows(Scaffold):
         """Serve one connection; what the servers await, inside the connection's cancel scope."""
         return dispatch.handle(self, connection)
 
-    async def __call__(
-        self,
-        scope: MutableMapping[str, Any],
-        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
-        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
-    ) -> None:
-        """The app as an ASGI 3 application. Middleware wraps ``app.asgi_app``."""
-        await self.asgi_app(scope, receive, send)
-
     async def _asgi_app(self, scope: Any, receive: Any, send: Any) -> None:
         from .asgi import asgi_app
 
         await asgi_app(self, scope, receive, send)
 
+    def _check(self) -> None:
+        # A class may have got something since it was made.
+        absent.refuse_definitions(type(self), absent.APP)
+        self._look_at_make_response()
+        self.url_map.check(self.config["SERVER_NAME"])
+
     def test_client(self, **options: Any) -> TestClient:
         """Return a client that talks to the app over memory streams, for tests."""
-        from .testing import TestClient
-
-        return TestClient(self, **options)
+        return self.test_client_class(self, **options)
 
     def run(self, host: str = "127.0.0.1", port: int = 8000, **options: Any) -> None:
         """Serve until SIGINT or SIGTERM, in a Trio run of its own.
@@ -443,7 +447,8 @@ class Triows(Scaffold):
         """
         from .server import process
 
-        process.run(self, host, port, **options)
+        with self.served_natively():
+            process.run(self, host, port, **options)
 
     async def serve(
         self,
@@ -466,7 +471,8 @@ class Triows(Scaffold):
         """
         from .server import serving
 
-        await serving.serve(self, host, port, ssl_context=ssl_context, task_status=task_status, **options)
+        with self.served_natively():
+            await serving.serve(self, host, port, ssl_context=ssl_context, task_status=task_status, **options)
 
     async def serve_listeners(
         self,
@@ -478,19 +484,15 @@ class Triows(Scaffold):
         """Serve the connections of listeners that are open already; see :meth:`serve`."""
         from .server import serving
 
-        await serving.serve_listeners(self, listeners, task_status=task_status, **options)
+        with self.served_natively():
+            await serving.serve_listeners(self, listeners, task_status=task_status, **options)
 
     async def serve_stream(self, stream: trio.abc.Stream, **options: Any) -> None:
         """Serve one client on any stream, until it or the server ends the connection. The stream is closed then."""
         from .server import serving
 
-        await serving.serve_stream(self, stream, **options)
+        with self.served_natively():
+            await serving.serve_stream(self, stream, **options)
 
 
-def _endpoint(endpoint: str | None, function: Callable[..., Any] | None) -> str:
-    if endpoint is not None:
-        return endpoint
-    name = getattr(function, "__name__", None)
-    if name is None:
-        raise TypeError(f"{function!r} has no name to be the endpoint; give endpoint='name'")
-    return str(name)
+_MAKE_RESPONSE = Triows.make_response

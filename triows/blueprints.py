@@ -5,22 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from . import absent
 from .limits import REQUEST_LIMITS, WEBSOCKET_LIMITS, take_limits
+from .routing import check_options
 from .scaffold import F, Scaffold, add_hook, register_handler
 
 if TYPE_CHECKING:
     from .app import Triows
 
+_OPTIONS = frozenset({"name", "name_prefix", "subdomain", "url_defaults", "url_prefix"})
+_READ_ONCE = frozenset({"name", "subdomain", "url_prefix", "url_values"})
+
 
 class BlueprintSetup:
     """One registration of a blueprint on an app: what :meth:`Blueprint.record`'s functions are called with.
 
-    :ivar first: whether the blueprint is registered on an app for the first time.
+    :ivar first: whether the app has not had the blueprint before, under any name.
     :ivar name: the full name of this registration, dotted where it is nested.
     """
 
     def __init__(
-        self, app: Triows, blueprint: Blueprint, *, name: str, url_prefix: str, options: dict[str, Any]
+        self,
+        app: Triows,
+        blueprint: Blueprint,
+        *,
+        name: str,
+        url_prefix: str,
+        options: dict[str, Any],
+        first: bool,
     ) -> None:
         self.app = app
         self.blueprint = blueprint
@@ -28,7 +40,7 @@ class BlueprintSetup:
         self.url_prefix = url_prefix
         self.options = options
         self.subdomain: str | None = options.get("subdomain", blueprint.subdomain)
-        self.first = not blueprint.registered
+        self.first = first
         self.url_defaults: dict[str, Any] = {**blueprint.url_values, **(options.get("url_defaults") or {})}
 
     def add(
@@ -65,6 +77,9 @@ class Blueprint(Scaffold):
     :param url_defaults: defaults of URL variables for all of its rules.
     """
 
+    _without_effect = absent.BLUEPRINT
+    _missing = absent.BLUEPRINT_CALLS
+
     def __init__(
         self,
         name: str,
@@ -82,24 +97,46 @@ class Blueprint(Scaffold):
         self.subdomain = subdomain
         self.url_values = url_defaults or {}
         self.registered = False
+        self._reads_options = False
         self._records: list[Callable[[BlueprintSetup], None]] = []
         self._children: list[tuple[Blueprint, dict[str, Any]]] = []
+
+    if not TYPE_CHECKING:
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name in _READ_ONCE and getattr(self, "registered", False):
+                raise RuntimeError(
+                    f"{name} of the blueprint {self.name!r} is set to {value!r:.100}, but the blueprint was registered"
+                    " already, so the app would not see this; set it before register_blueprint()"
+                )
+            super().__setattr__(name, value)
+
+    def _check_setup(self) -> None:
+        if self.registered:
+            raise RuntimeError(
+                f"blueprint {self.name!r} was registered already, so the app would not see this;"
+                " add routes, hooks and handlers before register_blueprint()"
+            )
 
     def record(self, function: Callable[[BlueprintSetup], None]) -> None:
         """Call ``function(setup)`` whenever the blueprint is registered on an app.
 
         :raises RuntimeError: if it is registered already: the app would not see it.
         """
-        if self.registered:
-            raise RuntimeError(
-                f"blueprint {self.name!r} was registered already, so the app would not see this;"
-                " add routes, hooks and handlers before register_blueprint()"
-            )
-        self._records.append(function)
+        self._record(function)
+        self._reads_options = True
 
     def record_once(self, function: Callable[[BlueprintSetup], None]) -> None:
-        """Call ``function(setup)`` when the blueprint is registered for the first time."""
-        self.record(lambda setup: function(setup) if setup.first else None)
+        """Call ``function(setup)`` when the blueprint is registered on an app for the first time."""
+        self._record_once(function)
+        self._reads_options = True
+
+    def _record(self, function: Callable[[BlueprintSetup], None]) -> None:
+        self._check_setup()
+        self._records.append(function)
+
+    def _record_once(self, function: Callable[[BlueprintSetup], None]) -> None:
+        self._record(lambda setup: function(setup) if setup.first else None)
 
     def add_url_rule(
         self,
@@ -113,17 +150,19 @@ class Blueprint(Scaffold):
     ) -> None:
         """Register an HTTP view function: what :meth:`route` does, without a decorator."""
         name = self._endpoint(endpoint, view_func)
+        check_options(rule, options)
         take_limits(dict(options), REQUEST_LIMITS)  # what is wrong with them should be said here and now
         options = {"provide_automatic_options": provide_automatic_options, "methods": methods, **options}
-        self.record(lambda setup: setup.add(setup.app.add_url_rule, rule, name, view_func, dict(options)))
+        self._record(lambda setup: setup.add(setup.app.add_url_rule, rule, name, view_func, dict(options)))
 
     def add_websocket(
         self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
     ) -> None:
         """Register a websocket handler: what :meth:`websocket` does, without a decorator."""
         name = self._endpoint(endpoint, view_func)
+        check_options(rule, options, websocket=True)
         take_limits(dict(options), WEBSOCKET_LIMITS)
-        self.record(lambda setup: setup.add(setup.app.add_websocket, rule, name, view_func, dict(options)))
+        self._record(lambda setup: setup.add(setup.app.add_websocket, rule, name, view_func, dict(options)))
 
     def _endpoint(self, endpoint: str | None, function: Callable[..., Any] | None) -> str:
         name = endpoint if endpoint is not None else getattr(function, "__name__", None)
@@ -137,7 +176,7 @@ class Blueprint(Scaffold):
         """Register the decorated function as the view of an endpoint whose rules are added without one."""
 
         def decorator(function: F) -> F:
-            self.record(lambda setup: _ignore(setup.app.endpoint(f"{setup.name}.{endpoint}")(function)))
+            self._record(lambda setup: _ignore(setup.app.endpoint(f"{setup.name}.{endpoint}")(function)))
             return function
 
         return decorator
@@ -149,13 +188,17 @@ class Blueprint(Scaffold):
         """
         if blueprint is self:
             raise ValueError(f"blueprint {self.name!r} cannot be registered on itself")
+        self._check_setup()
+        blueprint._check_options(options)
         self._children.append((blueprint, options))
 
     def register(self, app: Triows, options: dict[str, Any], *, parent: BlueprintSetup | None = None) -> None:
         """Put everything into an app; what ``app.register_blueprint()`` calls.
 
         :raises ValueError: if the app has a blueprint of this full name already.
+        :raises TypeError: if there is no such option.
         """
+        self._check_options(options)
         name = str(options.get("name", self.name))
         name_prefix = options.get("name_prefix") or (parent.name if parent is not None else "")
         full_name = f"{name_prefix}.{name}" if name_prefix else name
@@ -172,8 +215,10 @@ class Blueprint(Scaffold):
             if parent.subdomain is not None:
                 own = options.get("subdomain", self.subdomain)
                 options = {**options, "subdomain": f"{own}.{parent.subdomain}" if own else parent.subdomain}
+        first = not any(known is self for known in app.blueprints.values())
         app.blueprints[full_name] = self
-        setup = BlueprintSetup(app, self, name=full_name, url_prefix=prefix, options=options)
+        self.registered = True
+        setup = BlueprintSetup(app, self, name=full_name, url_prefix=prefix, options=options, first=first)
         for kind, hooks in self.hooks.items():
             app.hooks[kind].merge(hooks, full_name)
         app.url_value_preprocessors.setdefault(full_name, []).extend(self.url_value_preprocessors.get(None, ()))
@@ -182,62 +227,71 @@ class Blueprint(Scaffold):
             app.error_handlers.setdefault(full_name, {}).setdefault(code, {}).update(handlers)
         for function in self._records:
             function(setup)
-        self.registered = True
         for child, child_options in self._children:
             child.register(app, child_options, parent=setup)
+
+    def _check_options(self, options: dict[str, Any]) -> None:
+        for name in options.keys() - _OPTIONS:
+            if name in absent.BLUEPRINT:
+                raise TypeError(f"register_blueprint() has no option {name!r}: {absent.BLUEPRINT[name]}")
+            if not self._reads_options:  # a recorded function may read setup.options
+                raise TypeError(
+                    f"register_blueprint() has no option {name!r}, and no function of {self.name!r} that was given to"
+                    f" record() could read it; the options are {', '.join(sorted(_OPTIONS))}"
+                )
 
     # For the whole app
 
     def before_app_request(self, function: F) -> F:
         """:meth:`before_request` for every request of the app."""
-        self.record_once(lambda setup: _ignore(add_hook(setup.app.hooks["request"].before, function)))
+        self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["request"].before, function)))
         return function
 
     def after_app_request(self, function: F) -> F:
         """:meth:`after_request` for every request of the app."""
-        self.record_once(lambda setup: _ignore(add_hook(setup.app.hooks["request"].after, function)))
+        self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["request"].after, function)))
         return function
 
     def teardown_app_request(self, function: F) -> F:
         """:meth:`teardown_request` for every request of the app."""
-        self.record_once(lambda setup: _ignore(add_hook(setup.app.hooks["request"].teardown, function)))
+        self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["request"].teardown, function)))
         return function
 
     def before_app_websocket(self, function: F) -> F:
         """:meth:`before_websocket` for every websocket of the app."""
-        self.record_once(lambda setup: _ignore(add_hook(setup.app.hooks["websocket"].before, function)))
+        self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["websocket"].before, function)))
         return function
 
     def after_app_websocket(self, function: F) -> F:
         """:meth:`after_websocket` for every websocket of the app."""
-        self.record_once(lambda setup: _ignore(add_hook(setup.app.hooks["websocket"].after, function)))
+        self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["websocket"].after, function)))
         return function
 
     def teardown_app_websocket(self, function: F) -> F:
         """:meth:`teardown_websocket` for every websocket of the app."""
-        self.record_once(lambda setup: _ignore(add_hook(setup.app.hooks["websocket"].teardown, function)))
+        self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["websocket"].teardown, function)))
         return function
 
     def before_app_serving(self, function: F) -> F:
         """``before_serving`` of the app."""
-        self.record_once(lambda setup: _ignore(setup.app.before_serving(function)))
+        self._record_once(lambda setup: _ignore(setup.app.before_serving(function)))
         return function
 
     def after_app_serving(self, function: F) -> F:
         """``after_serving`` of the app."""
-        self.record_once(lambda setup: _ignore(setup.app.after_serving(function)))
+        self._record_once(lambda setup: _ignore(setup.app.after_serving(function)))
         return function
 
     def while_app_serving(self, function: F) -> F:
         """``while_serving`` of the app."""
-        self.record_once(lambda setup: _ignore(setup.app.while_serving(function)))
+        self._record_once(lambda setup: _ignore(setup.app.while_serving(function)))
         return function
 
     def app_errorhandler(self, key: type[BaseException] | int) -> Callable[[F], F]:
         """:meth:`errorhandler` for errors anywhere in the app."""
 
         def decorator(function: F) -> F:
-            self.record_once(lambda setup: register_handler(setup.app.error_handlers, key, function))
+            self._record_once(lambda setup: register_handler(setup.app.error_handlers, key, function))
             return function
 
         return decorator

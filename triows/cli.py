@@ -12,9 +12,10 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType, ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 from click.core import ParameterSource
@@ -22,6 +23,7 @@ from click.core import ParameterSource
 from .app import Triows
 from .groups import unwrap_group
 from .server import listeners, process, systemd
+from .views import is_async
 
 _DEFAULT_NAMES = ("app", "application")
 
@@ -93,17 +95,23 @@ def _run(
 ) -> None:
     ssl_context = load_certificate(certfile, keyfile)
     app = load_app(target)
+    served = ExitStack()
     try:
-        process.run(
-            app,
-            host,
-            port,
-            fds=fds,
-            reuse_port=reuse_port,
-            ssl_context=ssl_context,
-            access_log=access_log,
-            announce=click.echo,
-        )
+        served.enter_context(app.served_natively())
+    except (RuntimeError, TypeError) as refusal:
+        raise UsageError(f"cannot serve {target}: {refusal}") from refusal
+    try:
+        with served:
+            process.run(
+                app,
+                host,
+                port,
+                fds=fds,
+                reuse_port=reuse_port,
+                ssl_context=ssl_context,
+                access_log=access_log,
+                announce=click.echo,
+            )
     except BaseException as raised:
         error = unwrap_group(raised)
         if isinstance(error, OSError | ValueError) and _raised_by_listening(error):
@@ -187,16 +195,29 @@ def load_app(target: str) -> Triows:
     else:
         names = _DEFAULT_NAMES
     for candidate in names:
-        value: object = module
+        value: Any = module
         for part in candidate.split("."):
             value = getattr(value, part, None)
         if isinstance(value, Triows):
             return value
         if value is not None:
-            raise UsageError(f"{candidate} in {place} is {type(value).__name__}, not a Triows app")
+            raise UsageError(
+                f"{candidate} in {place} is {type(value).__name__}, not a Triows app{_wrapped(value, place, candidate)}"
+            )
     apps = sorted(key for key, value in vars(module).items() if isinstance(value, Triows))
     hint = f"; it has {', '.join(apps)}" if apps else "; it has no Triows app at all"
     raise UsageError(f"there is no {' or '.join(names)} in {place}{hint}")
+
+
+def _wrapped(value: Any, place: str, name: str) -> str:
+    """What to do with an app that is inside of something else, for a message."""
+    if not is_async(value):
+        return ""
+    module = Path(place).stem if place.endswith(".py") else place
+    return (
+        f"; if it is ASGI middleware around one, serve it by an ASGI server (hypercorn -k trio {module}:{name}),"
+        " since triows's own would not run it"
+    )
 
 
 def _load_file(path: Path) -> ModuleType:

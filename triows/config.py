@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 from werkzeug.utils import import_string
@@ -27,6 +28,8 @@ DEFAULT_CONFIG: dict[str, Any] = {
     "PREFERRED_URL_SCHEME": "http",
     # Read by the test client: None raises handlers' errors in the test.
     "PROPAGATE_EXCEPTIONS": None,
+    # Whether the app answers OPTIONS itself, for the routes that are added from then on.
+    "PROVIDE_AUTOMATIC_OPTIONS": True,
     "SECRET_KEY": None,
     "SECRET_KEY_FALLBACKS": None,
     "SERVER_NAME": None,
@@ -39,9 +42,16 @@ DEFAULT_CONFIG: dict[str, Any] = {
     "SESSION_COOKIE_SECURE": False,
     "SESSION_REFRESH_EACH_REQUEST": True,
     "TESTING": False,
+    # Whether HTTP errors without a handler are errors of the view: logged, answered with 500, raised in tests. None:
+    # in debug mode, for a key that a form lacks.
+    "TRAP_BAD_REQUEST_ERRORS": None,
+    "TRAP_HTTP_EXCEPTIONS": False,
     **{name.upper(): default for name, default in DEFAULTS.items()},
 }
 """What a new app's config holds. The limits are those of :mod:`triows.limits`, in capitals."""
+
+
+_revisions = count()
 
 
 class Config(dict[str, Any]):
@@ -54,16 +64,20 @@ class Config(dict[str, Any]):
 
     def __init__(self, defaults: Mapping[str, Any] | None = None) -> None:
         super().__init__()
-        self.revision = 0  # lets those who derive values from the config keep them until it changes
+        self._touch()
         self.update(defaults or {})
 
     def __setitem__(self, key: str, value: Any) -> None:
         super().__setitem__(key, check_config(key, value))
-        self.revision += 1
+        self._touch()
 
     def __delitem__(self, key: str) -> None:
         super().__delitem__(key)
-        self.revision += 1
+        self._touch()
+
+    def _touch(self) -> None:
+        # Those who derive values from a config keep them until its revision is another. No two configs share one.
+        self.revision = next(_revisions)
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Set many keys, each as ``config[key] = value`` does."""
@@ -79,6 +93,12 @@ class Config(dict[str, Any]):
         if key not in self:
             self[key] = default
         return self[key]
+
+    def pop(self, key: str, *default: Any) -> Any:
+        """As a dict does."""
+        value = super().pop(key, *default)
+        self._touch()
+        return value
 
     def from_mapping(self, mapping: Mapping[str, Any] | None = None, **kwargs: Any) -> bool:
         """Take the keys in capitals from ``mapping`` and the keyword arguments; the others are ignored."""

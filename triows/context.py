@@ -66,7 +66,7 @@ class Context:
         self.app = app
         self.request = request
         self.websocket = websocket
-        self.g = Namespace()
+        self.g: Namespace = app.app_ctx_globals_class()
         self.session: SessionMixin | None = None
         self.url_adapter: MapAdapter | None = None
         self.after_this_request: list[Callable[[Response], Any]] | None = None

@@ -31,7 +31,7 @@ from .groups import closes_coroutine, ends_program, is_error, leaves, split_canc
 from .logs import printable
 from .request import Request, RequestBase
 from .response import Response, WireHeaders
-from .returning import response_from
+from .returning import is_trapped, make_response, response_from
 from .routing import Rule
 from .scaffold import ErrorHandler, HookTable, Kind
 from .supervision import keep_shielded
@@ -84,7 +84,7 @@ class Exchange(ABC):
             await self.open_session()
             value = await self._run_before_hooks()
             if value is not None:
-                await self._finish(response_from(self.app, value))
+                await self._finish(await make_response(self.app, value))
             elif self.subject.routing_exception is not None:
                 raise self.subject.routing_exception
             else:
@@ -151,14 +151,14 @@ class Exchange(ABC):
     async def _process(self, response: Response | None) -> Response | None:
         """Run the after hooks and save the session."""
         for function in self.context.after_this_request or ():
-            response = self._replace(response, await call(function, response))
+            response = await self._replace(response, await call(function, response))
         for function in self._hooks(self.app.hooks[self.kind].after, outwards=True):
-            response = self._replace(response, await call(function, response))
+            response = await self._replace(response, await call(function, response))
         await self._save_session(response)
         return response
 
-    def _replace(self, response: Response | None, value: Any) -> Response | None:
-        return response if value is None or value is response else response_from(self.app, value)
+    async def _replace(self, response: Response | None, value: Any) -> Response | None:
+        return response if value is None or value is response else await make_response(self.app, value)
 
     async def _save_session(self, response: Response | None) -> None:
         interface, session = self.app.session_interface, self.context.session
@@ -232,20 +232,22 @@ class Exchange(ABC):
             handler = self._find_handler(error)
             if handler is not None:
                 return await self._call_error_handler(handler, error)
-        faults = [error for error in errors if not isinstance(error, HTTPException)]
+        faults = [error for error in errors if not isinstance(error, HTTPException) or is_trapped(self.app, error)]
         if not faults:
-            return response_from(self.app, errors[0])
+            return await make_response(self.app, errors[0])
         self._leave_unhandled(errors, log=len(errors) == 1)
         # An HTTPException beside a fault is still an error of this handler, but the answer is the fault's.
         failure = InternalServerError(original_exception=self.unhandled)
         handler = self._find_handler(failure)
-        return response_from(self.app, failure) if handler is None else await self._call_error_handler(handler, failure)
+        if handler is None:
+            return await make_response(self.app, failure)
+        return await self._call_error_handler(handler, failure)
 
     async def _call_error_handler(self, handler: ErrorHandler, error: BaseException) -> Response:
         try:
-            return response_from(self.app, await call(handler, error), handler)
+            return await make_response(self.app, await call(handler, error), handler)
         except HTTPException as http_error:
-            return response_from(self.app, http_error)
+            return await make_response(self.app, http_error)
 
     async def _finish_error(self, response: Response) -> None:
         """Finish with a response of an error handler: what the after hooks raise cannot become another one."""
@@ -328,8 +330,13 @@ class RequestExchange(Exchange):
         """Run the view. A streamed response is sent from inside the nursery: its tasks may be what feeds the stream."""
         subject = self.subject
         if subject.method == "OPTIONS" and cast(Rule, subject.url_rule).provide_automatic_options:
-            return self.app.options_response(self.context)
-        response = response_from(self.app, await view(subject, subject.view_args), view.function)
+            value: Any = self.app.options_response(self.context)
+        else:
+            value = await view(subject, subject.view_args)
+        if self.app.overrides_make_response:
+            response = await make_response(self.app, value, view.function)
+        else:
+            response = response_from(self.app, value, view.function)
         if not response.is_streamed:
             return response
         await self._finish(response)
@@ -402,7 +409,7 @@ class WebSocketExchange(Exchange):
         elif value is None:
             raise Forbidden()
         else:
-            await self._finish(response_from(self.app, value, view.function))
+            await self._finish(await make_response(self.app, value, view.function))
 
     def _accept_headers(self) -> WireHeaders:
         interface, session = self.app.session_interface, self.context.session

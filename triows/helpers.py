@@ -39,7 +39,9 @@ def redirect(location: str, code: int = 302) -> Response:
     if not location.isascii():
         location = iri_to_uri(location)
     # Werkzeug types its parameter as its own, WSGI, response class but only constructs it.
-    return cast(Response, _redirect(location, code, Response=cast(Any, Response)))
+    context = current_context()
+    response_class = Response if context is None else context.app.response_class
+    return cast(Response, _redirect(location, code, Response=cast(Any, response_class)))
 
 
 def jsonify(*args: Any, **kwargs: Any) -> Response:

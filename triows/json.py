@@ -7,12 +7,22 @@ from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from werkzeug.http import http_date
 
+from .context import current_context
 from .response import Response
+
+
+class App(Protocol):
+    """What a provider needs of an app."""
+
+    @property
+    def debug(self) -> bool: ...
+    @property
+    def response_class(self) -> type[Response]: ...
 
 
 def default(value: Any) -> Any:
@@ -36,6 +46,8 @@ class JSONProvider:
     """Reads and writes JSON with the standard library. Subclass it to use another one, and set ``app.json``.
 
     Only :meth:`dumps` and :meth:`loads` need replacing.
+
+    :param app: the app, whose ``response_class`` is that of the responses; or such a class.
     """
 
     default: Callable[[Any], Any] = staticmethod(default)
@@ -44,8 +56,25 @@ class JSONProvider:
     sort_keys = True
     mimetype = "application/json"
 
-    def __init__(self, response_class: type[Response] = Response) -> None:
-        self.response_class = response_class
+    compact: bool | None = None
+    """Whether responses have no spaces and line breaks; None: they have them in debug mode."""
+
+    def __init__(self, app: App | type[Response] | None = None) -> None:
+        self._app = app
+
+    @property
+    def response_class(self) -> type[Response]:
+        """The class of the responses: what was given, else that of the app which handles the current request."""
+        if isinstance(self._app, type):
+            return self._app
+        app = self._current_app()
+        return Response if app is None else app.response_class
+
+    def _current_app(self) -> App | None:
+        if self._app is not None and not isinstance(self._app, type):
+            return self._app
+        context = current_context()
+        return None if context is None else context.app
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
         """Return ``obj`` as JSON text; the keyword arguments are :func:`json.dumps`'s.
@@ -72,5 +101,7 @@ class JSONProvider:
         if args and kwargs:
             raise TypeError("jsonify() takes values or keyword arguments, not both; put them into one dict")
         value: Any = kwargs if kwargs else args[0] if len(args) == 1 else list(args) if args else None
-        text = self.dumps(value, separators=(",", ":"))
+        app = self._current_app()
+        compact = self.compact if self.compact is not None else app is None or not app.debug
+        text = self.dumps(value, separators=(",", ":")) if compact else self.dumps(value, indent=2)
         return self.response_class(f"{text}\n", mimetype=self.mimetype)

@@ -124,11 +124,29 @@ class Lifespan:
         self.contexts: list[Callable[[], AbstractAsyncContextManager[Any]]] = []
         self._life: _Life | None = None
 
+    def add_before(self, function: F) -> F:
+        """Add a function for the start-up.
+
+        :raises RuntimeError: if the app has started up.
+        """
+        self._check_not_started()
+        self.before.append(function)
+        return function
+
+    def _check_not_started(self) -> None:
+        if self._life is not None and self._life.started.is_set() and not self._life.stopping:
+            raise RuntimeError(
+                "the app has started up already, so that what is to run at its start-up would not run;"
+                " register it before the app serves, or start a task in app.nursery"
+            )
+
     def add_context(self, function: F) -> F:
         """Add an async generator function, or one that returns an async context manager; it may take the app.
 
         :raises TypeError: if it is something else.
+        :raises RuntimeError: if the app has started up.
         """
+        self._check_not_started()
         self.contexts.append(partial(_open_context, _context_factory(function), self._app))
         return function
 

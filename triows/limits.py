@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
+from .absent import SETTINGS
 from .forwarded import parse_proxy
 from .origins import parse_origin_pattern, parse_trusted_host
 from .protocol.deflate import Compression
@@ -154,6 +156,17 @@ def _flag(name: str, value: Any) -> bool:
     if value not in (True, False):  # 1 and 0 are equal to them
         raise TypeError(f"{name} is {_shown(value)}; it must be True or False")
     return bool(value)
+
+
+def _flag_or_none(name: str, value: Any) -> bool | None:
+    return None if value is None else _flag(name, value)
+
+
+def _without_effect(setting: tuple[tuple[Any, ...], str], name: str, value: Any) -> Any:
+    harmless, remedy = setting
+    if value not in (None, False, *harmless):
+        raise ValueError(f"{name} is {_shown(value)}, which has no effect in triows: {remedy}")
+    return value
 
 
 def _secret(name: str, value: Any) -> str | bytes | None:
@@ -317,6 +330,10 @@ _CONFIG_CHECKS: _Checks = {
         ),
         _flag,
     ),
+    "PROVIDE_AUTOMATIC_OPTIONS": _flag,
+    "TRAP_BAD_REQUEST_ERRORS": _flag_or_none,
+    "TRAP_HTTP_EXCEPTIONS": _flag,
+    **{key: partial(_without_effect, setting) for key, setting in SETTINGS.items()},
     "MAX_CONTENT_LENGTH": _size_or_none,
     "MAX_COOKIE_SIZE": _cookie_size,
     "MAX_FORM_MEMORY_SIZE": _size_or_none,
@@ -333,7 +350,11 @@ _CHECKS_BY_KEY = {**_CONFIG_CHECKS, **{name.upper(): check for name, check in _C
 def check_config(key: str, value: Any) -> Any:
     """Return ``value`` as the config holds it under ``key``; raise TypeError or ValueError for a wrong one."""
     check = _CHECKS_BY_KEY.get(key)
-    return value if check is None else check(key.lower() if key.lower() in _CHECKS else key, value)
+    if check is None:
+        if key in _CHECKS:
+            raise ValueError(f"{key!r} has no effect in the config; its key is {key.upper()!r}")
+        return value
+    return check(key.lower() if key.lower() in _CHECKS else key, value)
 
 
 def check_variable(variable: str, key: str, value: Any) -> Any:

@@ -13,6 +13,7 @@ from werkzeug.datastructures import Authorization, CombinedMultiDict, Headers, I
 from werkzeug.exceptions import BadHost, BadRequest, RequestEntityTooLarge
 from werkzeug.sansio.utils import get_current_url, get_host
 
+from . import absent
 from .connection import BodyTooLarge, Connection, HTTPConnection
 from .ends import Disconnect, Head
 from .fields import RequestFields
@@ -76,6 +77,10 @@ class RequestBase(RequestFields):
     json_provider: _Loads = _StdlibJSON()
     accept_headers: Callable[[], WireHeaders] | None = None
     """What the app adds to the headers of an accepted websocket: its session's cookie."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        absent.refuse_definitions(cls, absent.REQUEST)
 
     def __init__(self, connection: Connection) -> None:
         # Not super().__init__(): it would build what most handlers never look at.
@@ -320,6 +325,10 @@ class Request(RequestBase):
     """The largest field of a form that is not a file, in bytes (413 beyond)."""
     max_form_parts: int | None = 1_000
     """The most fields and files of a form (413 beyond)."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        absent.refuse_definitions(cls, absent.REQUEST_LIMITS, Request)
 
     def __init__(self, connection: HTTPConnection) -> None:
         super().__init__(connection)

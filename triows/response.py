@@ -19,6 +19,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.sansio.response import Response as SansIOResponse
 from werkzeug.utils import get_content_type
 
+from . import absent
 from .context import current_context
 
 Body = str | bytes | bytearray | Iterable[str | bytes] | AsyncIterable[str | bytes]
@@ -89,6 +90,10 @@ class Response(SansIOResponse):
     default_mimetype = "text/html"
     json_provider: _Loads = _StdlibJSON()
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        absent.refuse_definitions(cls, absent.RESPONSE)
+
     def __init__(
         self,
         response: Body | None = None,
@@ -106,6 +111,18 @@ class Response(SansIOResponse):
         self._started = False
         if response is not None:
             self.response = response
+
+    @property
+    def timeout(self) -> None:
+        """None: a response takes as long as it takes. Bound it with ``trio.fail_after()`` in what yields its body."""
+        return None
+
+    @timeout.setter
+    def timeout(self, value: None) -> None:
+        if value is not None:
+            raise ValueError(
+                f"a response has no timeout, and cannot have {value!r}; use trio.fail_after() in what yields its body"
+            )
 
     @property
     def response(self) -> Body:

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, BadRequestKeyError, HTTPException
+from werkzeug.routing import RoutingException
 from werkzeug.sansio.response import Response as SansIOResponse
 
 from .response import Response
@@ -19,6 +20,36 @@ _SHAPES = (
     "return str, bytes, dict, list, a Response, an async generator, or a tuple (body, status), (body, headers)"
     " or (body, status, headers)"
 )
+
+
+async def make_response(app: Triows, value: Any, function: Callable[..., Any] | None = None) -> Response:
+    """Return the response that a view, a hook or an error handler means by returning ``value``.
+
+    It is the app's own :meth:`~triows.Triows.make_response` that decides, where a subclass or an assignment gives one.
+
+    :param function: the view, hook or handler, for the error's message.
+    :raises TypeError: if it may not return that.
+    """
+    if not app.overrides_make_response:
+        return response_from(app, value, function)
+    response = await app.make_response(value)
+    if not isinstance(response, Response):
+        raise TypeError(
+            f"{describe(app.make_response)} returned {type(response).__name__} {response!r:.100}, not a Response"
+        )
+    return response
+
+
+def is_trapped(app: Triows, error: HTTPException) -> bool:
+    """Whether an HTTP error without a handler is a fault of the view, as other exceptions are."""
+    config = app.config
+    if isinstance(error, RoutingException):
+        return False
+    if config["TRAP_HTTP_EXCEPTIONS"]:
+        return True
+    if config["TRAP_BAD_REQUEST_ERRORS"] is None:
+        return app.debug and isinstance(error, BadRequestKeyError)
+    return bool(config["TRAP_BAD_REQUEST_ERRORS"]) and isinstance(error, BadRequest)
 
 
 def response_from(app: Triows, value: Any, function: Callable[..., Any] | None = None) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 from werkzeug.exceptions import MethodNotAllowed, NotFound
@@ -55,6 +55,39 @@ class Rule(WerkzeugRule):
         }
 
 
+_NO_METHODS: Iterable[str] = ()
+# What werkzeug's rules take, and what the kind of a route decides here.
+_DECIDED = {
+    False: {"websocket": "for websockets use websocket() instead of route()"},
+    True: dict.fromkeys(("methods", "provide_automatic_options", "websocket"), "a handshake is always a GET"),
+}
+
+
+def check_options(rule: str, options: dict[str, Any], *, websocket: bool = False) -> None:
+    """Raise TypeError if a route is given an option that is none of its kind's."""
+    for name, remedy in _DECIDED[websocket].items():
+        if name in options:
+            raise TypeError(f"the {'websocket ' if websocket else ''}route {rule!r} has no option {name!r}: {remedy}")
+
+
+def wanted_methods(function: Callable[..., Any] | None, methods: Iterable[str] | None) -> set[str]:
+    """Return the methods of a route: those that are given, else the view function's own, else GET."""
+    if isinstance(methods, str):
+        raise TypeError(f"methods is the string {methods!r}; it must be a list of strings, like [{methods!r}]")
+    own: Iterable[str] = methods if methods is not None else getattr(function, "methods", None) or ("GET",)
+    return {method.upper() for method in (*own, *getattr(function, "required_methods", _NO_METHODS))}
+
+
+def endpoint_name(endpoint: str | None, function: Callable[..., Any] | None) -> str:
+    """Return the name of an endpoint: the one that is given, else the view function's."""
+    if endpoint is not None:
+        return endpoint
+    name = getattr(function, "__name__", None)
+    if name is None:
+        raise TypeError(f"{function!r} has no name to be the endpoint; give endpoint='name'")
+    return str(name)
+
+
 def _whose(name: str) -> str:
     """Whose option it is, for a message; empty for what is no limit."""
     if name not in LIMITS:
@@ -67,26 +100,52 @@ class URLMap(Map):
     """The app's URL map."""
 
     def __init__(self, rules: Iterable[Any] | None = None, **options: Any) -> None:
-        self._adapters: dict[tuple[str, str, str, str | None], MapAdapter] = {}
+        self.has_subdomains = False  # whether a rule is for a subdomain
+        self._adapters: dict[tuple[str, str, str, str | None, bool], MapAdapter] = {}
         self._found: dict[tuple[MapAdapter, str, str, bool], Rule] = {}
         super().__init__(rules, **options)
 
     def add(self, rulefactory: RuleFactory) -> None:
-        """Add a rule."""
+        """Add a rule.
+
+        :raises ValueError: if its host or subdomain would not be looked at.
+        """
+        for rule in rulefactory.get_rules(self):
+            if rule.host is not None and not self.host_matching:
+                raise ValueError(
+                    f"the route {rule.rule!r} is for the host {rule.host!r}, and hosts are not matched;"
+                    " make the app with Triows(..., host_matching=True)"
+                )
+            if rule.subdomain is not None and self.host_matching:
+                raise ValueError(
+                    f"the route {rule.rule!r} is for the subdomain {rule.subdomain!r}, and the app matches hosts;"
+                    " give it host= instead, or make the app without host_matching"
+                )
+            self.has_subdomains = self.has_subdomains or bool(rule.subdomain)
         self._found.clear()
         super().add(rulefactory)
+
+    def check(self, server_name: str | None) -> None:
+        """Raise RuntimeError if there are rules that match no request, since there is no SERVER_NAME."""
+        if self.has_subdomains and server_name is None:
+            raise RuntimeError(
+                "there are routes for subdomains, and nothing says of what; set app.config['SERVER_NAME'] ="
+                " 'example.com', or leave subdomain= out of routes and blueprints"
+            )
 
     def adapter_for(self, subject: RequestBase, server_name: str | None, subdomains: bool) -> MapAdapter:
         """Return the adapter that matches this request and builds URLs for it.
 
-        :param server_name: the configured SERVER_NAME, if any.
-        :param subdomains: whether rules may name subdomains of it.
+        :param server_name: the configured SERVER_NAME, if any. A rule's subdomain is below it.
+        :param subdomains: whether there are no other hosts than it and its subdomains.
         :raises werkzeug.exceptions.NotFound: if the host is none of the server's.
         """
-        key = (subject.host, subject.root_path, subject.scheme, server_name if subdomains else None)
+        if not subdomains and not self.has_subdomains:
+            server_name = None
+        key = (subject.host, subject.root_path, subject.scheme, server_name, subdomains)
         adapter = self._adapters.get(key)
         if adapter is None:
-            adapter = self._bind(subject, server_name if subdomains else None)
+            adapter = self._bind(subject, server_name, subdomains)
             if len(self._adapters) >= _MAX_ADAPTERS:
                 self._adapters.clear()
                 self._found.clear()
@@ -118,14 +177,15 @@ class URLMap(Map):
             self._found[key] = rule
         return rule, values
 
-    def _bind(self, subject: RequestBase, server_name: str | None) -> MapAdapter:
+    def _bind(self, subject: RequestBase, server_name: str | None, subdomains: bool) -> MapAdapter:
         host = subject.host.lower()
         subdomain = None
         if server_name is not None and not self.host_matching:
             server_name = _without_default_port(server_name.lower(), subject.scheme)
-            if host != server_name and not host.endswith(f".{server_name}"):
+            if host == server_name or host.endswith(f".{server_name}"):
+                subdomain, host = host[: -len(server_name)].rstrip("."), server_name
+            elif subdomains:
                 raise NotFound()
-            subdomain, host = host[: -len(server_name)].rstrip("."), server_name
         return self.bind(host, subject.root_path, subdomain, subject.scheme)
 
 

@@ -7,6 +7,8 @@ from typing import Any, Literal, TypeVar
 
 from werkzeug.exceptions import HTTPException, default_exceptions
 
+from .absent import Known
+
 F = TypeVar("F", bound=Callable[..., Any])
 Kind = Literal["request", "websocket"]
 HookTable = dict[str | None, list[Callable[..., Any]]]
@@ -53,7 +55,7 @@ def error_key(key: type[BaseException] | int) -> tuple[type[BaseException], int 
     return key, key.code if issubclass(key, HTTPException) else None
 
 
-class Scaffold:
+class Scaffold(Known):
     """The decorators that :class:`~triows.Triows` and :class:`~triows.Blueprint` have in common.
 
     Hooks may be async; synchronous ones run in a worker thread.
@@ -65,6 +67,9 @@ class Scaffold:
         self.error_handlers: HandlerTable = {}
         self.url_value_preprocessors: HookTable = {}
         self.url_default_functions: HookTable = {}
+
+    def _check_setup(self) -> None:
+        """Raise an error where it is too late to add anything."""
 
     # Routes
 
@@ -145,34 +150,42 @@ class Scaffold:
 
     def before_request(self, function: F) -> F:
         """Call ``function()`` before each request's view; a value it returns is the response instead of the view's."""
+        self._check_setup()
         return add_hook(self.hooks["request"].before, function)
 
     def after_request(self, function: F) -> F:
         """Call ``function(response)`` after each request's view; it returns that response or another."""
+        self._check_setup()
         return add_hook(self.hooks["request"].after, function)
 
     def teardown_request(self, function: F) -> F:
         """Call ``function(error)`` at the end of each request, however it ended, with the unhandled error or None."""
+        self._check_setup()
         return add_hook(self.hooks["request"].teardown, function)
 
     def before_websocket(self, function: F) -> F:
         """Call ``function()`` before each websocket's handler; a value it returns rejects the handshake."""
+        self._check_setup()
         return add_hook(self.hooks["websocket"].before, function)
 
     def after_websocket(self, function: F) -> F:
         """Call ``function(response)`` after each websocket's handler; the response is None if it was accepted."""
+        self._check_setup()
         return add_hook(self.hooks["websocket"].after, function)
 
     def teardown_websocket(self, function: F) -> F:
         """Call ``function(error)`` at the end of each websocket, however it ended, with the unhandled error or None."""
+        self._check_setup()
         return add_hook(self.hooks["websocket"].teardown, function)
 
     def url_value_preprocessor(self, function: F) -> F:
         """Call ``function(endpoint, view_args)``, synchronously, before the view; it may change the variables."""
+        self._check_setup()
         return add_hook(self.url_value_preprocessors, function)
 
     def url_defaults(self, function: F) -> F:
         """Call ``function(endpoint, values)``, synchronously, in ``url_for``; it may add to the values."""
+        self._check_setup()
         return add_hook(self.url_default_functions, function)
 
     # Errors
@@ -196,6 +209,7 @@ class Scaffold:
         :raises TypeError: if ``key`` is neither an exception class nor a status code.
         :raises ValueError: if ``key`` is no HTTP error status.
         """
+        self._check_setup()
         register_handler(self.error_handlers, key, function)
 
 

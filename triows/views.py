@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Mapping, MutableMapping
 from functools import partial
 from typing import Any, get_type_hints
 
@@ -71,6 +71,8 @@ class View:
     __slots__ = ("_kind", "function", "injected")
 
     def __init__(self, function: Callable[..., Any], *, websocket: bool) -> None:
+        if not callable(function):
+            raise TypeError(f"a view is a function, not {type(function).__name__} {function!r:.100}")
         self.function = function
         self._kind = "async" if is_async(function) else "generator" if _is_async_generator(function) else "thread"
         if websocket and self._kind == "thread":
@@ -99,6 +101,57 @@ class View:
             return self.function(**arguments)
         result = await _call_in_thread(partial(self.function, **arguments))
         return await result if inspect.isawaitable(result) else result
+
+
+class ViewFunctions(MutableMapping[str, Callable[..., Any]]):
+    """``app.view_functions``: the functions of an app's views by their endpoints, as the user wrote them.
+
+    :param is_websocket: whether an endpoint is one of websockets, whose functions have to be async.
+    """
+
+    def __init__(self, views: dict[str, View], is_websocket: Callable[[str], bool]) -> None:
+        self._views = views
+        self._is_websocket = is_websocket
+
+    def __getitem__(self, endpoint: str) -> Callable[..., Any]:
+        return self._views[endpoint].function
+
+    def __setitem__(self, endpoint: str, function: Callable[..., Any]) -> None:
+        self._views[endpoint] = self._view(endpoint, function)
+
+    def __delitem__(self, endpoint: str) -> None:
+        del self._views[endpoint]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._views)
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+    def add(self, endpoint: str, function: Callable[..., Any], *, websocket: bool) -> None:
+        """Add the view of a route.
+
+        :raises AssertionError: if its endpoint has another one already.
+        """
+        known = self._views.get(endpoint)
+        if known is None or (websocket and known.function is function):
+            self._views[endpoint] = View(function, websocket=websocket)
+        elif known.function is not function:
+            raise AssertionError(
+                f"the endpoint {endpoint!r} has another function already; give one of them an endpoint='other_name'"
+            )
+
+    def replace(self, functions: Mapping[str, Callable[..., Any]]) -> None:
+        """Hold these functions and no others; all of the former ones stay if one of these is wrong."""
+        views = {endpoint: self._view(endpoint, function) for endpoint, function in functions.items()}
+        self._views.clear()
+        self._views.update(views)
+
+    def _view(self, endpoint: str, function: Callable[..., Any]) -> View:
+        return View(function, websocket=self._is_websocket(endpoint))
 
 
 def _injected_parameters(function: Callable[..., Any], kind: type) -> tuple[str, ...]:

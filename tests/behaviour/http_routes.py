@@ -97,3 +97,21 @@ def add_routes(app: Triows) -> None:
                 return response
             case _:
                 return abort(404, text)
+
+    @app.get("/replaced", endpoint="replaced")
+    async def replaced() -> str:
+        raise AssertionError("called although another function has taken its place")
+
+    async def replacing() -> str:
+        return "the new one"
+
+    app.view_functions["replaced"] = replacing
+
+    @app.websocket("/replaced-ws", endpoint="replaced-ws")
+    async def replaced_ws() -> None:
+        raise AssertionError("called although another function has taken its place")
+
+    async def replacing_ws() -> None:
+        await websocket.send("the new one")
+
+    app.view_functions["replaced-ws"] = replacing_ws

@@ -225,3 +225,14 @@ async def test_a_handler_that_takes_its_time_is_no_slow_client(
     await wire.send(b"x" * 10)
     assert (await wire.read_response()).body == b"20"
     await wire.stream.aclose()
+
+
+async def test_a_function_in_the_place_of_a_views_is_called(target: Target) -> None:
+    assert (await target.get("/replaced")).body == b"the new one"
+
+
+async def test_a_function_in_the_place_of_a_websockets_is_called(target: Target) -> None:
+    wire = await target.websocket("/replaced-ws")
+    assert await wire.read_text() == "the new one"
+    assert (await wire.read_close())[0] == 1000
+    await wire.stream.aclose()

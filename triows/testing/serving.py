@@ -117,7 +117,13 @@ async def serve(app: Triows, endpoint: Endpoint) -> AsyncIterator[Served]:
 
     When the block raises, or is cancelled, the connection is lost. What is raised then: see the module's text.
     """
-    served = Served(app, endpoint)
+    with app.served_natively():
+        async with _serve(Served(app, endpoint)) as served:
+            yield served
+
+
+@asynccontextmanager
+async def _serve(served: Served) -> AsyncIterator[Served]:
     raised: BaseException | None = None
     in_block: BaseException | None = None
     try:

@@ -1,0 +1,284 @@
+"""Names of Quart's that have no effect here: to define, assign or ask for one is an error that says what to do instead.
+
+Each table maps names to remedies. A name leaves its table when it has an effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+_HOOKS = {
+    **{
+        f"{when}_{kind}_funcs": f"use @{{owner}}.{when}_{kind}"
+        for when in ("before", "after", "teardown")
+        for kind in ("request", "websocket")
+    },
+    "error_handler_spec": "use @{owner}.errorhandler(SomeError) or {owner}.register_error_handler(SomeError, function)",
+}
+_FILES = dict.fromkeys(
+    ("get_send_file_max_age", "has_static_folder", "static_folder", "static_url_path"),
+    "there is no static folder yet; let the web server in front serve files, or add a route for them",
+)
+_TEMPLATES = "there are no templates yet; use Jinja's Environment directly"
+_ERRORS = "answer errors with @app.errorhandler(SomeError), or those of every kind with @app.errorhandler(500)"
+_REQUESTS = "use @app.before_request, @app.after_request or @app.teardown_request, or override make_response()"
+_WEBSOCKETS = "use @app.before_websocket, @app.after_websocket or @app.teardown_websocket"
+_CARRIERS = "what carries requests is no part of the app; wrap app.asgi_app"
+_COMMANDS = "the app has no command line of its own yet; call its functions in a program with trio.run()"
+
+APP: Mapping[str, str] = {
+    **{name: remedy.format(owner="app") for name, remedy in _HOOKS.items()},
+    **_FILES,
+    **dict.fromkeys(
+        (
+            "create_global_jinja_loader",
+            "create_jinja_environment",
+            "jinja_environment",
+            "jinja_options",
+            "select_jinja_autoescape",
+            "template_context_processors",
+            "template_folder",
+            "update_template_context",
+        ),
+        _TEMPLATES,
+    ),
+    **dict.fromkeys(
+        (
+            "handle_exception",
+            "handle_http_exception",
+            "handle_user_exception",
+            "handle_websocket_exception",
+            "raise_routing_exception",
+            "should_ignore_error",
+        ),
+        _ERRORS,
+    ),
+    "log_exception": "unhandled errors go to app.logger, with exc_info; give it a handler or a filter",
+    "handle_background_exception": "catch the error in the task; what it lets through goes to app.logger",
+    "trap_http_exception": "set TRAP_HTTP_EXCEPTIONS or TRAP_BAD_REQUEST_ERRORS in app.config",
+    **dict.fromkeys(
+        (
+            "dispatch_request",
+            "finalize_request",
+            "full_dispatch_request",
+            "handle_request",
+            "preprocess_request",
+            "process_response",
+        ),
+        _REQUESTS,
+    ),
+    **dict.fromkeys(
+        (
+            "dispatch_websocket",
+            "finalize_websocket",
+            "full_dispatch_websocket",
+            "handle_websocket",
+            "postprocess_websocket",
+            "preprocess_websocket",
+        ),
+        _WEBSOCKETS,
+    ),
+    "do_teardown_appcontext": "use @app.teardown_appcontext",
+    "do_teardown_request": "use @app.teardown_request",
+    "do_teardown_websocket": "use @app.teardown_websocket",
+    "make_default_options_response": "override options_response(context)",
+    "create_url_adapter": "set SERVER_NAME in app.config, and make the app with subdomain_matching or host_matching",
+    "handle_url_build_error": "catch werkzeug.routing.BuildError around url_for(), or override url_for()",
+    "url_build_error_handlers": "catch werkzeug.routing.BuildError around url_for(), or override url_for()",
+    "inject_url_defaults": "use @app.url_defaults",
+    **dict.fromkeys(
+        ("aborter", "aborter_class", "make_aborter"),
+        "abort() is werkzeug's; raise a subclass of werkzeug.exceptions.HTTPException instead",
+    ),
+    "make_config": "define config_class in a subclass of Triows",
+    "redirect": "call triows.redirect(location), which uses the app's response_class",
+    **dict.fromkeys(("asgi_http_class", "asgi_lifespan_class", "asgi_websocket_class"), _CARRIERS),
+    "event_class": "events are Trio's: trio.Event",
+    "lock_class": "locks are Trio's: trio.Lock",
+    "background_tasks": "use app.nursery, which has child_tasks",
+    "before_serving_funcs": "use @app.before_serving",
+    "after_serving_funcs": "use @app.after_serving",
+    "while_serving_gens": "use @app.while_serving",
+    "teardown_appcontext_funcs": "use @app.teardown_appcontext",
+    "make_shell_context": _COMMANDS,
+    "shell_context_processors": _COMMANDS,
+    "test_cli_runner_class": _COMMANDS,
+}
+"""What Quart calls or reads of an app, and triows does not."""
+
+APP_CALLS: Mapping[str, str] = {
+    **dict.fromkeys(("cli", "shell_context_processor", "test_cli_runner"), _COMMANDS),
+    **dict.fromkeys(
+        (
+            "add_template_filter",
+            "add_template_global",
+            "add_template_test",
+            "context_processor",
+            "jinja_env",
+            "jinja_loader",
+            "template_filter",
+            "template_global",
+            "template_test",
+        ),
+        _TEMPLATES,
+    ),
+    "ensure_async": "await async functions as they are, and run others with trio.to_thread.run_sync()",
+    "sync_to_async": "run the function with trio.to_thread.run_sync()",
+    "iter_blueprints": "iterate over app.blueprints.values()",
+    "request_context": "use 'async with app.test_request_context(path):'",
+    "websocket_context": "use app.test_client().websocket(path)",
+    "run_task": "await app.serve(host, port)",
+    "startup": "use 'async with app.serving():'",
+    "shutdown": "use 'async with app.serving():', or server.shutdown() of what app.serve() has started",
+    "shutdown_event": "tasks in app.nursery are cancelled when the app shuts down",
+    **dict.fromkeys(
+        ("auto_find_instance_path", "instance_path", "open_instance_resource", "open_resource", "root_path"),
+        "find files by the module's own place: Path(__file__).parent",
+    ),
+    "send_static_file": _FILES["static_folder"],
+}
+"""What user code calls or reads of a Quart app. A subclass may define it for itself."""
+
+APP_READ_WHEN_MADE: Mapping[str, str] = {
+    "config_class": "define it in a subclass of Triows",
+    "default_config": "change app.config",
+    "json_provider_class": "set app.json to a provider, like JSONProvider(app)",
+    "url_map_class": "define it in a subclass of Triows",
+}
+"""What an app looks at while it is made, and never again."""
+
+APP_ARGUMENTS: Mapping[str, str] = {
+    "static_url_path": _FILES["static_folder"],
+    "static_folder": _FILES["static_folder"],
+    "static_host": _FILES["static_folder"],
+    "template_folder": _TEMPLATES,
+    "instance_path": APP_CALLS["instance_path"],
+    "instance_relative_config": APP_CALLS["instance_path"],
+    "root_path": APP_CALLS["root_path"],
+}
+"""What Quart's constructor takes, and triows's does not."""
+
+BLUEPRINT: Mapping[str, str] = {
+    **{name: remedy.format(owner="blueprint") for name, remedy in _HOOKS.items()},
+    **_FILES,
+    **dict.fromkeys(("template_context_processors", "template_folder"), _TEMPLATES),
+    "cli_group": _COMMANDS,
+    "deferred_functions": "use blueprint.record(function)",
+    "make_setup_state": "use blueprint.record(function), which is called with the setup",
+    "url_values_defaults": "use Blueprint(..., url_defaults={...})",
+    "view_functions": "set app.view_functions['blueprint.endpoint'] when the blueprint is registered",
+}
+"""What Quart calls or reads of a blueprint, and triows does not."""
+
+BLUEPRINT_CALLS: Mapping[str, str] = {
+    "cli": _COMMANDS,
+    **dict.fromkeys(
+        (
+            "add_app_template_filter",
+            "add_app_template_global",
+            "add_app_template_test",
+            "app_context_processor",
+            "app_template_filter",
+            "app_template_global",
+            "app_template_test",
+            "context_processor",
+            "jinja_loader",
+        ),
+        _TEMPLATES,
+    ),
+    "app_url_defaults": "use @app.url_defaults",
+    "app_url_value_preprocessor": "use @app.url_value_preprocessor",
+    **dict.fromkeys(("open_resource", "root_path"), APP_CALLS["root_path"]),
+    "send_static_file": _FILES["static_folder"],
+}
+"""What user code calls or reads of a Quart blueprint. A subclass may define it for itself."""
+
+REQUEST: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("body_class", "form_data_parser_class", "make_form_data_parser"),
+        "parse the body yourself: await request.get_data(), or 'async for piece in request.body'",
+    ),
+    "json_module": "set app.json to a JSONProvider",
+    "lock_class": APP["lock_class"],
+}
+"""What Quart calls or reads of a request or websocket, and triows does not."""
+
+REQUEST_LIMITS: Mapping[str, str] = {
+    "max_content_length": "set MAX_CONTENT_LENGTH in app.config, or max_body_size of the route",
+    "max_form_memory_size": "set MAX_FORM_MEMORY_SIZE in app.config",
+    "max_form_parts": "set MAX_FORM_PARTS in app.config",
+}
+"""What the app sets on every request, whatever the class says."""
+
+RESPONSE: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("data_body_class", "file_body_class", "io_body_class", "iterable_body_class"),
+        "give the response an async iterator as its body",
+    ),
+    **dict.fromkeys(
+        ("automatically_set_content_length", "implicit_sequence_conversion"),
+        "a body of str or bytes is sent with its length, and an iterator in pieces",
+    ),
+    "json_module": REQUEST["json_module"],
+    "make_conditional": "compare request.if_none_match and the like, and return an empty response with status 304",
+}
+"""What Quart calls or reads of a response, and triows does not."""
+
+SETTINGS: Mapping[str, tuple[tuple[Any, ...], str]] = {
+    "BACKGROUND_TASK_SHUTDOWN_TIMEOUT": (
+        (5,),
+        "background tasks are cancelled at shutdown, and SHUTDOWN_TIMEOUT bounds the time that they have for it",
+    ),
+    "ENV": (("production",), "set DEBUG; a setting of your own needs another name"),
+    "EXPLAIN_TEMPLATE_LOADING": ((), _TEMPLATES),
+    "PREFER_SECURE_URLS": ((), "set PREFERRED_URL_SCHEME to 'https'"),
+    "PRESERVE_CONTEXT_ON_EXCEPTION": ((), "in tests, 'async with app.test_client() as client:' preserves the context"),
+    "RESPONSE_TIMEOUT": ((60,), "use trio.fail_after() in the view; SEND_TIMEOUT is for clients that do not read"),
+    "SEND_FILE_MAX_AGE_DEFAULT": ((timedelta(hours=12), 43200), _FILES["static_folder"]),
+    "TEMPLATES_AUTO_RELOAD": ((), _TEMPLATES),
+    "USE_X_SENDFILE": ((), _FILES["static_folder"]),
+}
+"""Quart's settings without an effect here: which values ask for nothing, beside None and False; and the remedy."""
+
+
+def refuse_definitions(class_: type, names: Mapping[str, str], base: type = object) -> None:
+    """Raise TypeError if a class has one of the names, and not from ``base``."""
+    for name, remedy in names.items():
+        if getattr(class_, name, None) is not getattr(base, name, None):
+            raise TypeError(f"{class_.__name__} defines {name!r}, which has no effect in triows: {remedy}")
+
+
+class Known:
+    """A base of what users set attributes on: it refuses those of Quart's that have no effect.
+
+    They are refused where they are defined in a subclass, where they are assigned, and where they are asked for.
+    """
+
+    _without_effect: ClassVar[Mapping[str, str]] = {}
+    _missing: ClassVar[Mapping[str, str]] = {}
+    _read_when_made: ClassVar[Mapping[str, str]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        refuse_definitions(cls, cls._without_effect)
+
+    if not TYPE_CHECKING:  # or every attribute would be there
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name in self._without_effect:
+                raise AttributeError(_message(self, name, "has no effect in triows", self._without_effect[name]))
+            if name in self._read_when_made:
+                raise AttributeError(_message(self, name, "is read while it is made", self._read_when_made[name]))
+            super().__setattr__(name, value)
+
+        def __getattr__(self, name: str) -> Any:
+            remedy = self._without_effect.get(name) or self._missing.get(name)
+            if remedy is None:
+                return self.__getattribute__(name)  # raises what brought us here, also from within a property
+            raise AttributeError(_message(self, name, "is Quart's and not there", remedy))
+
+
+def _message(owner: object, name: str, what: str, remedy: str) -> str:
+    return f"{name!r} of a {type(owner).__name__} {what}: {remedy}"

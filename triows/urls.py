@@ -1,0 +1,59 @@
+"""URLs of endpoints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from werkzeug.routing import BuildError, MapAdapter
+
+from .context import current_context
+
+if TYPE_CHECKING:
+    from .app import Triows
+
+
+def url_for(
+    app: Triows,
+    endpoint: str,
+    values: dict[str, Any],
+    *,
+    anchor: str | None,
+    external: bool | None,
+    method: str | None,
+    scheme: str | None,
+) -> str:
+    """Return the URL of an endpoint; see :meth:`triows.Triows.url_for`."""
+    context = current_context()
+    subject = context.subject if context is not None else None
+    if subject is not None and endpoint.startswith("."):
+        endpoint = f"{subject.blueprint}{endpoint}" if subject.blueprint else endpoint[1:]
+    if external is None:
+        external = scheme is not None or subject is None
+    if scheme is not None and not external:
+        raise ValueError("url_for() was given a _scheme for a URL without one; leave out _external=False")
+    adapter = context.url_adapter if context is not None and context.url_adapter else _offline_adapter(app)
+    _inject_defaults(app, endpoint, values)
+    try:
+        url = adapter.build(endpoint, values, method=method, url_scheme=scheme, force_external=external)
+    except BuildError as error:
+        error.args = (*error.args, f"url_for({endpoint!r})")
+        raise
+    return url if anchor is None else url + "#" + quote(anchor, safe="%!#$&'()*+,/:;=?@")
+
+
+def _offline_adapter(app: Triows) -> MapAdapter:
+    server_name = app.config["SERVER_NAME"]
+    if server_name is None:
+        raise RuntimeError(
+            "url_for() outside of a request needs the server's name: set app.config['SERVER_NAME'] = 'example.com'"
+        )
+    return app.url_map.bind(server_name, app.config["APPLICATION_ROOT"], url_scheme=app.config["PREFERRED_URL_SCHEME"])
+
+
+def _inject_defaults(app: Triows, endpoint: str, values: dict[str, Any]) -> None:
+    if app.url_default_functions:
+        parts = endpoint.split(".")[:-1]
+        for name in (None, *(".".join(parts[: count + 1]) for count in range(len(parts)))):
+            for function in app.url_default_functions.get(name, ()):
+                function(endpoint, values)
