@@ -72,6 +72,7 @@ class ServerSide:
     sent: int = 0
     faults: list[str] = field(default_factory=list)
     disconnect: tuple[int, str] | None = None  # code and kind
+    reason: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -90,11 +91,13 @@ class ClientSide:
     :ivar talk: what it did.
     :ivar sent: messages that were sent whole, before whatever it ended with.
     :ivar received: messages that came, in order.
-    :ivar end: how it ended: by ``close`` (a Close frame of its own), ``server`` (the server's), ``fin``, ``reset`` or a
-        ``fault`` that the server answers with a Close frame.
+    :ivar end: how it ended: by ``close`` (a Close frame of its own), ``server`` (the server's), ``fin``, ``reset``, a
+        ``fault`` that the server answers with a Close frame, or a ``timeout`` of the server's.
     :ivar code: the code in the Close frame that was sent, or is due.
     :ivar close: the code in the server's Close frame, if there was one; 1005 without a code.
     :ivar answers: whether each message that is received is answered with one.
+    :ivar handled: how many messages the handler takes, if not all.
+    :ivar reason: how the disconnect's reason begins.
     """
 
     connection: str
@@ -106,6 +109,8 @@ class ClientSide:
     close: int | None = None
     answers: bool = False
     faults: list[str] = field(default_factory=list)
+    handled: int | None = None
+    reason: str = ""
 
 
 def compare(client: ClientSide, server: ServerSide) -> list[str]:
@@ -117,7 +122,10 @@ def compare(client: ClientSide, server: ServerSide) -> list[str]:
     if client.received > server.sent:
         wrong.append(f"{client.received} answers received of {server.sent} sent")
     # What was sent before the client's end in order is handled; only a reset may take a last part.
-    if client.end in ("close", "fin", "fault") and server.received != client.sent:
+    if client.handled is not None:
+        if server.received != client.handled:
+            wrong.append(f"{server.received} messages were handled, not {client.handled}")
+    elif client.end in ("close", "fin", "fault") and server.received != client.sent:
         wrong.append(f"only {server.received} of {client.sent} messages were handled, although nothing was reset")
     # To a client that still reads, everything goes out before the server's Close frame. One send() that had to wait may
     # find the client gone by its fault, and return for the cancellation that follows.
@@ -126,9 +134,11 @@ def compare(client: ClientSide, server: ServerSide) -> list[str]:
         wrong.append(f"only {client.received} of {server.sent} messages came before the server's Close frame")
     if client.end in ("close", "server", "fault") and client.close != client.code:
         wrong.append(f"the server's Close frame has {client.close}, not {client.code}")
-    due = {"close": "closed", "fin": "lost", "fault": "protocol_error"}.get(client.end)
+    due = {"close": "closed", "fin": "lost", "fault": "protocol_error", "timeout": "timeout"}.get(client.end)
     if due is not None and kind != due:
         wrong.append(f"the handler saw {server.disconnect}, not {due}")
+    if not server.reason.startswith(client.reason):
+        wrong.append(f"the reason is {server.reason!r}, not {client.reason!r}")
     if client.end == "close" and server.disconnect is not None and server.disconnect[0] != client.code:
         wrong.append(f"the handler saw {server.disconnect}, not the code {client.code}")
     if client.end == "reset" and kind not in ("lost", "timeout"):
@@ -136,4 +146,4 @@ def compare(client: ClientSide, server: ServerSide) -> list[str]:
     # The end may come between a message and its answer, once.
     if client.answers and server.sent not in (server.received, server.received - 1):
         wrong.append(f"{server.received} messages were answered by {server.sent}")
-    return [f"{fault} (the handler saw {server.disconnect})" for fault in wrong]
+    return [f"{fault} (the handler saw {server.disconnect} {server.reason!r})" for fault in wrong]

@@ -1,0 +1,5 @@
+from .exact import ExactSoak
+
+
+class Day(ExactSoak):
+    plan = "day"

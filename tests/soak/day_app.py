@@ -1,0 +1,5 @@
+LIMITS: dict[str, object] = {}
+
+
+def add(app, notes):
+    pass
