@@ -19,9 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0, or 1 if anything was wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description="Soak triows's own server (Linux only).")
     parser.add_argument("--minutes", type=float, default=0.0, help="how long the clients come and go")
-    parser.add_argument(
-        "--seconds", type=float, default=0.0, help="the same (default: 30, of a day 300)"
-    )
+    parser.add_argument("--seconds", type=float, default=0.0, help="the same (default: 30, of a day 300)")
     parser.add_argument("--clients", type=int, default=200, help="at once (default: 200; with --timed its own)")
     parser.add_argument("--seed", type=int, default=None, help="what the clients choose follows from it")
     parser.add_argument("--tls", action="store_true", help="over TLS")

@@ -7,6 +7,7 @@ import ssl
 import struct
 import zlib
 from dataclasses import dataclass
+from math import inf
 
 import trio
 
@@ -41,13 +42,15 @@ class Peer(Wire):
     """See the module's docstring.
 
     :ivar page: what the server's access log must have of this connection, if that is kept book of.
-    :ivar pause: seconds before each read.
+    :ivar rate: bytes a second that are read, if more come.
     """
 
     def __init__(self, stream: trio.abc.Stream, raw: trio.SocketStream, page: Page | None = None) -> None:
         super().__init__(stream)
         self.page = page
-        self.pause = 0.0
+        self.rate = inf
+        self._began = trio.current_time()
+        self._read = 0
         self._raw = raw
         self._sending = trio.Lock()
         self.closing = False  # what is sent from now on may meet a closed socket
@@ -73,9 +76,18 @@ class Peer(Wire):
             await self.stream.send_all(data)
 
     async def _more(self) -> None:
-        if self.pause:
-            await trio.sleep(self.pause)
+        if self.rate < inf:
+            await trio.sleep_until(self._began + self._read / self.rate)
+        before = len(self._buffer)
         await super()._more()
+        self._read += len(self._buffer) - before
+
+    def take(self, data: bytes) -> bool:
+        """Drop these bytes, if they are what has come next."""
+        comes = self._buffer.startswith(data)
+        if comes:
+            del self._buffer[: len(data)]
+        return comes
 
     async def upgrade(self, path: str, *, compressed: bool = False) -> None:
         response = await self.handshake(path, *([_EXTENSION] if compressed else []))

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import trio
 
 from ..wire import Gone
-from .books import Page
+from .books import Books, Page
 from .ledger import ClientSide, ServerSide, compare
 from .peer import Closed, Peer, Place
 from .server import Sample, Server, certificate, running
@@ -29,7 +29,7 @@ from .talks import TALKS, Client, Talk, not_tls
 _TALK = 120.0
 _LEDGER = 60.0
 _SETTLE = 60.0
-_SHUTDOWN = 30.0
+SHUTDOWN = 30.0
 
 # The median of the last quarter may be above that of the second one by so much: the first one is warm-up. Freed memory
 # stays with the process, as much as was ever needed at once, so that what is left of Python's objects tells more.
@@ -37,7 +37,7 @@ _MORE_MEMORY = 0.1
 _MORE_MIB = 48.0
 _MORE_OBJECTS = 5000  # whatever the number of connections: caches
 _DESCRIPTORS_BESIDE_CLIENTS = 40
-_STAYING = 25  # websockets that are open when the server is asked to stop
+STAYING = 25  # websockets that are open when the server is asked to stop
 
 _EXPECTED = {
     "provoked": lambda record: record["error"] == "ProvokedError",
@@ -102,8 +102,8 @@ class Soak:
         """A client has met something that is not due."""
         self.fault(text)
 
-    def open_page(self, talk: str) -> Page | None:
-        """A page for another connection, if books are kept."""
+    def kept_books(self) -> Books | None:
+        """Where the connections are entered, if anywhere."""
         return None
 
     def own_request(self, line: str) -> None:
@@ -144,12 +144,16 @@ class Soak:
 
     async def _run(self, context: ssl.SSLContext | None) -> None:
         try:
-            async with running(self._arguments, self) as server:
-                self._place = Place(server.port, context)
-                await self._soak(server)
-                await self._check_shutdown(server.process)
+            await self.serve(context)
         except* (Gone, OSError, trio.BrokenResourceError, trio.TooSlowError, RuntimeError) as errors:
             self.fault(f"the server does not start, or does not answer: {errors.exceptions}")
+
+    async def serve(self, context: ssl.SSLContext | None) -> None:
+        """Start the server, let the clients come, and stop it."""
+        async with running(self._arguments, self) as server:
+            self._place = Place(server.port, context)
+            await self._soak(server)
+            await self._check_shutdown(server.process)
 
     async def _soak(self, server: Server) -> None:
         """Let the clients come, and go."""
@@ -187,11 +191,15 @@ class Soak:
             await self.clients(trio.current_time() + self.options.seconds)
             nursery.cancel_scope.cancel()
 
+    def talks_to_hold(self) -> dict[Talk, int]:
+        """Each talk and its weight."""
+        return TALKS
+
     async def clients(self, deadline: float) -> None:
         """Send clients until then, and let them come to their ends."""
-        talks = dict(TALKS)
+        talks = self.talks_to_hold()
         if self.options.tls:
-            talks[not_tls] = 4
+            talks = {**talks, not_tls: 4}
         async with trio.open_nursery() as clients:
             for number in range(self.options.clients):
                 clients.start_soon(self._client, number, talks, deadline)
@@ -202,8 +210,13 @@ class Soak:
         count = 0
         while trio.current_time() < deadline:
             (talk,) = random.choices(list(talks), list(talks.values()))
-            await self.hold(talk, Client(self._place, self, random, f"{number}-{count}"))
+            await self.hold(talk, Client(self._place, self, random, f"{number}-{count}", books=self.kept_books()))
             count += 1
+            await trio.sleep(self.pause(random))
+
+    def pause(self, random: Random) -> float:
+        """Seconds between a client and the next one in its place."""
+        return 0.0
 
     async def hold(self, talk: Talk, client: Client) -> None:
         """Hold one talk; whatever goes wrong in it is a fault."""
@@ -260,23 +273,27 @@ class Soak:
         """SIGTERM while websockets are open: each gets Close 1001, and the process ends with 0."""
         codes: list[int] = []
         async with trio.open_nursery() as nursery:
-            for number in range(_STAYING):
+            for number in range(STAYING):
                 await nursery.start(partial(self._stay, codes, f"stay-{number}"))
             began = trio.current_time()
             process.send_signal(signal.SIGTERM)
-            with trio.move_on_after(_SHUTDOWN):
+            with trio.move_on_after(SHUTDOWN):
                 await process.wait()
             self.shutdown_took = trio.current_time() - began
             nursery.cancel_scope.deadline = trio.current_time() + 5
+        self.check_end(process, codes)
+
+    def check_end(self, process: trio.Process, codes: list[int]) -> None:
+        """The process has ended, and the websockets that were open got these close codes."""
         if process.returncode != 0:
             self.fault(f"after SIGTERM the server's exit code is {process.returncode}")
-        if codes != [1001] * _STAYING:
-            self.fault(f"at the shutdown {_STAYING} websockets got {Counter(codes)} instead of 1001 each")
+        if codes != [1001] * STAYING:
+            self.fault(f"at the shutdown {STAYING} websockets got {Counter(codes)} instead of 1001 each")
 
     async def _stay(
         self, codes: list[int], name: str, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        peer = await Peer.connect(self._place, self.open_page(name))
+        peer = await Client(self._place, self, self.random(0), name, books=self.kept_books()).connect()
         try:
             await peer.upgrade(f"/both?connection={name}")
             task_status.started()

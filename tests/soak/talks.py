@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
+from math import inf
 from random import Random
 from typing import Any, Protocol
 
@@ -87,6 +90,14 @@ FAULTS = {
 }
 
 
+@cache
+def compressed_zeros(size: int) -> bytes:
+    """A frame with so many zeros."""
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
+    payload = (deflater.compress(bytes(size)) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4]
+    return frame(BINARY, payload, reserved=0x40)
+
+
 async def end_talk(peer: Peer, client: ClientSide, random: Random, reading: trio.CancelScope) -> None:
     peer.closing = True
     if client.end == "close":
@@ -129,13 +140,13 @@ async def converse(
     wrap: Callable[[Any], Any] = lambda message: message,
     unwrap: Callable[[Any], Any] = lambda message: message,
     narrow: bool = False,
-    pause: float = 0.0,
+    rate: float = inf,
 ) -> None:
     """Send messages while others are read, end, and compare.
 
     :param ends: the ways to choose from.
     :param messages: how many, or what is waited for before each, and says whether there is one.
-    :param pause: before each read.
+    :param rate: how fast they are read, in bytes a second.
     """
     random = who.random
     beat = messages if callable(messages) else _so_many(messages, random)
@@ -143,7 +154,7 @@ async def converse(
     peer = await who.connect(narrow=narrow)
     try:
         await peer.upgrade(f"{path}{'&' if '?' in path else '?'}connection={who.name}", compressed="deflated" in path)
-        peer.pause = pause
+        peer.rate = rate
         async with trio.open_nursery() as nursery:
             reading = trio.CancelScope()
 
