@@ -185,6 +185,24 @@ async def test_what_is_not_taken_at_once_is_buffered_and_comes_later(links: Link
     assert recorder.progressed > 1
 
 
+async def test_what_is_only_put_off_is_nothing_that_the_client_does_not_take(
+    socket_links: Links, mock_clock: MockClock
+) -> None:
+    link, client, _ = await socket_links.make()
+    link.write_later(b"at leisure")
+    mock_clock.jump(1000)
+    assert link.stalled() == 0
+    assert await read(client, 10) == b"at leisure"
+    link.write(b"x" * 200_000)
+    began = trio.current_time()
+    await wait_all_tasks_blocked()
+    mock_clock.jump(10)
+    assert link.stalled() == trio.current_time() - began
+    await read(client, 200_000)
+    await wait_all_tasks_blocked()
+    assert link.stalled() == 0
+
+
 async def test_what_is_written_later_joins_the_backlog_in_order(links: Links, autojump_clock: MockClock) -> None:
     link, client, _ = await links.make()
     link.write(LARGE)

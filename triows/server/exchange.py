@@ -13,6 +13,7 @@ from ..waiting import catch_up
 from .body import BodyReader, body_reader
 from .framing import CONTINUE, ResponseFraming
 from .head import BadRequest, RequestHead
+from .link import LOOKS
 
 if TYPE_CHECKING:
     from .http1 import HTTP1Connection
@@ -165,14 +166,14 @@ class Exchange(HTTPConnection):
         link = self._http.link
         timeout = self._http.service.websocket_limits.send_timeout
         while link.buffered >= _SEND_BUFFER and self.disconnect is None:
-            before = link.buffered
             with trio.CancelScope() as scope:
                 if timeout is not None:
-                    scope.deadline = trio.current_time() + timeout
+                    scope.deadline = trio.current_time() + timeout / LOOKS
                 await self._http.wait_for_progress()
-            if scope.cancelled_caught:
+            if timeout is not None and scope.cancelled_caught:
                 await catch_up(scope.deadline)
-            if scope.cancelled_caught and link.buffered >= before:
+                if link.stalled() < timeout:
+                    continue
                 self.lose(Disconnect(1006, f"took nothing of the response for {timeout:g} s", "timeout"))
                 link.abort()
         if link.broken:

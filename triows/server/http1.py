@@ -170,7 +170,7 @@ class HTTP1Connection:
                     self._log_websocket(websocket)
                     self.service.ended(websocket)
             else:
-                self.link.close(linger=LINGER, timeout=self.service.websocket_limits.send_timeout)
+                self.link.close(linger=LINGER, send_timeout=self.service.websocket_limits.send_timeout)
                 await self.link.wait_closed()
         except Exception:
             logger.exception("a connection ended with an error of the server")
@@ -221,7 +221,7 @@ class HTTP1Connection:
                 self.service.ended(exchange)
             if not await exchange.can_be_followed():
                 return None
-        if self.link.acknowledged:
+        if self.link.on_the_way == 0:
             self.link.close()  # with no request and no response on the way there is nothing to linger for
         return None
 
@@ -328,7 +328,7 @@ class HTTP1Connection:
         method = "HEAD" if self._request_line.startswith(b"HEAD ") else "GET"
         response = ResponseFraming(method, "1.1", keep_alive=False)
         self.link.write(response.whole(status, headers, body))
-        self.link.close(linger=LINGER, timeout=self.service.websocket_limits.send_timeout)
+        self.link.close(linger=LINGER, send_timeout=self.service.websocket_limits.send_timeout)
         self.log_access(status, response.size)
 
     def switch_protocols(self, headers: Headers) -> None:
