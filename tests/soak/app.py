@@ -28,7 +28,7 @@ from triows.server.http1 import HTTP1Connection
 
 from . import day_app, timed_app
 from .lateness import watch_lateness
-from .ledger import ServerSide, make_message
+from .ledger import ServerSide, filling, make_message
 from .notes import AccessNotes, LogNotes, Note, Notes, ProvokedError
 
 MIB = 1 << 20
@@ -272,6 +272,7 @@ def main() -> None:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(options.certificate)
 
+    filling()
     fds = [] if options.fd is None else [options.fd]
     PLANS[options.plan](note).run("127.0.0.1", 0, ssl_context=context, fds=fds)
 

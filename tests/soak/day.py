@@ -30,6 +30,8 @@ class Day(ExactSoak):
     plan: ClassVar[str] = "day"
     too_late: ClassVar[float] = 3.0
 
+    _asked_to_stop: bool = False
+
     def pause(self, random: Random) -> float:
         return random.random() * 2
 
@@ -52,9 +54,34 @@ class Day(ExactSoak):
     async def _stay_and_ask(self, nursery: trio.Nursery) -> list[int]:
         """Those who are there when the restart begins; returns where the close codes of the websockets come to."""
         codes: list[int] = []
+        begun = trio.Event()
+
+        async def idling(who: Client) -> None:
+            """Has asked, and is idle when the server is asked to stop: the connection is ended, and so it has begun."""
+            async with connected(who) as peer:
+                while not self._asked_to_stop:  # not for as long as to be idle for too long
+                    await request(peer, "GET /page", get("/page"))
+                    await trio.sleep(0.2)
+                await peer.read_to_the_end()
+                begun.set()
+
+        async def asking(who: Client) -> None:
+            """Sends the rest of its request when the server is stopping: it is answered, and the end is announced."""
+            async with connected(who) as peer:
+                one = due(peer, "POST /upload")
+                await peer.send(b"POST /upload HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+                while not begun.is_set():
+                    await peer.send(b"800\r\n%b\r\n" % bytes(0x800))
+                    await trio.sleep(0.2)
+                await peer.send(b"0\r\n\r\n")
+                response = await peer.read_response()
+                one.got(response.status)
+                assert response.headers.get("connection") == "close", response.headers
+                await peer.read_to_the_end()
+
         for number in range(STAYING):
             await nursery.start(partial(self._stay, codes, f"before-the-restart-{number}"))
-        for number, talk in enumerate((asking, listening, idling) * 5):
+        for number, talk in enumerate((idling, asking, listening) * 5):
             nursery.start_soon(self.hold, talk, self._client_named(f"at-the-restart-{number}"))
         return codes
 
@@ -63,6 +90,7 @@ class Day(ExactSoak):
         async with trio.open_nursery() as coming:
             for number in range(_NEW):
                 if number == _NEW // 4:
+                    self._asked_to_stop = True
                     first.process.send_signal(signal.SIGTERM)
                 coming.start_soon(self.hold, passing, self._client_named(f"during-the-restart-{number}"))
                 await trio.sleep(0.02)
@@ -78,28 +106,10 @@ class Day(ExactSoak):
         return Client(self._place, self, self.random(0), name, books=self.books)
 
 
-async def asking(who: Client) -> None:
-    """Waits for an answer while the server is asked to stop: it comes, with the end of the connection announced."""
-    async with connected(who) as peer:
-        one = due(peer, "GET /poll")
-        await peer.send(get("/poll?seconds=3"))
-        response = await peer.read_response()
-        one.got(response.status)
-        assert response.headers.get("connection") == "close", response.headers
-        await peer.read_to_the_end()
-
-
 async def listening(who: Client) -> None:
     """Reads a stream while the server is asked to stop: it comes to its end."""
     async with connected(who) as peer:
         await request(peer, "GET /events", get("/events?count=30&pause=0.1"))
-        await peer.read_to_the_end()
-
-
-async def idling(who: Client) -> None:
-    """Has asked, and is idle when the server is asked to stop: the connection is ended."""
-    async with connected(who) as peer:
-        await request(peer, "GET /page", get("/page"))
         await peer.read_to_the_end()
 
 

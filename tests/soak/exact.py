@@ -9,7 +9,7 @@ import trio
 
 from .books import Books, Due, Page, answered
 from .lateness import WINDOW, watch_lateness
-from .ledger import ClientSide, ServerSide
+from .ledger import ClientSide, ServerSide, filling
 from .run import Soak
 
 
@@ -34,6 +34,7 @@ class ExactSoak(Soak):
     stats: list[dict[str, Any]] = field(default_factory=list)
 
     async def run(self) -> None:
+        filling()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(watch_lateness, lambda late: self._was_late("the clients", late))
             await super().run()
@@ -70,7 +71,10 @@ class ExactSoak(Soak):
                 except KeyError:
                     self.fault(f"the access log has a client that is none: {record}")
             case {"visit": [address, end, kind]}:
-                self.books.visit(address, (end, kind))
+                try:
+                    self.books.visit(address, (end, kind))
+                except KeyError:
+                    self.fault(f"a handler had a client that is none: {address}")
             case {"late": late}:
                 self._was_late("the server", late)
             case {"stats": stats}:

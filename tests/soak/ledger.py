@@ -16,8 +16,11 @@ _FILLING = 4 << 20
 
 
 @cache
-def _filling() -> bytes:
-    """Half of it repeats itself, so that there is something to compress."""
+def filling() -> bytes:
+    """What messages are filled from. Half of it repeats itself, so that there is something to compress.
+
+    Whoever is watched for being late calls this first: it takes long, once.
+    """
     random = Random(1)
     return b"".join(
         bytes(random.choices(b"abcdefghijklmnopqrstuvwxyz", k=512)) + b"0123456789abcdef" * 32
@@ -28,7 +31,7 @@ def _filling() -> bytes:
 def make_message(connection: str, number: int, size: int, *, text: bool) -> str | bytes:
     """The message of that number, with a filling of ``size`` bytes."""
     start = number * 97 % 65536
-    filling = _filling()[start : start + size]
+    filling = filling()[start : start + size]
     message = b"%b %d %d %d|" % (connection.encode(), number, size, crc32(filling)) + filling
     return message.decode() if text else message
 

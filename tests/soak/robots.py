@@ -34,7 +34,7 @@ def _head(line: str, *headers: str) -> bytes:
 _GARBAGE = (
     Garbage(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "PRI *", 505),
     Garbage(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200), "", 400),
-    Garbage(b"SSH-2.0-OpenSSH_9.6\r\n", "", 400),
+    Garbage(b"SSH-2.0-OpenSSH_9.6\r\n", "SSH-2.0-OpenSSH_9.6", 400),
     Garbage(b"\x00" * 100 + b"\r\n\r\n", "", 400),
     Garbage(b"GET / HTTP/1.1\nHost: a\n\n", "GET /", 400),
     Garbage(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET /", 400),
