@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -11,6 +12,11 @@ from .books import Books, Due, Page, answered
 from .lateness import WINDOW, watch_lateness
 from .ledger import ClientSide, ServerSide, filling
 from .run import Soak
+from .talks import BROKEN
+
+
+class CutOffError(AssertionError):
+    """A client was cut off, but not when it was due."""
 
 
 @dataclass
@@ -57,8 +63,11 @@ class ExactSoak(Soak):
         """Something is wrong, unless the machine was too slow."""
         self.doubts.append(text)
 
-    def talk_failed(self, text: str) -> None:
-        self.doubt(text)
+    def talk_failed(self, text: str, error: Exception) -> None:
+        if all(isinstance(one, (*BROKEN, CutOffError, trio.TooSlowError)) for one in _leaves(error)):
+            self.doubt(text)
+        else:
+            self.fault(text)
 
     def _was_late(self, side: str, late: float) -> None:
         self.late[side] = max(late, self.late[side])
@@ -122,3 +131,11 @@ class ExactSoak(Soak):
         if self.doubts:
             lines += ["The machine was too slow to judge by its clock; otherwise these were faults:", *self.doubts[:20]]
         return "\n".join(lines)
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _leaves(one)
+    else:
+        yield error

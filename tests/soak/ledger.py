@@ -31,8 +31,8 @@ def filling() -> bytes:
 def make_message(connection: str, number: int, size: int, *, text: bool) -> str | bytes:
     """The message of that number, with a filling of ``size`` bytes."""
     start = number * 97 % 65536
-    filling = filling()[start : start + size]
-    message = b"%b %d %d %d|" % (connection.encode(), number, size, crc32(filling)) + filling
+    piece = filling()[start : start + size]
+    message = b"%b %d %d %d|" % (connection.encode(), number, size, crc32(piece)) + piece
     return message.decode() if text else message
 
 

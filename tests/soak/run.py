@@ -98,7 +98,7 @@ class Soak:
         for fault in wrong:
             self.fault(f"{client.connection}: {client.talk} ({client.end}): {fault}")
 
-    def talk_failed(self, text: str) -> None:
+    def talk_failed(self, text: str, error: Exception) -> None:
         """A client has met something that is not due."""
         self.fault(text)
 
@@ -228,7 +228,7 @@ class Soak:
         except trio.TooSlowError:
             self.fault(f"{name} hangs")
         except Exception as error:
-            self.talk_failed(f"{name}: {''.join(traceback.format_exception(error))[-2500:]}")
+            self.talk_failed(f"{name}: {''.join(traceback.format_exception(error))[-2500:]}", error)
 
     # The end
 
