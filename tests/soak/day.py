@@ -13,10 +13,11 @@ from typing import ClassVar
 import trio
 
 from .exact import ExactSoak
+from .http_client import connected, due, get, request
 from .peer import Place
 from .run import SHUTDOWN, STAYING
 from .server import Server, running
-from .talks import Client, Talk, connected, due, echo, get, request
+from .talks import Client, Talk, echo
 from .visitors import VISITORS
 
 _LISTEN = 1024

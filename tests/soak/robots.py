@@ -9,7 +9,8 @@ import trio
 
 from .books import CANCELLED, LOST, answered
 from .day_app import TIMEOUT
-from .talks import BROKEN, Client, Talk, connected, due, get, request
+from .http_client import connected, due, get, request
+from .talks import BROKEN, Client, Talk
 
 
 @dataclass(frozen=True)

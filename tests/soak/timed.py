@@ -18,9 +18,10 @@ import trio
 from ..wire import PONG, TEXT, close_frame, frame
 from .books import CANCELLED
 from .exact import CutOffError, ExactSoak
+from .http_client import connected, due, get, request
 from .ledger import ClientSide, make_message
 from .peer import Closed, Peer
-from .talks import BROKEN, Beat, Client, Talk, connected, converse, due, get, request
+from .talks import BROKEN, Beat, Client, Talk, converse
 from .timed_app import LIMITS, RATE, TIMEOUT, WORK_AFTER
 
 BEAT = 0.1
@@ -55,7 +56,7 @@ def _cut_off_after(seconds: float) -> Iterator[None]:
     Its clock begins within the block, so that it cannot be too early for this one's however slow the machine is.
     """
     began = trio.current_time()
-    with trio.fail_after(seconds + 4 * TIMEOUT):
+    with trio.move_on_after(seconds + 4 * TIMEOUT):
         yield
     _check_time(began, seconds)
 

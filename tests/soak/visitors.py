@@ -12,10 +12,11 @@ from ..wire import BINARY, close_frame, frame, upgrade
 from . import talks
 from .books import CANCELLED, LOST
 from .day_app import LARGEST_BODY, PING_INTERVAL, TIMEOUT, asset
+from .http_client import connected, due, get, request
 from .ledger import ClientSide, make_message
 from .peer import Peer
 from .robots import ROBOTS
-from .talks import BROKEN, Client, Talk, connected, converse, due, get, request
+from .talks import BROKEN, Client, Talk, converse
 
 _PATIENCE = 20.0  # seconds for what comes at once
 _BOMB = 50 << 20
