@@ -27,7 +27,7 @@ from .admission import admit, admits_origin, refuse
 from .connection import Connection, HTTPConnection
 from .context import Context
 from .errors import JSONMessageError, WebSocketClosed, WebSocketStateError
-from .groups import ends_program, leaves, split_cancelled, unwrap_group
+from .groups import closes_coroutine, ends_program, leaves, split_cancelled, unwrap_group
 from .logs import printable
 from .request import Request, RequestBase
 from .response import Response, WireHeaders
@@ -180,9 +180,9 @@ class Exchange(ABC):
     async def _take_error(self, raised: BaseException) -> None:
         cancelled, rest = split_cancelled(raised)
         if rest is not None:
-            errors = [error for error in leaves(rest) if not self._is_normal_end(error)]
-            if any(map(ends_program, errors)):
+            if ends_program(rest) or closes_coroutine(rest):
                 raise raised
+            errors = [error for error in leaves(rest) if not self._is_normal_end(error)]
             await self._take_errors(errors, cancelled=cancelled is not None)
         if cancelled is not None:
             raise cancelled

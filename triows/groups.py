@@ -36,8 +36,17 @@ def split_cancelled(raised: BaseException) -> tuple[BaseException | None, BaseEx
 
 
 def ends_program(raised: BaseException) -> bool:
-    """Whether somebody wants the program to end, or a coroutine to be closed, and has not just failed."""
-    return any(isinstance(leaf, KeyboardInterrupt | SystemExit | GeneratorExit) for leaf in leaves(raised))
+    """Whether somebody wants the program to end, and has not just failed."""
+    return any(isinstance(leaf, KeyboardInterrupt | SystemExit) for leaf in leaves(raised))
+
+
+def closes_coroutine(raised: BaseException) -> bool:
+    """Whether the calling coroutine is being closed, so that it must not wait any more.
+
+    A ``GeneratorExit`` that is raised while Trio runs a task is an error like any other: nobody closes a coroutine that
+    runs. The interpreter closes those that were left behind when the program had ended.
+    """
+    return isinstance(raised, GeneratorExit) and not trio.lowlevel.in_trio_task()
 
 
 def foreign_cancellation(raised: BaseException) -> RuntimeError | None:

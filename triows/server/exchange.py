@@ -189,6 +189,12 @@ class Exchange(HTTPConnection):
             size = None if self.status is None else self._response.size
             self._http.log_access(self.status, size, kind if self.disconnect is None else self.disconnect.kind)
 
+    def lose(self, disconnect: Disconnect) -> None:
+        # A client that leaves with the whole response has not left too early, whatever is still done for it here.
+        link = self._http.link
+        if not (disconnect.kind == "lost" and self._response.complete and not link.buffered and not link.dropped):
+            super().lose(disconnect)
+
     def log_end(self) -> None:
         """Log a request whose response has not come to its end, and why."""
         self._log("error")

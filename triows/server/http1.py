@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 from math import inf
 
@@ -17,6 +18,7 @@ import trio
 
 from ..connection import Connection
 from ..ends import Disconnect, Head, Headers
+from ..groups import ends_program
 from ..limits import ServerLimits, WebSocketLimits
 from ..logs import RequestLine, access_log, log_response, log_websocket
 from ..logs import error_log as logger
@@ -51,6 +53,7 @@ class Service:
     ended: Callable[[Connection], None] = lambda connection: None
     begin: Callable[[HTTP1Connection], None] = lambda connection: None
     gone: Callable[[HTTP1Connection], None] = lambda connection: None
+    end_program: Callable[[BaseException], bool] = lambda error: False
 
     @property
     def logs(self) -> bool:
@@ -166,6 +169,10 @@ class HTTP1Connection:
             if websocket is not None:
                 try:
                     await websocket.serve(self.service.handle)
+                except BaseException as error:
+                    if not self._ends_program(error):
+                        raise
+                    await websocket.finish()
                 finally:
                     self._log_websocket(websocket)
                     self.service.ended(websocket)
@@ -178,6 +185,10 @@ class HTTP1Connection:
             self._stop_timer()
             self.link.abort()
             self.service.gone(self)
+
+    def _ends_program(self, error: BaseException) -> bool:
+        """Whether the server ends because of this error, and raises it when everything has ended in order."""
+        return ends_program(error) and self.service.end_program(error)
 
     def shut_down(self) -> None:
         """End in order: an idle connection now, a request after its response, a websocket as its handler allows."""
@@ -206,6 +217,7 @@ class HTTP1Connection:
     async def _serve_requests(self) -> WebSocketConnection | None:
         """Serve one request after the other; returns the websocket that the connection has become, if it has."""
         heads = HeadReader(self.service.limits)
+        context = copy_context()  # the server's: nothing of the app's has run in this task yet
         first = True
         while (parsed := await self._next_head(heads, first)) is not None:
             first = self._fresh = False
@@ -213,14 +225,26 @@ class HTTP1Connection:
                 return self._upgrade(parsed)
             exchange = Exchange(self, parsed, self._head(parsed, "https" if self.endpoints.secure else "http"))
             self._current = exchange
+            if self.lost:
+                exchange.lose(Disconnect(1006, "", "lost"))  # nobody else will say so: see _upgrade()
             try:
                 await exchange.serve(self.service.handle)
+            except BaseException as error:
+                if not self._ends_program(error):
+                    raise
+                await exchange.finish()
             finally:
                 exchange.log_end()
                 self._current = None
                 self.service.ended(exchange)
             if not await exchange.can_be_followed():
                 return None
+            # The next request may be somebody else's, sent by the same proxy: what this one has set in the context is
+            # not for it. The new context holds from the task's next step on. This step is made here where no wait for
+            # bytes makes it, so that the others get their turn too.
+            trio.lowlevel.current_task().context = context.copy()
+            if self.input:
+                await trio.lowlevel.checkpoint()
         if self.link.on_the_way == 0:
             self.link.close()  # with no request and no response on the way there is nothing to linger for
         return None

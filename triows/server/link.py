@@ -63,6 +63,7 @@ class Link(ABC):
 
     :ivar receiver: who hears of what arrives.
     :ivar buffered: bytes that wait to be sent.
+    :ivar dropped: whether some of what was to be sent never will be, since sending has failed.
     :ivar paused: whether reading has been paused because the receiver was full.
     :ivar progressed: when the system last took bytes for the client, or did not take all that it was given, in Trio's
         time. Means nothing while nothing waits but what :meth:`write_later` has put off.
@@ -76,6 +77,7 @@ class Link(ABC):
         "_lingering",
         "_taken",
         "buffered",
+        "dropped",
         "paused",
         "progressed",
         "read_size",
@@ -87,6 +89,7 @@ class Link(ABC):
         self.timers = timers
         self.receiver: Receiver | None = None
         self.buffered = 0
+        self.dropped = False
         self.paused = False
         self.progressed = 0.0
         self._taken: int | None = None

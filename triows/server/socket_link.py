@@ -152,6 +152,7 @@ class SocketLink(Link):
     def _break(self) -> None:
         """Sending failed: nobody gets what is buffered. The reader will find the end after what is still to be read."""
         self._send = len  # takes everything, and sends nothing
+        self.dropped = True
         self._backlog = None
         self._joined.clear()
         self.buffered = 0

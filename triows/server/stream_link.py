@@ -143,7 +143,7 @@ class StreamLink(Link):
 
     def _break(self) -> None:
         """Sending failed: nobody gets what is buffered. The reader will find the end after what is still to be read."""
-        self._broken = True
+        self._broken = self.dropped = True
         self._outgoing.clear()
         self.buffered = 0
         self._reader.wake()

@@ -97,6 +97,15 @@ class TLSLink(Link):
         self._socket.progressed = progressed
 
     @property
+    def dropped(self) -> bool:
+        """Whether some of what was to be sent never will be, since sending has failed."""
+        return self._socket.dropped
+
+    @dropped.setter
+    def dropped(self, dropped: bool) -> None:
+        self._socket.dropped = dropped
+
+    @property
     def is_closed(self) -> bool:
         return self._socket.is_closed
 
