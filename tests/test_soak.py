@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,12 +12,16 @@ import trio
 
 from triows.server.serving import serve
 
-from .soak.app import make_app
+from .soak.app import make_app, make_day
 from .soak.books import CANCELLED, LOST, RETURNED, TRAFFIC, Books, Page, answered
+from .soak.day import Day
 from .soak.ledger import ClientSide, Reading, ServerSide, compare, make_message
+from .soak.notes import AccessNotes
 from .soak.peer import Place
+from .soak.robots import half_open, slow_body, slowloris
 from .soak.run import Options, Soak
 from .soak.talks import TALKS, Client, read_nothing, slow_head
+from .soak.visitors import VISITORS, refused_upload, slow_upload, vanished
 
 CLIENT = ClientSide("c", "/echo", "close", sent=5, received=4, code=1000, close=1000, answers=True)
 SERVER = ServerSide("c", received=5, sent=5, disconnect=(1000, "closed"))
@@ -202,3 +208,32 @@ async def test_every_talk_ends_as_it_is_due() -> None:
         server.shutdown()
     assert soak.faults == []
     assert soak.messages > 100
+
+
+@pytest.fixture
+def day() -> Iterator[Day]:
+    """Hears of the access log."""
+    soak = Day(Options(seed=1))
+    logger, handler = logging.getLogger("triows.access"), AccessNotes(soak.note)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield soak
+    logger.setLevel(level)
+    logger.removeHandler(handler)
+
+
+async def test_every_visitor_of_a_day_is_in_the_books_as_it_is_due(day: Day) -> None:
+    """Each of them once, all at once; but for those that take long."""
+    long = (vanished, slowloris, slow_body, half_open, slow_upload, refused_upload)
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(serve, make_day(day.note), "127.0.0.1", 0)
+        with trio.fail_after(60):
+            async with trio.open_nursery() as talking:
+                for number, talk in enumerate(talk for talk in VISITORS if talk not in long):
+                    client = Client(Place(server.port), day, day.random(number), str(number), books=day.books)
+                    talking.start_soon(day.hold, talk, client)
+        server.shutdown()
+    day.check_books()
+    assert day.faults == []
+    assert len(day.books.pages) > 30
