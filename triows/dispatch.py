@@ -27,7 +27,7 @@ from .admission import admit, admits_origin, refuse
 from .connection import Connection, HTTPConnection
 from .context import Context
 from .errors import JSONMessageError, WebSocketClosed, WebSocketStateError
-from .groups import closes_coroutine, ends_program, leaves, split_cancelled, unwrap_group
+from .groups import closes_coroutine, ends_program, is_error, leaves, split_cancelled, unwrap_group
 from .logs import printable
 from .request import Request, RequestBase
 from .response import Response, WireHeaders
@@ -457,7 +457,9 @@ async def run_teardown(app: Triows, functions: Sequence[Any], error: BaseExcepti
         for function in functions:
             try:
                 await call(function, error)
-            except Exception as raised:
+            except BaseException as raised:  # noqa: ASYNC103 - raised again, unless it is an error
+                if not is_error(raised):
+                    raise
                 app.logger.error("teardown hook %s failed", describe(function), exc_info=unwrap_group(raised))
     if scope.cancelled_caught:
         app.logger.error("the teardown hooks took longer than %s seconds and were cancelled", _TEARDOWN_TIMEOUT)

@@ -49,6 +49,11 @@ def closes_coroutine(raised: BaseException) -> bool:
     return isinstance(raised, GeneratorExit) and not trio.lowlevel.in_trio_task()
 
 
+def is_error(raised: BaseException) -> bool:
+    """Whether something has just failed: nothing in it is a cancellation, or ends the program."""
+    return not (ends_program(raised) or closes_coroutine(raised) or split_cancelled(raised)[0] is not None)
+
+
 def foreign_cancellation(raised: BaseException) -> RuntimeError | None:
     """What a ``Cancelled`` is that no scope around the caller has asked for: an error. None: it is nothing of the kind.
 

@@ -156,6 +156,15 @@ def make_app(**limits: Any) -> Triows:
         await websocket.receive()
         raise ValueError("the handler's own error")
 
+    @app.websocket("/generator-exit")
+    async def generator_exit() -> None:
+        await websocket.accept()
+        raise GeneratorExit("the handler's own")
+
+    @app.get("/generator-exit")
+    async def generator_exit_in_a_request() -> str:
+        raise GeneratorExit("the handler's own")
+
     @app.websocket("/child-raises")
     async def child_raises() -> None:
         async def child() -> None:

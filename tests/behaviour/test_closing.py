@@ -31,6 +31,15 @@ async def test_a_handler_that_raises_closes_with_1011_and_is_logged_once(target:
     assert "ValueError: the handler's own error" in line
 
 
+async def test_a_generator_exit_of_the_handlers_own_is_an_error_like_any_other(target: Target) -> None:
+    assert (await target.get("/generator-exit")).status == 500
+    wire = await target.websocket("/generator-exit")
+    assert (await wire.read_close())[0] == 1011
+    await wire.stream.aclose()
+    assert ["GeneratorExit: the handler's own" in line for line in await target.log()] == [True, True]
+    assert (await target.get("/who")).status == 200  # the server lives
+
+
 async def test_a_child_that_raises_closes_with_1011_and_is_logged_once(target: Target) -> None:
     wire = await target.websocket("/child-raises")
     await wire.send_text("go")
