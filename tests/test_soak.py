@@ -21,7 +21,7 @@ from .soak.peer import Place
 from .soak.robots import half_open, slow_body, slowloris
 from .soak.run import Options, Soak
 from .soak.talks import TALKS, Client, read_nothing, slow_head
-from .soak.visitors import VISITORS, refused_upload, slow_upload, vanished
+from .soak.visitors import VISITORS, slow_upload, vanished
 
 CLIENT = ClientSide("c", "/echo", "close", sent=5, received=4, code=1000, close=1000, answers=True)
 SERVER = ServerSide("c", received=5, sent=5, disconnect=(1000, "closed"))
@@ -225,7 +225,7 @@ def day() -> Iterator[Day]:
 
 async def test_every_visitor_of_a_day_is_in_the_books_as_it_is_due(day: Day) -> None:
     """Each of them once, all at once; but for those that take long."""
-    long = (vanished, slowloris, slow_body, half_open, slow_upload, refused_upload)
+    long = (vanished, slowloris, slow_body, half_open, slow_upload)
     async with trio.open_nursery() as nursery:
         server = await nursery.start(serve, make_day(day.note), "127.0.0.1", 0)
         with trio.fail_after(60):

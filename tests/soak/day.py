@@ -14,6 +14,7 @@ import trio
 
 from .exact import ExactSoak
 from .http_client import connected, due, get, request
+from .lateness import WINDOW
 from .peer import Place
 from .run import SHUTDOWN, STAYING
 from .server import Server, running
@@ -35,6 +36,13 @@ class Day(ExactSoak):
 
     def pause(self, random: Random) -> float:
         return random.random() * 2
+
+    def check_books(self) -> None:
+        super().check_books()
+        # Both sides have the same machine: what holds up the server alone is the server's.
+        clients, server = self.late.values()
+        if server > clients + self.too_late:
+            self.fault(f"the server's event loop was held up for {server:.1f} s within {WINDOW:g} s")
 
     def talks_to_hold(self) -> dict[Talk, int]:
         return VISITORS

@@ -81,7 +81,7 @@ def add(app: Triows, notes: Notes) -> None:
         with visit():
             return "not you", 403
 
-    @app.websocket("/closes")
+    @app.websocket("/closes-deflated", compression=True)
     async def closes() -> None:
         with notes.ledger():
             await websocket.accept()

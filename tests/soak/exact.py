@@ -25,6 +25,7 @@ class ExactSoak(Soak):
 
     :ivar doubts: what is wrong and may be the machine's fault; they are faults if it was fast enough.
     :ivar found: contexts that were another handler's.
+    :ivar strangers: clients of the server's that are none of ours.
     :ivar stalls: what the server logged of its event loop being held up.
     :ivar late: how late the event loops were at most, by side.
     """
@@ -36,6 +37,7 @@ class ExactSoak(Soak):
     doubts: list[str] = field(default_factory=list)
     late: dict[str, float] = field(default_factory=lambda: {"the clients": 0.0, "the server": 0.0})
     found: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
     stalls: list[str] = field(default_factory=list)
     stats: list[dict[str, Any]] = field(default_factory=list)
 
@@ -49,6 +51,8 @@ class ExactSoak(Soak):
     def check_books(self) -> None:
         if self.found:
             self.fault(f"{len(self.found)} handlers were in another one's context, first {self.found[0]}")
+        if self.strangers:
+            self.fault(f"{len(self.strangers)} clients are none of ours, first {self.strangers[0]}")
         # Behind the handler's stall others may have run before anybody could look: it is not always the one named.
         if len(self.stalls) < self.expected.pop("stalled", 0):
             self.fault(f"the log does not have all stalls of the event loop, but {self.stalls}")
@@ -78,12 +82,12 @@ class ExactSoak(Soak):
                 try:
                     self.books.record(record)
                 except KeyError:
-                    self.fault(f"the access log has a client that is none: {record}")
+                    self.strangers.append(f"the log's {record['client']}, {record['method']} {record['path']}")
             case {"visit": [address, end, kind]}:
                 try:
                     self.books.visit(address, (end, kind))
                 except KeyError:
-                    self.fault(f"a handler had a client that is none: {address}")
+                    self.strangers.append(f"a handler's {address}")
             case {"late": late}:
                 self._was_late("the server", late)
             case {"stats": stats}:

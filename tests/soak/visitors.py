@@ -14,7 +14,7 @@ from .books import CANCELLED, LOST
 from .day_app import LARGEST_BODY, PING_INTERVAL, TIMEOUT, asset
 from .http_client import connected, due, get, request
 from .ledger import ClientSide, make_message
-from .peer import Peer
+from .peer import Closed, Peer
 from .robots import ROBOTS
 from .talks import BROKEN, Client, Talk, converse
 
@@ -277,13 +277,31 @@ async def twice_closed(who: Client) -> None:
 
 
 async def bomb(who: Client) -> None:
-    """A compressed message that is larger than any may be; or many behind the server's Close frame."""
+    """A compressed message that is larger than any may be."""
     client = ClientSide(who.name, "/deflated, a bomb", "fault", code=1009)
     peer = await who.connect()
     try:
         await peer.upgrade(f"/deflated?connection={who.name}", compressed=True)
         await peer.send(talks.compressed_zeros(_BOMB))
         await talks.read_messages(peer, client, lambda message: message)
+    finally:
+        await peer.drop()
+    await who.judge.compare(client, peer.page)
+
+
+async def bombs_behind_close(who: Client) -> None:
+    """Many compressed messages, as large as may be, behind the server's Close frame: nobody needs to inflate them."""
+    client = ClientSide(who.name, "/closes-deflated, bombs", "server", code=4000)
+    peer = await who.connect()
+    try:
+        await peer.upgrade(f"/closes-deflated?connection={who.name}", compressed=True)
+        peer.closing = True
+        await peer.send(talks.compressed_zeros(talks.LARGEST) * 20 + close_frame(4000))
+        try:
+            await peer.receive_message()
+        except Closed as closed:
+            client.close = closed.code
+        await peer.read_to_the_end()
     finally:
         await peer.drop()
     await who.judge.compare(client, peer.page)
@@ -338,6 +356,7 @@ VISITORS: dict[Talk, int] = {
     failing: 2,
     twice_closed: 3,
     bomb: 1,
+    bombs_behind_close: 1,
     vanished: 2,
     refused_websocket: 3,
     talks.echo: 3,
