@@ -20,7 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description="Soak triows's own server (Linux only).")
     parser.add_argument("--minutes", type=float, default=0.0, help="how long the clients come and go")
     parser.add_argument("--seconds", type=float, default=0.0, help="the same (default: 30, of a day 300)")
-    parser.add_argument("--clients", type=int, default=200, help="at once (default: 200; with --timed its own)")
+    parser.add_argument(
+        "--clients", type=int, default=None, help="at once (default: 200, of a day 100; --timed has its own)"
+    )
     parser.add_argument("--seed", type=int, default=None, help="what the clients choose follows from it")
     parser.add_argument("--tls", action="store_true", help="over TLS")
     parser.add_argument("--tasks", action="store_true", help="without the reactor, as on other systems than Linux")
@@ -31,10 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not sys.platform.startswith("linux"):
         parser.error("it reads /proc, so it needs Linux")
     seconds = given.minutes * 60 + given.seconds or (300.0 if given.day else 30.0)
-    if seconds <= 0 or given.clients < 1:
+    clients = (100 if given.day else 200) if given.clients is None else given.clients
+    if seconds <= 0 or clients < 1:
         parser.error("--minutes, --seconds and --clients must be more than 0")
     seed = int(time.time()) if given.seed is None else given.seed
-    options = Options(seconds, given.clients, seed, given.tls, given.tasks)
+    options = Options(seconds, clients, seed, given.tls, given.tasks)
     soaks = list(_soaks(options, timed=given.timed, day=given.day))
     print(f"{seconds:g} s, --seed {seed}", flush=True)
 

@@ -19,7 +19,6 @@ LIMITS: dict[str, Any] = {
     "ping_interval": PING_INTERVAL,
     "ping_timeout": TIMEOUT,
     "send_timeout": TIMEOUT * 2,
-    "drain_timeout": TIMEOUT,
     "close_timeout": TIMEOUT,
     "head_timeout": TIMEOUT,
     "keep_alive_timeout": TIMEOUT,

@@ -293,11 +293,11 @@ class Soak:
     async def _stay(
         self, codes: list[int], name: str, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
+        received = 0
         peer = await Client(self._place, self, self.random(0), name, books=self.kept_books()).connect()
         try:
             await peer.upgrade(f"/both?connection={name}")
             task_status.started()
-            received = 0
             while True:
                 await peer.receive_message()
                 received += 1

@@ -147,7 +147,7 @@ async def converse(
 
     :param ends: the ways to choose from.
     :param messages: how many, or what is waited for before each, and says whether there is one.
-    :param rate: how fast they are read, in bytes a second.
+    :param rate: how fast they are read until the end, in bytes a second.
     """
     random = who.random
     beat = messages if callable(messages) else _so_many(messages, random)
@@ -170,6 +170,7 @@ async def converse(
                     message = make_message(who.name, client.sent, some_size(random, largest), text=kind)
                     await peer.send_message(wrap(message), random.choice([0, 0, 0, 1, 7]), pings=random.random() < 0.2)
                     client.sent += 1
+                peer.rate = inf
                 await end_talk(peer, client, random, reading)
             except BROKEN as error:
                 client.faults.append(f"cannot send on: {error}")

@@ -28,7 +28,7 @@ BEAT = 0.1
 # A burst is under way when a timer is due that was set by one before: so many beats later, and a little more.
 _BURST = 400  # messages
 _BURST_EVERY = (TIMEOUT - 0.008) / 40
-_SLOWLY = 1_000_000  # bytes a second, so that what the kernels keep on the way is read within a fraction of a timeout
+_SLOWLY = 60_000  # bytes a second: the kernels have megabytes on the way, and take more only now and then
 
 
 # Rhythms
