@@ -107,8 +107,11 @@ class ExactSoak(Soak):
 
     def compared(self, client: ClientSide, server: ServerSide, page: Page | None, wrong: list[str]) -> None:
         name = f"{client.connection}: {client.talk} ({client.end})"
+        is_late = server.disconnect is not None and server.disconnect[1] == "timeout"
+        if client.keeps_up and server.reason.startswith("took nothing"):
+            is_late = False
         for fault in wrong:
-            if server.disconnect is not None and server.disconnect[1] == "timeout":
+            if is_late:
                 self.doubt(f"{name}: {fault}")
             else:
                 self.fault(f"{name}: {fault}")

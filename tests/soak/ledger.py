@@ -101,6 +101,8 @@ class ClientSide:
     :ivar answers: whether each message that is received is answered with one.
     :ivar handled: how many messages the handler takes, if not all.
     :ivar reason: how the disconnect's reason begins.
+    :ivar keeps_up: whether the system takes for it all that is ever on the way, so that the server never waits for it,
+        however slow the machine is.
     """
 
     connection: str
@@ -114,6 +116,7 @@ class ClientSide:
     faults: list[str] = field(default_factory=list)
     handled: int | None = None
     reason: str = ""
+    keeps_up: bool = False
 
 
 def compare(client: ClientSide, server: ServerSide) -> list[str]:

@@ -152,6 +152,7 @@ async def converse(
     random = who.random
     beat = messages if callable(messages) else _so_many(messages, random)
     client = ClientSide(who.name, path, random.choice(ends.split()), code=code, answers=answers)
+    client.keeps_up = largest <= 5000 and rate == inf and not path.startswith("/push")
     peer = await who.connect(narrow=narrow)
     try:
         await peer.upgrade(f"{path}{'&' if '?' in path else '?'}connection={who.name}", compressed="deflated" in path)

@@ -77,7 +77,7 @@ async def idle(who: Client) -> None:
 
 async def firehose(who: Client) -> None:
     """Sends bursts, all clients at the same moments, and reads everything at once."""
-    client = ClientSide(who.name, "/firehose", "close", code=1000, answers=True)
+    client = ClientSide(who.name, "/firehose", "close", code=1000, answers=True, keeps_up=True)
     peer = await who.connect()
     ended = trio.Event()
     try:
