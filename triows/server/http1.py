@@ -169,10 +169,10 @@ class HTTP1Connection:
             if websocket is not None:
                 try:
                     await websocket.serve(self.service.handle)
-                except BaseException as error:
+                except BaseException as error:  # noqa: ASYNC103 - the server raises it
                     if not self._ends_program(error):
                         raise
-                    await websocket.finish()
+                    await websocket.finish()  # noqa: ASYNC102 - not cancelled
                 finally:
                     self._log_websocket(websocket)
                     self.service.ended(websocket)
@@ -229,10 +229,10 @@ class HTTP1Connection:
                 exchange.lose(Disconnect(1006, "", "lost"))  # nobody else will say so: see _upgrade()
             try:
                 await exchange.serve(self.service.handle)
-            except BaseException as error:
+            except BaseException as error:  # noqa: ASYNC103 - the server raises it
                 if not self._ends_program(error):
                     raise
-                await exchange.finish()
+                await exchange.finish()  # noqa: ASYNC102 - not cancelled
             finally:
                 exchange.log_end()
                 self._current = None
