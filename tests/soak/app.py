@@ -1,7 +1,10 @@
 """The server's side of the soak: ``python -m tests.soak.app``.
 
 What it notes goes to its standard output, as lines of JSON: ``{"ledger": {...}}`` at the end of each websocket,
-``{"log": {...}}`` for each record from WARNING on. The line with the address comes before them.
+``{"log": {...}}`` for each record from WARNING on. The line with the address comes before them. Where books are kept
+there are also ``{"access": {...}}`` for each record of the access log, ``{"visit": ...}`` at the end of each HTTP
+handler, ``{"found": ...}`` for a context that was another handler's, ``{"late": ...}`` with how late the event loop
+was, and ``{"stats": {...}}`` at the very end.
 """
 
 from __future__ import annotations
@@ -13,8 +16,7 @@ import json
 import logging
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
 from random import Random
 from typing import Any
 
@@ -24,7 +26,10 @@ from triows import Triows, request, websocket
 from triows.server import reactor
 from triows.server.http1 import HTTP1Connection
 
-from .ledger import Reading, ServerSide, make_message
+from . import day_app, timed_app
+from .lateness import watch_lateness
+from .ledger import ServerSide, filling, make_message
+from .notes import AccessNotes, LogNotes, Note, Notes, ProvokedError
 
 MIB = 1 << 20
 LARGEST = 2 * MIB
@@ -34,38 +39,23 @@ STALLED_AFTER = 10.0
 HEAD_TIMEOUT = 8.0
 _NEVER = 300.0
 
-Note = Callable[[dict[str, Any]], None]
+LIMITS: dict[str, Any] = {
+    "max_message_size": LARGEST + 200,
+    "head_timeout": HEAD_TIMEOUT,
+    "ping_interval": 2,
+    "ping_timeout": _NEVER,
+    "send_timeout": _NEVER,
+    "drain_timeout": _NEVER,
+    "close_timeout": _NEVER,
+    "stall_timeout": None,
+}
 
 
-class ProvokedError(Exception):
-    """What a handler raises because its client wants it to."""
-
-
-def make_app(note: Note) -> Triows:
+def make_app(note: Note, limits: dict[str, Any] = LIMITS, *, books: bool = False) -> Triows:
     """``note`` takes what the handlers have to say."""
-    app = Triows(
-        __name__,
-        max_message_size=LARGEST + 200,
-        head_timeout=HEAD_TIMEOUT,
-        ping_interval=2,
-        ping_timeout=_NEVER,
-        send_timeout=_NEVER,
-        drain_timeout=_NEVER,
-        close_timeout=_NEVER,
-        stall_timeout=None,
-    )
-
-    @contextmanager
-    def ledger() -> Iterator[tuple[ServerSide, Reading]]:
-        name = websocket.args["connection"]
-        side, reading = ServerSide(name), Reading(name)
-        try:
-            yield side, reading
-        finally:
-            side.received, side.faults = reading.count, reading.faults + side.faults
-            end = websocket.disconnect
-            side.disconnect = (end.code, end.kind) if end else None
-            note({"ledger": side.as_json()})
+    app = Triows(__name__, **limits)
+    notes = Notes(note, books=books)
+    ledger, visit = notes.ledger, notes.visit
 
     async def send(side: ServerSide, size: int, *, text: bool = False) -> None:
         await websocket.send(make_message(side.connection, side.sent, size, text=text))
@@ -187,29 +177,33 @@ def make_app(note: Note) -> Triows:
 
     @app.get("/")
     async def index() -> str:
-        return request.args.get("say", "")
+        with visit():
+            return request.args.get("say", "")
 
     @app.post("/upload")
     async def upload() -> dict[str, object]:
-        digest, size = hashlib.sha256(), 0
-        async for piece in request.body:
-            digest.update(piece)
-            size += len(piece)
-        return {"size": size, "digest": digest.hexdigest()}
+        with visit():
+            digest, size = hashlib.sha256(), 0
+            async for piece in request.body:
+                digest.update(piece)
+                size += len(piece)
+            return {"size": size, "digest": digest.hexdigest()}
 
     @app.get("/download")
     async def download() -> Any:
         count = int(request.args["count"])
 
         async def lines() -> AsyncIterator[str]:
-            for number in range(count):
-                yield f"{number:0999}\n"
+            with visit():
+                for number in range(count):
+                    yield f"{number:0999}\n"
 
         return lines()
 
     @app.get("/raise")
     async def raise_() -> str:
-        raise ProvokedError("in a request")
+        with visit():
+            raise ProvokedError("in a request")
 
     @app.get("/vitals")
     async def vitals() -> dict[str, int]:
@@ -225,22 +219,41 @@ def make_app(note: Note) -> Triows:
     return app
 
 
-class LogNotes(logging.Handler):
-    """Notes each record from WARNING on."""
+def make_day(note: Note) -> Triows:
+    """The app of a public server's day."""
+    app = make_app(note, LIMITS | day_app.LIMITS, books=True)
+    day_app.add(app, Notes(note, books=True))
+    keep_books(app, note)
+    return app
 
-    def __init__(self, note: Note) -> None:
-        super().__init__(logging.WARNING)
-        self._note = note
 
-    def emit(self, record: logging.LogRecord) -> None:
-        error = record.exc_info[1] if record.exc_info else None
-        self._note({"log": {"level": record.levelname, "text": self.format(record), "error": type(error).__name__}})
+def make_timed(note: Note) -> Triows:
+    """The app whose timeouts are short."""
+    app = make_app(note, LIMITS | timed_app.LIMITS, books=True)
+    timed_app.add(app, Notes(note, books=True))
+    keep_books(app, note)
+    return app
+
+
+def keep_books(app: Triows, note: Note) -> None:
+    """Note how late the event loop is, and at the end what the app has counted."""
+
+    @app.lifespan
+    async def serving() -> AsyncIterator[None]:
+        app.nursery.start_soon(watch_lateness, lambda late: note({"late": late}))
+        yield
+        note({"stats": app.stats().as_dict()})
+
+
+PLANS: dict[str, Callable[[Note], Triows]] = {"mixed": make_app, "day": make_day, "timed": make_timed}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.soak.app")
     parser.add_argument("--certificate", help="serve TLS with this file, certificate and key")
     parser.add_argument("--tasks", action="store_true", help="two tasks a connection instead of the reactor")
+    parser.add_argument("--plan", choices=PLANS, default="mixed", help="which app")
+    parser.add_argument("--fd", type=int, help="a socket that listens already")
     options = parser.parse_args()
     reactor.AVAILABLE = reactor.AVAILABLE and not options.tasks
 
@@ -249,12 +262,19 @@ def main() -> None:
         sys.stdout.flush()
 
     logging.basicConfig(level=logging.WARNING, handlers=[LogNotes(note)])
+    if options.plan != "mixed":
+        access_log = logging.getLogger("triows.access")
+        access_log.setLevel(logging.INFO)
+        access_log.propagate = False
+        access_log.addHandler(AccessNotes(note))
     context = None
     if options.certificate:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(options.certificate)
 
-    make_app(note).run("127.0.0.1", 0, ssl_context=context)
+    filling()
+    fds = [] if options.fd is None else [options.fd]
+    PLANS[options.plan](note).run("127.0.0.1", 0, ssl_context=context, fds=fds)
 
 
 if __name__ == "__main__":

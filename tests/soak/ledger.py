@@ -16,8 +16,11 @@ _FILLING = 4 << 20
 
 
 @cache
-def _filling() -> bytes:
-    """Half of it repeats itself, so that there is something to compress."""
+def filling() -> bytes:
+    """What messages are filled from. Half of it repeats itself, so that there is something to compress.
+
+    Whoever is watched for being late calls this first: it takes long, once.
+    """
     random = Random(1)
     return b"".join(
         bytes(random.choices(b"abcdefghijklmnopqrstuvwxyz", k=512)) + b"0123456789abcdef" * 32
@@ -28,8 +31,8 @@ def _filling() -> bytes:
 def make_message(connection: str, number: int, size: int, *, text: bool) -> str | bytes:
     """The message of that number, with a filling of ``size`` bytes."""
     start = number * 97 % 65536
-    filling = _filling()[start : start + size]
-    message = b"%b %d %d %d|" % (connection.encode(), number, size, crc32(filling)) + filling
+    piece = filling()[start : start + size]
+    message = b"%b %d %d %d|" % (connection.encode(), number, size, crc32(piece)) + piece
     return message.decode() if text else message
 
 
@@ -72,6 +75,7 @@ class ServerSide:
     sent: int = 0
     faults: list[str] = field(default_factory=list)
     disconnect: tuple[int, str] | None = None  # code and kind
+    reason: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -90,11 +94,15 @@ class ClientSide:
     :ivar talk: what it did.
     :ivar sent: messages that were sent whole, before whatever it ended with.
     :ivar received: messages that came, in order.
-    :ivar end: how it ended: by ``close`` (a Close frame of its own), ``server`` (the server's), ``fin``, ``reset`` or a
-        ``fault`` that the server answers with a Close frame.
+    :ivar end: how it ended: by ``close`` (a Close frame of its own), ``server`` (the server's), ``fin``, ``reset``, a
+        ``fault`` that the server answers with a Close frame, or a ``timeout`` of the server's.
     :ivar code: the code in the Close frame that was sent, or is due.
     :ivar close: the code in the server's Close frame, if there was one; 1005 without a code.
     :ivar answers: whether each message that is received is answered with one.
+    :ivar handled: how many messages the handler takes, if not all.
+    :ivar reason: how the disconnect's reason begins.
+    :ivar keeps_up: whether the system takes for it all that is ever on the way, so that the server never waits for it,
+        however slow the machine is.
     """
 
     connection: str
@@ -106,6 +114,9 @@ class ClientSide:
     close: int | None = None
     answers: bool = False
     faults: list[str] = field(default_factory=list)
+    handled: int | None = None
+    reason: str = ""
+    keeps_up: bool = False
 
 
 def compare(client: ClientSide, server: ServerSide) -> list[str]:
@@ -117,7 +128,10 @@ def compare(client: ClientSide, server: ServerSide) -> list[str]:
     if client.received > server.sent:
         wrong.append(f"{client.received} answers received of {server.sent} sent")
     # What was sent before the client's end in order is handled; only a reset may take a last part.
-    if client.end in ("close", "fin", "fault") and server.received != client.sent:
+    if client.handled is not None:
+        if server.received != client.handled:
+            wrong.append(f"{server.received} messages were handled, not {client.handled}")
+    elif client.end in ("close", "fin", "fault") and server.received != client.sent:
         wrong.append(f"only {server.received} of {client.sent} messages were handled, although nothing was reset")
     # To a client that still reads, everything goes out before the server's Close frame. One send() that had to wait may
     # find the client gone by its fault, and return for the cancellation that follows.
@@ -126,9 +140,11 @@ def compare(client: ClientSide, server: ServerSide) -> list[str]:
         wrong.append(f"only {client.received} of {server.sent} messages came before the server's Close frame")
     if client.end in ("close", "server", "fault") and client.close != client.code:
         wrong.append(f"the server's Close frame has {client.close}, not {client.code}")
-    due = {"close": "closed", "fin": "lost", "fault": "protocol_error"}.get(client.end)
+    due = {"close": "closed", "fin": "lost", "fault": "protocol_error", "timeout": "timeout"}.get(client.end)
     if due is not None and kind != due:
         wrong.append(f"the handler saw {server.disconnect}, not {due}")
+    if not server.reason.startswith(client.reason):
+        wrong.append(f"the reason is {server.reason!r}, not {client.reason!r}")
     if client.end == "close" and server.disconnect is not None and server.disconnect[0] != client.code:
         wrong.append(f"the handler saw {server.disconnect}, not the code {client.code}")
     if client.end == "reset" and kind not in ("lost", "timeout"):
@@ -136,4 +152,4 @@ def compare(client: ClientSide, server: ServerSide) -> list[str]:
     # The end may come between a message and its answer, once.
     if client.answers and server.sent not in (server.received, server.received - 1):
         wrong.append(f"{server.received} messages were answered by {server.sent}")
-    return [f"{fault} (the handler saw {server.disconnect})" for fault in wrong]
+    return [f"{fault} (the handler saw {server.disconnect} {server.reason!r})" for fault in wrong]

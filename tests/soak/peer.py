@@ -7,13 +7,20 @@ import ssl
 import struct
 import zlib
 from dataclasses import dataclass
+from math import inf
 
 import trio
 
 from ..wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Gone, Wire, frame
+from .books import Page
 
 _COMPRESSED = 0x40
 _EXTENSION = "Sec-WebSocket-Extensions: permessage-deflate"
+
+
+# What a narrow client asks the kernel for, in bytes: over loopback both sides would keep megabytes otherwise.
+_NARROW_SEGMENT = 1400
+_NARROW_WINDOW = 16_384
 
 
 @dataclass(frozen=True)
@@ -32,10 +39,18 @@ class Closed(Exception):
 
 
 class Peer(Wire):
-    """See the module's docstring."""
+    """See the module's docstring.
 
-    def __init__(self, stream: trio.abc.Stream, raw: trio.SocketStream) -> None:
+    :ivar page: what the server's access log must have of this connection, if that is kept book of.
+    :ivar rate: bytes a second that are read, if more come.
+    """
+
+    def __init__(self, stream: trio.abc.Stream, raw: trio.SocketStream, page: Page | None = None) -> None:
         super().__init__(stream)
+        self.page = page
+        self.rate = inf
+        self._began = trio.current_time()
+        self._read = 0
         self._raw = raw
         self._sending = trio.Lock()
         self.closing = False  # what is sent from now on may meet a closed socket
@@ -43,24 +58,41 @@ class Peer(Wire):
         self._inflater: zlib._Decompress | None = None
 
     @classmethod
-    async def connect(cls, place: Place) -> Peer:
-        raw = await trio.open_tcp_stream("127.0.0.1", place.port)
+    async def connect(cls, place: Place, page: Page | None = None, *, narrow: bool = False) -> Peer:
+        """Connect, from the page's address. ``narrow`` keeps little on the way, as a phone's connection does."""
+        raw = await _connect(place, page, narrow)
         if place.context is None:
-            return cls(raw, raw)
+            return cls(raw, raw, page)
         secure = trio.SSLStream(raw, place.context, server_hostname="localhost", https_compatible=True)
         try:
             await secure.do_handshake()
         except BaseException:
             await trio.aclose_forcefully(raw)
             raise
-        return cls(secure, raw)
+        return cls(secure, raw, page)
 
     async def send(self, data: bytes) -> None:
         async with self._sending:
             await self.stream.send_all(data)
 
+    async def _more(self) -> None:
+        if self.rate < inf:
+            await trio.sleep_until(self._began + self._read / self.rate)
+        before = len(self._buffer)
+        await super()._more()
+        self._read += len(self._buffer) - before
+
+    def take(self, data: bytes) -> bool:
+        """Drop these bytes, if they are what has come next."""
+        comes = self._buffer.startswith(data)
+        if comes:
+            del self._buffer[: len(data)]
+        return comes
+
     async def upgrade(self, path: str, *, compressed: bool = False) -> None:
         response = await self.handshake(path, *([_EXTENSION] if compressed else []))
+        if self.page is not None:
+            self.page.handshake(path)
         if compressed:
             assert "permessage-deflate" in response.headers["sec-websocket-extensions"]
             self._deflater = zlib.compressobj(1, zlib.DEFLATED, -15)
@@ -142,3 +174,18 @@ class Peer(Wire):
         except (trio.BrokenResourceError, trio.ClosedResourceError, Gone):
             return
         assert not rest, f"behind the end: {rest[:80]!r}"
+
+
+async def _connect(place: Place, page: Page | None, narrow: bool) -> trio.SocketStream:
+    sock = trio.socket.socket()
+    try:
+        if narrow:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _NARROW_SEGMENT)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _NARROW_WINDOW)
+        if page is not None:
+            await sock.bind((page.address, 0))
+        await sock.connect(("127.0.0.1", place.port))
+    except BaseException:
+        sock.close()
+        raise
+    return trio.SocketStream(sock)

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import re
 import signal
 import ssl
 import statistics
-import subprocess
-import sys
 import tempfile
 import traceback
 from collections import Counter, defaultdict
@@ -18,22 +14,22 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 import trio
-import trustme
 
 from ..wire import Gone
+from .books import Books, Page
 from .ledger import ClientSide, ServerSide, compare
 from .peer import Closed, Peer, Place
+from .server import Sample, Server, certificate, running
 from .talks import TALKS, Client, Talk, not_tls
 
 # Seconds. They bound what hangs; nothing is judged by its speed.
 _TALK = 120.0
 _LEDGER = 60.0
-_START = 60.0
 _SETTLE = 60.0
-_SHUTDOWN = 30.0
+SHUTDOWN = 30.0
 
 # The median of the last quarter may be above that of the second one by so much: the first one is warm-up. Freed memory
 # stays with the process, as much as was ever needed at once, so that what is left of Python's objects tells more.
@@ -41,7 +37,7 @@ _MORE_MEMORY = 0.1
 _MORE_MIB = 48.0
 _MORE_OBJECTS = 5000  # whatever the number of connections: caches
 _DESCRIPTORS_BESIDE_CLIENTS = 40
-_STAYING = 25  # websockets that are open when the server is asked to stop
+STAYING = 25  # websockets that are open when the server is asked to stop
 
 _EXPECTED = {
     "provoked": lambda record: record["error"] == "ProvokedError",
@@ -60,14 +56,11 @@ class Options:
 
 
 @dataclass
-class Sample:
-    mib: float
-    descriptors: int
-
-
-@dataclass
 class Soak:
     """The state of a run, and the judge of its talks."""
+
+    plan: ClassVar[str] = "mixed"
+    """Which app is served."""
 
     options: Options
     faults: list[str] = field(default_factory=list)
@@ -81,14 +74,14 @@ class Soak:
     _ledgers: dict[str, ServerSide] = field(default_factory=dict)
     _arrived: dict[str, trio.Event] = field(default_factory=lambda: defaultdict(trio.Event))
     _place: Place = field(default_factory=lambda: Place(0))
-    _ready: trio.Event = field(default_factory=trio.Event)
+    _arguments: list[str] = field(default_factory=list)
 
     # The judge
 
     def expect(self, kind: str) -> None:
         self.expected[kind] += 1
 
-    async def compare(self, client: ClientSide) -> None:
+    async def compare(self, client: ClientSide, page: Page | None = None) -> None:
         name = client.connection
         with trio.move_on_after(_LEDGER):
             await self._arrived[name].wait()
@@ -98,8 +91,23 @@ class Soak:
             self.fault(f"{name}: {client.talk} ({client.end}): the handler has not ended in {_LEDGER:g} s")
             return
         self.messages += server.received + client.received
-        for wrong in compare(client, server):
-            self.fault(f"{name}: {client.talk} ({client.end}): {wrong}")
+        self.compared(client, server, page, compare(client, server))
+
+    def compared(self, client: ClientSide, server: ServerSide, page: Page | None, wrong: list[str]) -> None:
+        """The two sides of a connection were compared, and so much is wrong."""
+        for fault in wrong:
+            self.fault(f"{client.connection}: {client.talk} ({client.end}): {fault}")
+
+    def talk_failed(self, text: str, error: Exception) -> None:
+        """A client has met something that is not due."""
+        self.fault(text)
+
+    def kept_books(self) -> Books | None:
+        """Where the connections are entered, if anywhere."""
+        return None
+
+    def own_request(self, line: str) -> None:
+        """A request of the soak's own is made."""
 
     def random(self, number: int) -> Random:
         """What the client of this number chooses by."""
@@ -115,72 +123,45 @@ class Soak:
 
     async def run(self) -> None:
         """Do all of it. What is wrong is in ``faults`` then."""
-        with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-m", "tests.soak.app"]
+        with tempfile.TemporaryDirectory() as folder, trio.move_on_after(self.options.seconds * 1.5 + 400) as watchdog:
             context = None
+            self._arguments = ["--plan", self.plan]
             if self.options.tls:
-                context, certificate = _certificate(Path(folder))
-                command += ["--certificate", certificate]
+                context, file = certificate(Path(folder))
+                self._arguments += ["--certificate", file]
             if self.options.tasks:
-                command.append("--tasks")
-            errors = Path(folder) / "stderr"
-            with errors.open("wb") as stderr:
-                process = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE, stderr=stderr)
-                try:
-                    with trio.move_on_after(self.options.seconds * 1.5 + 400) as watchdog:
-                        await self._run(process, context)
-                    if watchdog.cancelled_caught:
-                        self.fault("the run did not end in time")
-                finally:
-                    if process.returncode is None:
-                        process.kill()
-                    assert process.stdout is not None
-                    await process.stdout.aclose()
-                    with trio.CancelScope(shield=True):
-                        await process.wait()
-            if said := errors.read_text(errors="backslashreplace"):
-                self.fault(f"the server wrote to its standard error: {said[-3000:]}")
+                self._arguments.append("--tasks")
+            await self._run(context)
+        if watchdog.cancelled_caught:
+            self.fault("the run did not end in time")
+        self.check_books()
         for kind in sorted(self.expected.keys() | self.logged.keys()):
             if self.expected[kind] != self.logged[kind]:
                 self.fault(f"the log has {self.logged[kind]} records of {kind}, and {self.expected[kind]} are due")
 
-    async def _run(self, process: trio.Process, context: ssl.SSLContext | None) -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._listen, process)
-            with trio.move_on_after(_START):
-                await self._ready.wait()
-            if not self._ready.is_set():
-                self.fault("the server has not started")
-                nursery.cancel_scope.cancel()
-                return
-            self._place = Place(self._place.port, context)
-            try:
-                before = await self._vitals()
-            except (Gone, OSError, trio.BrokenResourceError) as error:
-                self.fault(f"the server does not answer: {error!r}")
-                nursery.cancel_scope.cancel()
-                return
-            descriptors = _sample(process.pid).descriptors
-            await self._send_clients(process.pid)
-            await self._check_settled(before, descriptors, process.pid)
-            self._check_samples()
-            await self._check_shutdown(process)
-            nursery.cancel_scope.cancel()
+    def check_books(self) -> None:
+        """The server has ended, and has said everything."""
 
-    async def _listen(self, process: trio.Process) -> None:
-        assert process.stdout is not None
-        buffer = b""
-        async for data in process.stdout:
-            *lines, buffer = (buffer + data).split(b"\n")
-            for line in lines:
-                if line.startswith(b"{"):
-                    self.note(json.loads(line))
-                elif match := re.search(rb"://127\.0\.0\.1:(\d+)", line):
-                    self._place = Place(int(match[1]))
-                    self._ready.set()
-        if not self._ready.is_set():
-            self.fault("the server has ended")
-            self._ready.set()
+    async def _run(self, context: ssl.SSLContext | None) -> None:
+        try:
+            await self.serve(context)
+        except* (Gone, OSError, trio.BrokenResourceError, trio.TooSlowError, RuntimeError) as errors:
+            self.fault(f"the server does not start, or does not answer: {errors.exceptions}")
+
+    async def serve(self, context: ssl.SSLContext | None) -> None:
+        """Start the server, let the clients come, and stop it."""
+        async with running(self._arguments, self) as server:
+            self._place = Place(server.port, context)
+            await self._soak(server)
+            await self._check_shutdown(server.process)
+
+    async def _soak(self, server: Server) -> None:
+        """Let the clients come, and go."""
+        before = await self._vitals()
+        descriptors = server.sample().descriptors
+        await self._send_clients(server)
+        await self._check_settled(before, descriptors, server)
+        self._check_samples()
 
     def note(self, noted: dict[str, Any]) -> None:
         """Take what the server has to say."""
@@ -198,26 +179,30 @@ class Soak:
 
     # Clients
 
-    async def _send_clients(self, pid: int) -> None:
-        talks = dict(TALKS)
-        if self.options.tls:
-            talks[not_tls] = 4
-        deadline = trio.current_time() + self.options.seconds
+    async def _send_clients(self, server: Server) -> None:
         async with trio.open_nursery() as nursery:
-            sampling = trio.CancelScope()
 
             async def sample() -> None:
-                with sampling:
-                    while True:
-                        self.samples.append(_sample(pid))
-                        await trio.sleep(self.options.seconds / 120)
+                while True:
+                    self.samples.append(server.sample())
+                    await trio.sleep(self.options.seconds / 120)
 
             nursery.start_soon(sample)
-            async with trio.open_nursery() as clients:
-                for number in range(self.options.clients):
-                    clients.start_soon(self._client, number, talks, deadline)
-                await trio.sleep_until(deadline)
-                sampling.cancel()
+            await self.clients(trio.current_time() + self.options.seconds)
+            nursery.cancel_scope.cancel()
+
+    def talks_to_hold(self) -> dict[Talk, int]:
+        """Each talk and its weight."""
+        return TALKS
+
+    async def clients(self, deadline: float) -> None:
+        """Send clients until then, and let them come to their ends."""
+        talks = self.talks_to_hold()
+        if self.options.tls:
+            talks = {**talks, not_tls: 4}
+        async with trio.open_nursery() as clients:
+            for number in range(self.options.clients):
+                clients.start_soon(self._client, number, talks, deadline)
 
     async def _client(self, number: int, talks: dict[Talk, int], deadline: float) -> None:
         random = self.random(number)
@@ -225,25 +210,31 @@ class Soak:
         count = 0
         while trio.current_time() < deadline:
             (talk,) = random.choices(list(talks), list(talks.values()))
-            await self.hold(talk, Client(self._place, self, random, f"{number}-{count}"))
+            await self.hold(talk, Client(self._place, self, random, f"{number}-{count}", books=self.kept_books()))
             count += 1
+            await trio.sleep(self.pause(random))
+
+    def pause(self, random: Random) -> float:
+        """Seconds between a client and the next one in its place."""
+        return 0.0
 
     async def hold(self, talk: Talk, client: Client) -> None:
         """Hold one talk; whatever goes wrong in it is a fault."""
         name = f"{client.name}: {talk.__name__}"
         self.talks[talk.__name__] += 1
         try:
-            with trio.fail_after(_TALK):
+            with trio.fail_after(_TALK + max(client.until - trio.current_time(), 0.0)):
                 await talk(client)
         except trio.TooSlowError:
             self.fault(f"{name} hangs")
         except Exception as error:
-            self.fault(f"{name}: {''.join(traceback.format_exception(error))[-2500:]}")
+            self.talk_failed(f"{name}: {''.join(traceback.format_exception(error))[-2500:]}", error)
 
     # The end
 
     async def _vitals(self) -> dict[str, int]:
         peer = await Peer.connect(self._place)
+        self.own_request("GET /vitals")
         try:
             await peer.send(b"GET /vitals HTTP/1.1\r\nHost: localhost\r\n\r\n")
             vitals: dict[str, int] = json.loads((await peer.read_response()).body)
@@ -251,7 +242,7 @@ class Soak:
             await peer.drop()
         return vitals
 
-    async def _check_settled(self, before: dict[str, int], descriptors: int, pid: int) -> None:
+    async def _check_settled(self, before: dict[str, int], descriptors: int, server: Server) -> None:
         """Everything that came with the clients goes with them."""
         before["descriptors"] = descriptors
         after: dict[str, int] = {}
@@ -259,7 +250,7 @@ class Soak:
             while after != before:
                 if after:
                     await trio.sleep(0.2)
-                after = {**await self._vitals(), "descriptors": _sample(pid).descriptors}
+                after = {**await self._vitals(), "descriptors": server.sample().descriptors}
                 self.objects_left = after["objects"] - before["objects"]
                 if self.objects_left <= _MORE_OBJECTS:
                     after["objects"] = before["objects"]
@@ -282,30 +273,39 @@ class Soak:
         """SIGTERM while websockets are open: each gets Close 1001, and the process ends with 0."""
         codes: list[int] = []
         async with trio.open_nursery() as nursery:
-            for number in range(_STAYING):
+            for number in range(STAYING):
                 await nursery.start(partial(self._stay, codes, f"stay-{number}"))
             began = trio.current_time()
             process.send_signal(signal.SIGTERM)
-            with trio.move_on_after(_SHUTDOWN):
+            with trio.move_on_after(SHUTDOWN):
                 await process.wait()
             self.shutdown_took = trio.current_time() - began
             nursery.cancel_scope.deadline = trio.current_time() + 5
+        self.check_end(process, codes)
+
+    def check_end(self, process: trio.Process, codes: list[int]) -> None:
+        """The process has ended, and the websockets that were open got these close codes."""
         if process.returncode != 0:
             self.fault(f"after SIGTERM the server's exit code is {process.returncode}")
-        if codes != [1001] * _STAYING:
-            self.fault(f"at the shutdown {_STAYING} websockets got {Counter(codes)} instead of 1001 each")
+        if codes != [1001] * STAYING:
+            self.fault(f"at the shutdown {STAYING} websockets got {Counter(codes)} instead of 1001 each")
 
     async def _stay(
         self, codes: list[int], name: str, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        peer = await Peer.connect(self._place)
+        received = 0
+        peer = await Client(self._place, self, self.random(0), name, books=self.kept_books()).connect()
         try:
             await peer.upgrade(f"/both?connection={name}")
             task_status.started()
             while True:
                 await peer.receive_message()
+                received += 1
         except Closed as closed:
             codes.append(closed.code)
+            if peer.page is not None:
+                due = peer.page.due("GET /both", (101, closed.code, "shutdown"), visits=())
+                due.received, due.sent = 0, (received, received)
         except Exception as error:
             self.fault(f"{name} at the shutdown: {error!r}")
         finally:
@@ -328,18 +328,3 @@ class Soak:
                 f"WRONG in {len(self.faults)} ways" if self.faults else "nothing wrong",
             ]
         )
-
-
-def _certificate(folder: Path) -> tuple[ssl.SSLContext, str]:
-    """A client's context, and the file with the server's certificate and key."""
-    authority = trustme.CA()
-    certificate = folder / "certificate.pem"
-    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(certificate))
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context, str(certificate)
-
-
-def _sample(pid: int) -> Sample:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return Sample(pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20), len(os.listdir(f"/proc/{pid}/fd")))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
+from math import inf
 from random import Random
 from typing import Any, Protocol
 
@@ -12,6 +15,8 @@ import trio
 
 from ..wire import BINARY, TEXT, Gone, close_frame, frame, upgrade
 from .app import HEAD_TIMEOUT, LARGEST, STALLED_AFTER
+from .books import Books, Page
+from .http_client import connected, get
 from .ledger import ClientSide, Reading, make_message
 from .peer import Closed, Peer, Place
 
@@ -21,7 +26,7 @@ BROKEN = (trio.BrokenResourceError, trio.ClosedResourceError, Gone)
 class Judge(Protocol):
     """Who compares, and counts what the server's log must have."""
 
-    async def compare(self, client: ClientSide) -> None:
+    async def compare(self, client: ClientSide, page: Page | None = None) -> None:
         """Wait for the server's ledger of this connection, and compare."""
 
     def expect(self, kind: str) -> None:
@@ -33,18 +38,28 @@ class Client:
     """One connection's client, before it has connected.
 
     :ivar name: names its connection, if it becomes a websocket.
+    :ivar until: when it should come to an end, in Trio's time.
+    :ivar books: where its connections are entered, if anywhere.
     """
 
     place: Place
     judge: Judge
     random: Random
     name: str
+    until: float = 0.0
+    books: Books | None = None
+
+    async def connect(self, *, narrow: bool = False) -> Peer:
+        """Make one connection; where books are kept, it has its page."""
+        page = None if self.books is None else self.books.open(self.name)
+        return await Peer.connect(self.place, page, narrow=narrow)
 
 
 Talk = Callable[[Client], Awaitable[None]]
+Beat = Callable[[], Awaitable[bool]]
 
 
-def _size(random: Random, largest: int = LARGEST) -> int:
+def some_size(random: Random, largest: int = LARGEST) -> int:
     """Mostly small, now and then as large as may be."""
     return min(int(2 ** (random.random() ** 2 * 21.5)) - 1, largest)
 
@@ -52,7 +67,7 @@ def _size(random: Random, largest: int = LARGEST) -> int:
 # Websockets
 
 
-async def _read(peer: Peer, client: ClientSide, unwrap: Callable[[Any], Any]) -> None:
+async def read_messages(peer: Peer, client: ClientSide, unwrap: Callable[[Any], Any]) -> None:
     """Read until the server's Close frame or the end, and note what came."""
     reading = Reading(client.connection)
     try:
@@ -69,21 +84,29 @@ async def _read(peer: Peer, client: ClientSide, unwrap: Callable[[Any], Any]) ->
         client.received, client.faults = reading.count, client.faults + reading.faults
 
 
-_FAULTS = {
+FAULTS = {
     1002: frame(3, b"no such opcode"),
     1007: frame(TEXT, b"\xff\xff"),
     1009: frame(BINARY, b"", length=b"\x7f\x40" + bytes(7)),
 }
 
 
-async def _end(peer: Peer, client: ClientSide, random: Random, reading: trio.CancelScope) -> None:
+@cache
+def compressed_zeros(size: int) -> bytes:
+    """A frame with so many zeros."""
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
+    payload = (deflater.compress(bytes(size)) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4]
+    return frame(BINARY, payload, reserved=0x40)
+
+
+async def end_talk(peer: Peer, client: ClientSide, random: Random, reading: trio.CancelScope) -> None:
     peer.closing = True
     if client.end == "close":
         client.code = random.choice([1000, 1001, 3000, 4999])
         await peer.send(close_frame(client.code, random.choice(["", "bye", "€" * 41])))
     elif client.end == "fault":
-        client.code = random.choice(list(_FAULTS))
-        await peer.send(_FAULTS[client.code])
+        client.code = random.choice(list(FAULTS))
+        await peer.send(FAULTS[client.code])
     elif client.end == "fin":
         peer.finish()
     elif client.end == "reset":
@@ -91,95 +114,118 @@ async def _end(peer: Peer, client: ClientSide, random: Random, reading: trio.Can
         await peer.reset()
 
 
-async def _converse(
+def _so_many(count: int, random: Random) -> Beat:
+    """So many messages, one behind the other, with a pause now and then."""
+    left = count
+
+    async def beat() -> bool:
+        nonlocal left
+        if left < count and random.random() < 0.1:
+            await trio.sleep(random.random() / 20)
+        left -= 1
+        return left >= 0
+
+    return beat
+
+
+async def converse(
     who: Client,
     path: str,
     ends: str,
     *,
-    messages: int,
+    messages: int | Beat,
     largest: int = LARGEST,
     text: bool | None = None,
     answers: bool = False,
     code: int | None = None,
     wrap: Callable[[Any], Any] = lambda message: message,
     unwrap: Callable[[Any], Any] = lambda message: message,
+    narrow: bool = False,
+    rate: float = inf,
 ) -> None:
-    """Send messages while others are read, end, and compare. ``ends`` are the ways to choose from."""
+    """Send messages while others are read, end, and compare.
+
+    :param ends: the ways to choose from.
+    :param messages: how many, or what is waited for before each, and says whether there is one.
+    :param rate: how fast they are read until the end, in bytes a second.
+    """
     random = who.random
+    beat = messages if callable(messages) else _so_many(messages, random)
     client = ClientSide(who.name, path, random.choice(ends.split()), code=code, answers=answers)
-    peer = await Peer.connect(who.place)
+    client.keeps_up = largest <= 5000 and rate == inf and not path.startswith("/push")
+    peer = await who.connect(narrow=narrow)
     try:
         await peer.upgrade(f"{path}{'&' if '?' in path else '?'}connection={who.name}", compressed="deflated" in path)
+        peer.rate = rate
         async with trio.open_nursery() as nursery:
             reading = trio.CancelScope()
 
             async def read() -> None:
                 with reading:
-                    await _read(peer, client, unwrap)
+                    await read_messages(peer, client, unwrap)
 
             nursery.start_soon(read)
             try:
-                for _ in range(messages):
+                while await beat():
                     kind = random.random() < 0.5 if text is None else text
-                    message = make_message(who.name, client.sent, _size(random, largest), text=kind)
+                    message = make_message(who.name, client.sent, some_size(random, largest), text=kind)
                     await peer.send_message(wrap(message), random.choice([0, 0, 0, 1, 7]), pings=random.random() < 0.2)
                     client.sent += 1
-                    if random.random() < 0.1:
-                        await trio.sleep(random.random() / 20)
-                await _end(peer, client, random, reading)
+                peer.rate = inf
+                await end_talk(peer, client, random, reading)
             except BROKEN as error:
                 client.faults.append(f"cannot send on: {error}")
     finally:
         await peer.drop()
-    await who.judge.compare(client)
+    await who.judge.compare(client, peer.page)
 
 
 async def echo(who: Client) -> None:
-    await _converse(who, "/echo", "close fin reset fault", messages=who.random.randrange(12), answers=True)
+    await converse(who, "/echo", "close fin reset fault", messages=who.random.randrange(12), answers=True)
 
 
 async def many(who: Client) -> None:
     count = who.random.randrange(300)
-    await _converse(who, "/echo", "close fin reset fault", messages=count, largest=200, answers=True)
+    await converse(who, "/echo", "close fin reset fault", messages=count, largest=200, answers=True)
 
 
 async def deflated(who: Client) -> None:
-    await _converse(who, "/deflated", "close fin reset fault", messages=who.random.randrange(12), answers=True)
+    await converse(who, "/deflated", "close fin reset fault", messages=who.random.randrange(12), answers=True)
 
 
 async def slow(who: Client) -> None:
     count = who.random.randrange(40)
-    await _converse(who, "/slow", "close fin reset fault", messages=count, largest=2000, answers=True)
+    await converse(who, "/slow", "close fin reset fault", messages=count, largest=2000, answers=True)
 
 
 async def pieces(who: Client) -> None:
-    await _converse(who, "/pieces", "close fin reset fault", messages=who.random.randrange(6), answers=True)
+    await converse(who, "/pieces", "close fin reset fault", messages=who.random.randrange(6), answers=True)
 
 
 async def deflated_pieces(who: Client) -> None:
-    await _converse(who, "/deflated-pieces", "close fin reset fault", messages=who.random.randrange(6), answers=True)
+    await converse(who, "/deflated-pieces", "close fin reset fault", messages=who.random.randrange(6), answers=True)
 
 
 async def both(who: Client) -> None:
-    await _converse(who, "/both", "close fin reset fault", messages=who.random.randrange(50), largest=3000)
+    await converse(who, "/both", "close fin reset fault", messages=who.random.randrange(50), largest=3000)
 
 
 async def push(who: Client) -> None:
     random = who.random
     code = random.choice([1000, 1001, 4000])
-    path = f"/push?count={random.randrange(200)}&size={_size(random, 20_000)}&code={code}"
-    await _converse(who, path, "server", messages=0, code=code)
+    path = f"/push?count={random.randrange(200)}&size={some_size(random, 20_000)}&code={code}"
+    await converse(who, path, "server", messages=0, code=code)
 
 
 async def leave_a_push(who: Client) -> None:
     # Large ones: all that the kernel holds is still to be read, and under TLS that is a record a turn of this loop.
-    await _converse(who, "/push?count=1000000&size=16000&code=1000", "close fin reset fault", messages=0)
+    await converse(who, "/push?count=1000000&size=16000&code=1000", "close fin reset fault", messages=0)
 
 
 async def json(who: Client) -> None:
     from json import dumps, loads
 
-    await _converse(
+    await converse(
         who,
         "/json",
         "close fin reset fault",
@@ -195,32 +241,32 @@ async def json(who: Client) -> None:
 async def raises(who: Client) -> None:
     count = who.random.randrange(5)
     who.judge.expect("provoked")
-    await _converse(who, f"/raises?count={count}", "server", messages=count, largest=200, answers=True, code=1011)
+    await converse(who, f"/raises?count={count}", "server", messages=count, largest=200, answers=True, code=1011)
 
 
 async def swallows(who: Client) -> None:
     who.judge.expect("swallowed")
     count = who.random.randrange(5)
-    await _converse(who, "/swallows", "close fin reset", messages=count, largest=200, answers=True)
+    await converse(who, "/swallows", "close fin reset", messages=count, largest=200, answers=True)
 
 
 async def read_nothing(who: Client) -> None:
     """Let the server push until it gives up, or leave before."""
     client = ClientSide(who.name, "/push, unread", "reset")
-    peer = await Peer.connect(who.place)
+    peer = await who.connect()
     try:
         await peer.upgrade(f"/push-impatiently?count=1000000&size=20000&code=1000&connection={who.name}")
         await trio.sleep(STALLED_AFTER * who.random.choice([0.1, 1.5]))
         await peer.reset()
     finally:
         await peer.drop()
-    await who.judge.compare(client)
+    await who.judge.compare(client, peer.page)
 
 
 async def read_slowly(who: Client) -> None:
     """Read now and then: the server waits, and gives nothing up."""
     client = ClientSide(who.name, "/push, read slowly", "server", code=1000)
-    peer = await Peer.connect(who.place)
+    peer = await who.connect()
     try:
         await peer.upgrade(f"/push?count=60&size=20000&code=1000&connection={who.name}")
         reading = Reading(who.name)
@@ -235,13 +281,13 @@ async def read_slowly(who: Client) -> None:
         client.received, client.faults = reading.count, reading.faults
     finally:
         await peer.drop()
-    await who.judge.compare(client)
+    await who.judge.compare(client, peer.page)
 
 
 async def leave_within_a_message(who: Client) -> None:
     """What was whole before is handled; the rest is nobody's."""
     client = ClientSide(who.name, "/echo, left within a message", who.random.choice(["fin", "reset"]))
-    peer = await Peer.connect(who.place)
+    peer = await who.connect()
     try:
         await peer.upgrade(f"/echo?connection={who.name}")
         for _ in range(3):
@@ -250,19 +296,19 @@ async def leave_within_a_message(who: Client) -> None:
         whole = frame(BINARY, bytes(make_message(who.name, 3, 5000, text=False)))  # type: ignore[arg-type]
         await peer.send(whole[: who.random.randrange(1, len(whole))])
         scope = trio.CancelScope()
-        await _end(peer, client, who.random, scope)
+        await end_talk(peer, client, who.random, scope)
         if client.end == "fin":
-            await _read(peer, client, lambda message: message)
+            await read_messages(peer, client, lambda message: message)
     finally:
         await peer.drop()
-    await who.judge.compare(client)
+    await who.judge.compare(client, peer.page)
 
 
 # Handshakes that come to nothing
 
 
 async def refused(who: Client) -> None:
-    async with _connected(who) as peer:
+    async with connected(who) as peer:
         await peer.send(upgrade("/refused"))
         response = await peer.read_response()
         assert (response.status, response.body) == (403, b"not you"), (response.status, response.body)
@@ -270,21 +316,21 @@ async def refused(who: Client) -> None:
 
 async def foreign_origin(who: Client) -> None:
     who.judge.expect("origin")
-    async with _connected(who) as peer:
+    async with connected(who) as peer:
         await peer.send(upgrade("/echo?connection=nobody", "Origin: https://evil.example"))
         assert (await peer.read_response()).status == 403
 
 
 async def broken_handshake(who: Client) -> None:
     head = upgrade("/echo?connection=nobody").replace(b"Version: 13", b"Version: 12")
-    async with _connected(who) as peer:
+    async with connected(who) as peer:
         await peer.send(head)
         assert (await peer.read_response()).status == 426
 
 
 async def half_a_handshake(who: Client) -> None:
     head = upgrade("/echo?connection=nobody")
-    async with _connected(who) as peer:
+    async with connected(who) as peer:
         await peer.send(head[: who.random.randrange(len(head) - 1)])
         if who.random.random() < 0.5:
             await peer.reset()
@@ -293,42 +339,24 @@ async def half_a_handshake(who: Client) -> None:
 # HTTP
 
 
-class _connected:
-    def __init__(self, who: Client) -> None:
-        self._who = who
-        self._peer: Peer | None = None
-
-    async def __aenter__(self) -> Peer:
-        self._peer = await Peer.connect(self._who.place)
-        return self._peer
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._peer is not None
-        await self._peer.drop()
-
-
-def _get(target: str) -> bytes:
-    return f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
-
-
 async def requests(who: Client) -> None:
     """Several on one connection, one after the other or all at once."""
     count = who.random.randrange(1, 20)
-    async with _connected(who) as peer:
+    async with connected(who) as peer:
         if who.random.random() < 0.5:
-            await peer.send(b"".join(_get(f"/?say={number}") for number in range(count)))
+            await peer.send(b"".join(get(f"/?say={number}") for number in range(count)))
             for number in range(count):
                 assert (await peer.read_response()).body == b"%d" % number
         else:
             for number in range(count):
-                await peer.send(_get(f"/?say={number}"))
+                await peer.send(get(f"/?say={number}"))
                 assert (await peer.read_response()).body == b"%d" % number
 
 
 async def upload(who: Client) -> None:
     random = who.random
     digest, size = hashlib.sha256(), 0
-    async with _connected(who) as peer:
+    async with connected(who) as peer:
         await peer.send(b"POST /upload HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         for _ in range(random.randrange(20)):
             piece = random.randbytes(random.randrange(1, 30_000))
@@ -338,7 +366,7 @@ async def upload(who: Client) -> None:
         if random.random() < 0.2:
             await peer.reset()
             return
-        await peer.send(b"0\r\n\r\n" + _get("/?say=next"))
+        await peer.send(b"0\r\n\r\n" + get("/?say=next"))
         body = (await peer.read_response()).body
         assert digest.hexdigest().encode() in body, "the upload arrived otherwise"
         assert b'"size":%d' % size in body.replace(b" ", b"")
@@ -347,8 +375,8 @@ async def upload(who: Client) -> None:
 
 async def download(who: Client) -> None:
     count = who.random.randrange(300)
-    async with _connected(who) as peer:
-        await peer.send(_get(f"/download?count={count}"))
+    async with connected(who) as peer:
+        await peer.send(get(f"/download?count={count}"))
         if who.random.random() < 0.3:
             await peer.read_head()
             await peer.reset()
@@ -359,8 +387,8 @@ async def download(who: Client) -> None:
 
 async def failing_request(who: Client) -> None:
     who.judge.expect("provoked")
-    async with _connected(who) as peer:
-        await peer.send(_get("/raise"))
+    async with connected(who) as peer:
+        await peer.send(get("/raise"))
         assert (await peer.read_response()).status == 500
 
 
@@ -376,16 +404,16 @@ _GARBAGE = (
 
 async def garbage(who: Client) -> None:
     """An error, and nothing behind it is answered."""
-    async with _connected(who) as peer:
-        await peer.send(who.random.choice(_GARBAGE) + _get("/"))
+    async with connected(who) as peer:
+        await peer.send(who.random.choice(_GARBAGE) + get("/"))
         assert 400 <= (await peer.read_response()).status < 500
         await peer.read_to_the_end()
 
 
 async def slow_head(who: Client) -> None:
     """Byte by byte: too slow, or done in time."""
-    async with _connected(who) as peer:
-        head = _get("/?say=slow")
+    async with connected(who) as peer:
+        head = get("/?say=slow")
         in_time = who.random.random() < 0.7
         try:
             for index in range(len(head) if in_time else 6):
@@ -407,7 +435,7 @@ async def _answered(peer: Peer) -> int:
 
 
 async def say_nothing(who: Client) -> None:
-    async with _connected(who) as peer:
+    async with connected(who) as peer:
         await trio.sleep(who.random.random())
         if who.random.random() < 0.5:
             await peer.reset()
@@ -419,7 +447,7 @@ async def not_tls(who: Client) -> None:
     peer = Peer(stream, stream)
     try:
         await peer.send(
-            who.random.choice([_get("/"), who.random.randbytes(300), b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"])
+            who.random.choice([get("/"), who.random.randbytes(300), b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"])
         )
         if who.random.random() < 0.5:
             await peer.reset()
