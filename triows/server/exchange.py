@@ -52,7 +52,10 @@ class Exchange(HTTPConnection):
 
     async def _next_piece(self) -> bytes:
         http = self._http
-        await trio.lowlevel.checkpoint_if_cancelled()
+        if http.input and self._body_size:
+            await trio.lowlevel.checkpoint()  # tiny chunks are left from the last call: others get their turn
+        else:
+            await trio.lowlevel.checkpoint_if_cancelled()
         while (body := self._body) is not None:
             if http.input:
                 self._owes_continue = False
