@@ -13,6 +13,8 @@ What a proxy in front may read another way is refused, so that both see the same
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from copy import copy
 from typing import Protocol
 
 from ..limits import ServerLimits
@@ -52,6 +54,10 @@ class BodyReader(Protocol):
         """
         ...
 
+    def ends_within(self, data: bytearray, more: int, limit: float) -> bool:
+        """Whether ``data``, with ``more`` bytes behind it at most, is known to end the body. Takes nothing."""
+        ...
+
 
 def body_reader(framing: tuple[bytes, bytes], limits: ServerLimits) -> BodyReader:
     """What reads a body that is framed like this: by a Content-Length, or chunked."""
@@ -75,6 +81,9 @@ class SizedBody:
         self._left -= len(piece)
         self.ended = not self._left
         return piece
+
+    def ends_within(self, data: bytearray, more: int, limit: float) -> bool:
+        return self._left <= len(data) + more
 
 
 class ChunkedBody:
@@ -126,6 +135,13 @@ class ChunkedBody:
             view.release()
             del data[:position]  # once, since each time has its price
         return bytes(taken)
+
+    def ends_within(self, data: bytearray, more: int, limit: float) -> bool:
+        """As above; what has not arrived may be of any length, and of very many chunks the end is not looked for."""
+        ahead = copy(self)
+        with suppress(BadRequest):
+            ahead.take(bytearray(data), limit)
+        return ahead.ended
 
     def _take_line(self, data: bytearray, start: int) -> int:
         """Read the line at ``start``; returns its length with its CRLF, 0 while it is not whole."""

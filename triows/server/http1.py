@@ -82,6 +82,7 @@ class HTTP1Connection:
         "_deadline",
         "_fresh",
         "_last_chance",
+        "_overdue",
         "_progress",
         "_request_line",
         "_started",
@@ -111,6 +112,7 @@ class HTTP1Connection:
         self._begun = begun
         self._fresh = True  # no request has come yet
         self._last_chance = False  # at shutdown: the request that is on the way is still wanted
+        self._overdue = False  # a part of a head came, and its time is over
         link.receiver = self
         self._set_deadline(service.limits.head_timeout)
 
@@ -187,10 +189,13 @@ class HTTP1Connection:
         else:
             if self._current is None and (self._fresh or self.input):
                 # The client has just connected, or sent half a head, and cannot know: it need not ask a second time.
-                self._last_chance = True
-                if self._deadline > trio.current_time() + _LAST_CHANCE:
-                    self._set_deadline(_LAST_CHANCE)
+                self._grant_last_chance()
             self._wake_reader()
+
+    def _grant_last_chance(self) -> None:
+        self._last_chance = True
+        if self._deadline > trio.current_time() + _LAST_CHANCE:
+            self._set_deadline(_LAST_CHANCE)
 
     def cut_off(self) -> None:
         """Time is over for what :meth:`shut_down` has begun."""
@@ -221,6 +226,8 @@ class HTTP1Connection:
                 self.service.ended(exchange)
             if not await exchange.can_be_followed():
                 return None
+            if self.closing and self.input:
+                self._grant_last_chance()  # the shutdown began behind the response's head, which did not tell of it
         if self.link.acknowledged:
             self.link.close()  # with no request and no response on the way there is nothing to linger for
         return None
@@ -272,6 +279,8 @@ class HTTP1Connection:
         idle: bool | None = None  # whether nothing of the next request has come; None: not waited yet
         try:
             while (parsed := heads.take(self.input)) is None:
+                if self._overdue:
+                    raise BadRequest(408, "the request head did not come in time")
                 if self.lost or (self.closing and not self._last_chance):
                     return None
                 if not first and not self.closing and (idle is None or (idle and self.input)):
@@ -302,9 +311,8 @@ class HTTP1Connection:
     def _check_deadline(self) -> None:
         self._timer = None
         if trio.current_time() >= self._deadline:
-            if self.input and not self._last_chance:
-                self.service.counters.count_response(408)
-                self._refuse(408, "the request head did not come in time")
+            # Its last bytes may have come in the same pass: whoever reads it judges what there is.
+            self._overdue = bool(self.input) and not self._last_chance
             self.closing = True
             self._last_chance = False
             self._wake_reader()
