@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -238,6 +238,29 @@ async def test_a_request_without_a_whole_response_is_logged_with_why(
     assert (record.status, record.size, record.kind) == (status, size, kind)
     shown = f"{'-' if status is None else status} {'-' if size is None else size}"
     assert re.fullmatch(rf'- "{line} HTTP/1\.1" {shown} \d+\.\d ms, {kind}', record.getMessage())
+
+
+async def test_a_response_that_was_whole_when_its_client_left_is_logged_as_whole(
+    records: Records, autojump_clock: MockClock
+) -> None:
+    app = make_app()
+
+    @app.get("/file")
+    async def file() -> tuple[AsyncIterator[bytes], int, dict[str, str]]:
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"all of it"
+            await trio.sleep(1)
+
+        return pieces(), 200, {"Content-Length": "9"}
+
+    async with served(app) as target:
+        wire = target.connect()
+        await wire.send(get("/file"))
+        assert (await wire.read_response()).body == b"all of it"
+        await wire.stream.aclose()
+        await trio.sleep(2)
+    (record,) = records()
+    assert (record.status, record.size, record.kind) == (200, 9, None)
 
 
 async def test_a_client_that_does_not_take_its_response_is_logged_so(

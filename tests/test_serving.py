@@ -1010,3 +1010,45 @@ async def test_without_timeouts_nothing_is_closed(autojump_clock: MockClock) -> 
         await trio.sleep(10_000)
         assert (await ask(wire)).status == 200
         await wire.stream.aclose()
+
+
+# Fairness
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "2xx"),
+        (b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n", "4xx"),
+        (b"PUT / HTTP/1.1\r\nHost: x\r\n\r\n", "4xx"),
+        (b"GET /hooked HTTP/1.1\r\nHost: x\r\n\r\n", "2xx"),
+        (b"GET /folder HTTP/1.1\r\nHost: x\r\n\r\n", "3xx"),
+        (b"OPTIONS / HTTP/1.1\r\nHost: x\r\n\r\n", "2xx"),
+        (b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\na", "4xx"),
+        (b"POST /nowhere HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", "4xx"),
+    ],
+)
+async def test_requests_that_came_together_let_others_have_their_turn(request_: bytes, status: str) -> None:
+    """At the latest after each: the other one here counts the answers between two turns of its own."""
+    app = make_app()
+
+    @app.before_request
+    async def answer() -> str | None:
+        return "hooked" if request.path == "/hooked" else None
+
+    @app.get("/folder/")
+    async def folder() -> str:
+        return "here"
+
+    count = 30_000 // len(request_)
+    answered = most = 0
+    async with served(app) as target:
+        wire = target.connect()
+        await wire.send(request_ * count)
+        while answered < count:
+            await trio.lowlevel.checkpoint()
+            now = app.stats().requests[status]
+            most = max(most, now - answered)
+            answered = now
+        await wire.stream.aclose()
+    assert most <= 2  # the turns of one pass of the scheduler come in any order

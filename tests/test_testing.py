@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 from io import BytesIO
 from typing import Any
 
@@ -376,6 +377,89 @@ async def test_a_session_transaction_without_a_key_says_so(app: Triows) -> None:
     with pytest.raises(RuntimeError, match="secret key"):
         async with app.test_client().session_transaction():
             pass
+
+
+def count_connections(app: Triows) -> list[object]:
+    """The clients' connections that the app has served, by their requests."""
+    seen: list[object] = []
+
+    @app.before_request
+    async def see() -> None:
+        seen.append(request.connection._http.link)  # type: ignore[attr-defined]
+
+    return seen
+
+
+async def test_requests_can_share_a_connection(app: Triows) -> None:
+    seen = count_connections(app)
+    user: ContextVar[str] = ContextVar("user", default="nobody")
+
+    @app.post("/login")
+    async def login() -> str:
+        user.set((await request.form)["name"])
+        return user.get()
+
+    @app.get("/who")
+    async def who() -> str:
+        return user.get()
+
+    client = app.test_client()
+    async with client.keep_alive():
+        assert await (await client.post("/login", form={"name": "alice"})).get_data() == b"alice"
+        assert await (await client.get("/who")).get_data() == b"nobody"
+        assert await (await client.get("/nowhere")).get_data()
+        assert await (await client.head("/who")).get_data() == b""
+        assert len(seen) == 4
+        assert len(set(seen)) == 1
+    assert client.app.stats().connections_open == 0
+    await client.get("/who")
+    assert len(set(seen)) == 2
+
+
+async def test_a_shared_connection_that_the_server_closes_is_replaced(app: Triows) -> None:
+    seen = count_connections(app)
+
+    @app.get("/last")
+    async def last() -> tuple[str, dict[str, str]]:
+        return "goodbye", {"Connection": "close"}
+
+    client = app.test_client()
+    async with client.keep_alive():
+        for _ in range(2):
+            assert await (await client.get("/last")).get_data() == b"goodbye"
+        await client.get("/hello", scheme="https")
+    assert len(set(seen)) == 3
+
+
+async def test_an_error_over_a_shared_connection_is_raised_by_its_own_request(app: Triows) -> None:
+    @app.get("/fail")
+    async def fail() -> str:
+        raise ValueError("in the handler")
+
+    client = app.test_client()
+    async with client.keep_alive():
+        assert (await client.get("/hello")).status_code == 200
+        with pytest.raises(ValueError, match="in the handler"):
+            await client.get("/fail")
+        assert (await client.get("/hello")).status_code == 200
+
+
+async def test_a_shared_connection_is_for_one_request_at_a_time(app: Triows) -> None:
+    @app.get("/wait")
+    async def wait() -> str:
+        await trio.sleep_forever()
+        return "unreachable"
+
+    client = app.test_client()
+    async with client.keep_alive(), trio.open_nursery() as nursery:
+        nursery.start_soon(client.get, "/wait")
+        await wait_all_tasks_blocked()
+        with pytest.raises(trio.BusyResourceError, match="another task is making a request"):
+            await client.get("/hello")
+        with pytest.raises(RuntimeError, match="keeps a connection alive already"):
+            async with client.keep_alive():
+                pass
+        nursery.cancel_scope.cancel()
 
 
 async def test_the_context_of_the_last_request_stays_in_a_clients_block(app: Triows) -> None:

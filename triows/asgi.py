@@ -110,7 +110,11 @@ async def _serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> N
     connection = ASGIHTTPConnection(_head(scope), app.limits, receive, send)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(connection.listen)
-        await connection.serve(app.handle)
+        try:
+            await connection.serve(app.handle)
+        except BaseException:
+            connection.abort()
+            raise
         nursery.cancel_scope.cancel()
     if connection.broke_off:
         # Returning would end the response in order, and the client would take it for whole.
@@ -127,6 +131,7 @@ class ASGIHTTPConnection(HTTPConnection):
         "_body",
         "_body_ended",
         "_fetching",
+        "_left",
         "_receive",
         "_response_ended",
         "_send",
@@ -144,6 +149,7 @@ class ASGIHTTPConnection(HTTPConnection):
         self._body = Pieces()
         self._body_ended = False
         self._response_ended = False
+        self._left: int | None = None  # bytes of the response still to come, if that is known
         self.broke_off = False
         self._waiting = trio.lowlevel.ParkingLot()  # for a piece of the body
         self._fetching = Waiter()
@@ -157,7 +163,7 @@ class ASGIHTTPConnection(HTTPConnection):
             event = await self._receive()
             if event["type"] == "http.disconnect":
                 self._body_ended = True
-                if not self._response_ended:
+                if not self._response_ended and self._left != 0:
                     self.lose(Disconnect(ABNORMAL, "", "lost"))
                 self._waiting.unpark_all()
                 return
@@ -189,11 +195,15 @@ class ASGIHTTPConnection(HTTPConnection):
         if self.response_started:
             raise RuntimeError(f"the response to {self.head.method} {self.head.raw_path!r} was begun already")
         self.status = status
+        lengths = [value for name, value in headers if name.lower() == b"content-length" and value.isdigit()]
+        self._left = int(lengths[0]) if lengths else None
         await self._send_event({"type": "http.response.start", "status": status, "headers": headers})
 
     async def send_body(self, data: bytes) -> None:
         if data and self.head.method != "HEAD":
             await self._send_event({"type": "http.response.body", "body": data, "more_body": True})
+            if self._left is not None:
+                self._left -= len(data)
 
     async def end_response(self) -> None:
         await self._send_last(b"")
@@ -251,6 +261,7 @@ async def _serve_websocket(app: App, scope: Scope, receive: Receive, send: Send)
         try:
             await connection.serve(app.handle)
         except BaseException:
+            connection.abort()
             if connection.accepted and (transport.unsaid is not None or not connection.closed):
                 # The server goes away and says nothing to its clients: say it for it (RFC 6455, section 7.4.1).
                 with trio.move_on_after(_LAST_WORDS, shield=True), suppress(*_GONE):

@@ -15,7 +15,7 @@ import trio
 
 from .ends import Disconnect, Head, Headers
 from .errors import CancelledSwallowedError
-from .groups import ends_program, foreign_cancellation, split_cancelled
+from .groups import closes_coroutine, ends_program, foreign_cancellation, split_cancelled
 from .limits import ServerLimits
 from .logs import error_log as logger
 from .stats import Counters
@@ -113,7 +113,10 @@ class Connection(ABC):
             del error  # it refers to this frame
 
     async def serve(self, handle: Callable[[Connection], Awaitable[None]]) -> None:
-        """Run the app's callable for this connection and bring the connection to its end, in the calling task."""
+        """Run the app's callable for this connection and bring the connection to its end, in the calling task.
+
+        What ends the program is raised at once, with the connection as it is: :meth:`finish` or :meth:`abort` it.
+        """
         try:
             try:
                 with self.scope:
@@ -128,19 +131,18 @@ class Connection(ABC):
             if swallowed is not None:
                 logger.error("%s", swallowed)
                 self.error = self.error or swallowed
-            try:
-                await self._finish()
-            except BaseException:
-                self.abort()
-                raise
+            await self.finish()
         finally:
             if self.counters is not None:
                 self._count_end(self.counters)
 
     def _take_error(self, error: BaseException) -> None:
         """Log it, unless it ends the program."""
-        if ends_program(error):
+        if closes_coroutine(error):
             self.abort()
+            raise error
+        if ends_program(error):
+            self.error = error
             raise error
         logger.error("handling %.1000r failed outside of its handler", self.head.raw_path, exc_info=error)
         self.error = error
@@ -176,9 +178,16 @@ class Connection(ABC):
     def abort(self) -> None:
         """Drop the connection at once."""
 
+    async def finish(self) -> None:
+        """Bring the connection to its end after the app's callable has returned. Cancelled, it drops it."""
+        try:
+            await self._finish()
+        except BaseException:
+            self.abort()
+            raise
+
     @abstractmethod
-    async def _finish(self) -> None:
-        """Bring the connection to its end after the app's callable has returned."""
+    async def _finish(self) -> None: ...
 
     def _cancel_reason(self) -> str:
         return f"{self._kind} disconnected: {self.disconnect.describe() if self.disconnect else 'no reason'}"

@@ -27,7 +27,7 @@ from .admission import admit, admits_origin, concerns_server, refuse, tell_metho
 from .connection import Connection, HTTPConnection
 from .context import Context
 from .errors import JSONMessageError, WebSocketClosed, WebSocketStateError
-from .groups import ends_program, leaves, split_cancelled, unwrap_group
+from .groups import closes_coroutine, ends_program, is_error, leaves, split_cancelled, unwrap_group
 from .logs import printable
 from .request import Request, RequestBase
 from .response import Response, WireHeaders
@@ -182,9 +182,9 @@ class Exchange(ABC):
     async def _take_error(self, raised: BaseException) -> None:
         cancelled, rest = split_cancelled(raised)
         if rest is not None:
-            errors = [error for error in leaves(rest) if not self._is_normal_end(error)]
-            if any(map(ends_program, errors)):
+            if ends_program(rest) or closes_coroutine(rest):
                 raise raised
+            errors = [error for error in leaves(rest) if not self._is_normal_end(error)]
             await self._take_errors(errors, cancelled=cancelled is not None)
         if cancelled is not None:
             raise cancelled
@@ -459,7 +459,9 @@ async def run_teardown(app: Triows, functions: Sequence[Any], error: BaseExcepti
         for function in functions:
             try:
                 await call(function, error)
-            except Exception as raised:
+            except BaseException as raised:  # noqa: ASYNC103 - raised again, unless it is an error
+                if not is_error(raised):
+                    raise
                 app.logger.error("teardown hook %s failed", describe(function), exc_info=unwrap_group(raised))
     if scope.cancelled_caught:
         app.logger.error("the teardown hooks took longer than %s seconds and were cancelled", _TEARDOWN_TIMEOUT)

@@ -36,8 +36,22 @@ def split_cancelled(raised: BaseException) -> tuple[BaseException | None, BaseEx
 
 
 def ends_program(raised: BaseException) -> bool:
-    """Whether somebody wants the program to end, or a coroutine to be closed, and has not just failed."""
-    return any(isinstance(leaf, KeyboardInterrupt | SystemExit | GeneratorExit) for leaf in leaves(raised))
+    """Whether somebody wants the program to end, and has not just failed."""
+    return any(isinstance(leaf, KeyboardInterrupt | SystemExit) for leaf in leaves(raised))
+
+
+def closes_coroutine(raised: BaseException) -> bool:
+    """Whether the calling coroutine is being closed, so that it must not wait any more.
+
+    A ``GeneratorExit`` that is raised while Trio runs a task is an error like any other: nobody closes a coroutine that
+    runs. The interpreter closes those that were left behind when the program had ended.
+    """
+    return isinstance(raised, GeneratorExit) and not trio.lowlevel.in_trio_task()
+
+
+def is_error(raised: BaseException) -> bool:
+    """Whether something has just failed: nothing in it is a cancellation, or ends the program."""
+    return not (ends_program(raised) or closes_coroutine(raised) or split_cancelled(raised)[0] is not None)
 
 
 def foreign_cancellation(raised: BaseException) -> RuntimeError | None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import trio
 
 from .context import Context
-from .groups import ends_program, foreign_cancellation, leaves, split_cancelled, unwrap_group
+from .groups import closes_coroutine, ends_program, foreign_cancellation, leaves, split_cancelled, unwrap_group
 from .stalls import background_task, stalls_watched
 from .supervision import open_shields
 from .views import call, describe
@@ -94,7 +94,7 @@ class BackgroundNursery:
         """Report what has failed. A cancellation goes on to its scope, and what ends the program to the program."""
         cancelled, error = split_cancelled(raised)
         if error is not None:
-            if ends_program(error):
+            if ends_program(error) or closes_coroutine(error):
                 raise raised
             self._on_crash(async_fn, error)
         if cancelled is not None:

@@ -556,6 +556,22 @@ def make_app(**limits: Any) -> Triows:
 
         return pieces()
 
+    @app.get("/known-length")
+    async def known_length() -> Any:
+        """Goes on after its last byte, until it is told to end."""
+
+        async def pieces() -> Any:
+            how = "cut off"
+            try:
+                for _ in range(3):
+                    yield b"x" * 100_000
+                await events[request.args["key"]].wait()
+                how = "done"
+            finally:
+                say("stream-ended", how, request.disconnect.kind if request.disconnect else None)
+
+        return pieces(), 200, {"Content-Length": "300000"}
+
     @app.get("/poll")
     async def poll() -> str:
         say("polling")

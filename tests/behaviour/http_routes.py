@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+import decimal
+from contextvars import ContextVar
 from typing import Any
 
-from triows import Response, Triows, abort, make_response, redirect, request
+from triows import Response, Triows, abort, make_response, redirect, request, websocket
+
+user: ContextVar[str] = ContextVar("user", default="nobody")
 
 
 def add_routes(app: Triows) -> None:
+    @app.before_request
+    async def recognise() -> None:
+        if "X-User" in request.headers:
+            user.set(request.headers["X-User"])
+
+    def who_is_there() -> str:
+        return f"{user.get()} {decimal.Decimal(1) / 3}"
+
+    @app.get("/who")
+    async def who() -> str:
+        return who_is_there()
+
+    @app.get("/login")
+    async def login() -> str:
+        """Leaves its traces in its context: two variables, of which one is the standard library's."""
+        user.set("alice")
+        decimal.setcontext(decimal.Context(prec=3))
+        return "in"
+
+    @app.websocket("/who")
+    async def who_on_a_websocket() -> None:
+        await websocket.send(who_is_there())
+
     @app.post("/only-small", max_body_size=10)
     async def only_small() -> str:
         return str(len(await request.get_data()))

@@ -297,6 +297,35 @@ async def test_a_body_that_is_read_away_is_waited_for_no_longer_than_one_that_is
         await wire.stream.aclose()
 
 
+@pytest.mark.parametrize(("path", "status"), [("refuse", 401), ("limited", 413), ("nowhere", 404)])
+async def test_a_client_that_reads_the_response_behind_its_upload_gets_it(
+    path: str, status: int, autojump_clock: MockClock
+) -> None:
+    async with serving() as server:
+        wire = server.connect()
+        await wire.send(sized(f"POST /a/{path}", 25 * 100 * KIB))
+        for _ in range(25):
+            await wire.send(b"x" * 100 * KIB)
+            await trio.sleep(1)
+        response = await wire.read_response()
+        assert (response.status, response.headers["connection"]) == (status, "close")
+        await wire.read_end()
+        await wire.stream.aclose()
+
+
+async def test_a_client_that_sends_without_end_is_left_in_the_end(autojump_clock: MockClock) -> None:
+    async with serving() as server:
+        wire = server.connect()
+        await wire.send(sized("POST /a/refuse", 16 * KIB * KIB))
+        start = trio.current_time()
+        with pytest.raises(trio.BrokenResourceError):
+            while True:
+                await wire.send(b"x" * KIB)
+                await trio.sleep(1)
+        assert trio.current_time() - start == pytest.approx(30, abs=2)
+        await wire.stream.aclose()
+
+
 async def test_a_shutdown_does_not_wait_for_a_body_that_is_read_away(autojump_clock: MockClock) -> None:
     async with serving() as server:
         wire = server.connect()

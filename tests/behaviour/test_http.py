@@ -101,6 +101,61 @@ async def test_a_streaming_response_is_ended_when_the_client_goes_away(target: T
     assert await target.log() == []
 
 
+async def test_a_client_that_leaves_with_the_whole_response_leaves_nothing_undone(target: Target) -> None:
+    """Its length was told in advance, so that the client knows before the handler is done."""
+    wire = await target.connect()
+    await wire.send(f"GET {target.with_key('/known-length')} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    assert (await wire.read_response()).body == b"x" * 300_000
+    await wire.stream.aclose()
+    await target.get("/who")  # by then its end has been seen
+    await target.set_event()
+    assert await target.record("stream-ended") == ["done", None]
+    assert await target.log() == []
+
+
+# Contexts
+
+
+NOBODY = b"nobody 0.3333333333333333333333333333"
+
+
+def _get(path: str, *headers: str) -> bytes:
+    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: localhost", *headers, "", ""]).encode()
+
+
+async def test_each_request_on_a_connection_begins_with_the_context_of_the_server(target: Target) -> None:
+    wire = await target.connect()
+    for data, body in (
+        (_get("/who"), NOBODY),
+        (_get("/login"), b"in"),
+        (_get("/who"), NOBODY),
+        (_get("/who", "X-User: bob"), NOBODY.replace(b"nobody", b"bob")),
+        (_get("/nowhere", "X-User: bob"), None),
+        (_get("/who"), NOBODY),
+    ):
+        await wire.send(data)
+        response = await wire.read_response()
+        assert body is None or response.body == body
+    await wire.stream.aclose()
+
+
+async def test_pipelined_requests_begin_with_the_context_of_the_server(target: Target) -> None:
+    wire = await target.connect()
+    await wire.send(_get("/login", "X-User: bob") + _get("/who") + _get("/nowhere", "X-User: bob") + _get("/who"))
+    bodies = [(await wire.read_response()).body for _ in range(4)]
+    assert (bodies[1], bodies[3]) == (NOBODY, NOBODY)
+    await wire.stream.aclose()
+
+
+async def test_a_websocket_behind_requests_begins_with_the_context_of_the_server(target: Target) -> None:
+    wire = await target.connect()
+    await wire.send(_get("/login"))
+    await wire.read_response()
+    await wire.handshake("/who")
+    assert (await wire.read_frame())[1] == NOBODY
+    await wire.close()
+
+
 @pytest.mark.parametrize("path", ["/nowhere", "/both/x"])
 async def test_an_unknown_path_is_404(target: Target, path: str) -> None:
     assert (await target.get(path)).status == 404

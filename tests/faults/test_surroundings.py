@@ -14,11 +14,11 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from triows import websocket
+from triows import Disconnect, request, websocket
 from triows.groups import unwrap_group
 from triows.server.socket_link import SocketLink
 
-from ..wire import CLOSE, PING, PONG, TEXT, frame, upgrade
+from ..wire import CLOSE, PING, PONG, TEXT, close_frame, frame
 from .conftest import Client, Mode, Target, target_of
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -110,17 +110,32 @@ class Unusual(BaseException):
     """An error that is no Exception; those of other event loops' cancellations are such."""
 
 
+@pytest.mark.parametrize("kind", [Unusual, GeneratorExit])
 async def test_an_error_that_is_no_exception_costs_its_own_connection_too(
-    modes: dict[str, Mode], caplog: pytest.LogCaptureFixture
+    modes: dict[str, Mode], caplog: pytest.LogCaptureFixture, kind: type[BaseException]
 ) -> None:
-    async def fail() -> None:
-        raise Unusual("in a child")
+    async def fail(where: str = "a child") -> None:
+        raise kind(f"in {where}")
 
     async with target_of(modes["reactor"]) as target:
 
+        @target.app.before_request
+        async def before() -> None:
+            if request.path == "/before":
+                await fail("a hook")
+
+        @target.app.teardown_request
+        async def after(error: BaseException | None) -> None:
+            if request.path == "/after":
+                await fail("a teardown hook")
+
         @target.app.route("/request")
+        @target.app.route("/before")
+        @target.app.route("/after")
         async def page() -> str:
-            raise Unusual("in a handler")
+            if request.path == "/request":
+                await fail("a handler")
+            return "done"
 
         @target.app.route("/error")
         async def erroneous() -> str:
@@ -128,7 +143,7 @@ async def test_an_error_that_is_no_exception_costs_its_own_connection_too(
 
         @target.app.errorhandler(ValueError)
         async def fail_again(error: ValueError) -> str:
-            raise Unusual("in an error handler") from error
+            raise kind("in an error handler") from error
 
         @target.app.websocket("/websocket")
         async def conversation() -> None:
@@ -136,25 +151,57 @@ async def test_an_error_that_is_no_exception_costs_its_own_connection_too(
             websocket.nursery.start_soon(fail)
             await trio.sleep_forever()
 
-        for path in (b"/request ", b"/error "):
+        @target.app.websocket("/group")
+        async def several() -> None:
+            await websocket.accept()
+            raise BaseExceptionGroup("two", [kind("first"), RuntimeError("second")])
+
+        for path, status in ((b"/request ", 500), (b"/before ", 500), (b"/after ", 200), (b"/error ", 500)):
             client = await target.connect()
             await client.send(GET.replace(b"/ ", path))
-            assert (await client.read_response()).status == 500
+            assert (await client.read_response()).status == status
             await client.vanish()
-        client = await target.connect()
-        await client.handshake("/websocket")
-        assert (await client.read_close())[0] == 1011
-        await client.vanish()
+        for name in ("/websocket", "/group"):
+            client = await target.connect()
+            await client.handshake(name)
+            assert (await client.read_close())[0] == 1011
+            await client.vanish()
         await target.serves()
     errors = [str(record.exc_info[1]) for record in caplog.records if record.exc_info]
-    assert errors == ["in a handler", "in an error handler", "in a child"]
+    assert errors == [
+        "in a handler",
+        "in a hook",
+        "in a teardown hook",
+        "in an error handler",
+        "in a child",
+        "first",
+        "second",
+    ]
 
 
-@pytest.mark.parametrize("path", ["/request", "/websocket"])
+async def ask_for_the_end(client: Client, path: str) -> int:
+    """The status or close code with which a handler is answered that ends the program."""
+    if path == "/request":
+        await client.send(GET.replace(b"/ ", b"/request "))
+        code = (await client.read_response()).status
+    else:
+        await client.handshake(path)
+        code = (await client.read_close())[0]
+        await client.send(close_frame(code))
+    await client.vanish()
+    return code
+
+
+@pytest.mark.parametrize(("path", "code"), [("/request", 500), ("/websocket", 1011)])
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), SystemExit("enough")])
-async def test_what_is_meant_to_end_the_program_ends_it(end: BaseException, path: str, modes: dict[str, Mode]) -> None:
+async def test_what_is_meant_to_end_the_program_ends_it_in_order(
+    end: BaseException, path: str, code: int, mode: Mode
+) -> None:
+    """Its own client is told of an error, and the others that the server goes away."""
+    others: list[Disconnect | None] = []
     with pytest.raises(BaseExceptionGroup) as raised:
-        async with target_of(modes["reactor"]) as target:
+        async with target_of(mode) as target:
+            others = target.disconnects
 
             @target.app.route("/request")
             async def page() -> str:
@@ -162,14 +209,21 @@ async def test_what_is_meant_to_end_the_program_ends_it(end: BaseException, path
 
             @target.app.websocket("/websocket")
             async def conversation() -> None:
+                await websocket.accept()
                 raise end
 
-            client = await target.connect()
-            request = GET.replace(b"/ ", b"/request ") if path == "/request" else upgrade(path)
-            async with client.transport:
-                await client.send(request)
-                await trio.sleep_forever()
+            waiting = [await target.connect() for _ in range(3)]
+            for client in waiting:
+                await client.handshake("/ws")
+            assert await ask_for_the_end(await target.connect(), path) == code
+            with trio.CancelScope(shield=True):
+                for client in waiting:
+                    assert await client.read_close() == (1001, "")
+                    await client.send(close_frame(1001))
+                    await client.vanish()
+            await trio.sleep_forever()
     assert unwrap_group(raised.value) is end
+    assert others == [Disconnect(1001, "", "shutdown")] * 3
 
 
 async def keep_a_cancellation() -> BaseException:

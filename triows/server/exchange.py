@@ -13,14 +13,16 @@ from ..waiting import catch_up
 from .body import BodyReader, body_reader
 from .framing import CONTINUE, ResponseFraming
 from .head import BadRequest, RequestHead
+from .link import LOOKS
 
 if TYPE_CHECKING:
     from .http1 import HTTP1Connection
 
-LINGER = 2.0  # seconds that a client is let send on after a response that is its last, or came before its body
+LINGER = 2.0  # seconds that a client is let send on after a response that is its last,
+PATIENCE = 30.0  # and those for one that keeps sending a body which nobody wants: it may read the response behind that
 _PIECES_AT_ONCE = 16  # of a streamed response, before others get their turn
 _SEND_BUFFER = 65536  # response bytes above which sending waits
-_DRAIN_UP_TO = 262144  # bytes of an unread body, beyond those that have arrived, that are dropped to keep the connection
+_DRAIN_UP_TO = 262144  # bytes of an unread body that have yet to arrive, and are dropped to keep the connection
 _LEAST_IDLE = 1.0  # seconds between two requests below which no client is asked to be so quick
 
 
@@ -188,14 +190,14 @@ class Exchange(HTTPConnection):
         link = self._http.link
         timeout = self._http.service.websocket_limits.send_timeout
         while link.buffered >= _SEND_BUFFER and self.disconnect is None:
-            before = link.buffered
             with trio.CancelScope() as scope:
                 if timeout is not None:
-                    scope.deadline = trio.current_time() + timeout
+                    scope.deadline = trio.current_time() + timeout / LOOKS
                 await self._http.wait_for_progress()
-            if scope.cancelled_caught:
+            if timeout is not None and scope.cancelled_caught:
                 await catch_up(scope.deadline)
-            if scope.cancelled_caught and link.buffered >= before:
+                if link.stalled() < timeout:
+                    continue
                 self.lose(Disconnect(1006, f"took nothing of the response for {timeout:g} s", "timeout"))
                 link.abort()
         if link.broken:
@@ -210,6 +212,12 @@ class Exchange(HTTPConnection):
             self._logged = True
             size = None if self.status is None else self._response.size
             self._http.log_access(self.status, size, kind if self.disconnect is None else self.disconnect.kind)
+
+    def lose(self, disconnect: Disconnect) -> None:
+        # A client that leaves with the whole response has not left too early, whatever is still done for it here.
+        link = self._http.link
+        if not (disconnect.kind == "lost" and self._response.complete and not link.buffered and not link.dropped):
+            super().lose(disconnect)
 
     def log_end(self) -> None:
         """Log a request whose response has not come to its end, and why."""
@@ -241,4 +249,6 @@ class Exchange(HTTPConnection):
                     break
             except BodyTooLarge:
                 return False  # the limit was lowered after the response
+        if self._body is not None:
+            self._http.close(patience=PATIENCE)
         return self._response.keep_alive and self._body is None and not self._http.lost

@@ -59,7 +59,7 @@ class ResponseFraming:
     :ivar keep_alive: whether another request may follow; may be set to False until the response begins.
     :ivar status: the response's status, 0 until it begins.
     :ivar size: bytes of the body so far.
-    :ivar ended: whether nothing is missing any more.
+    :ivar ended: whether nothing is missing any more, and that was said.
     """
 
     __slots__ = ("_bodiless", "_chunked", "_left", "ended", "keep_alive", "size", "status")
@@ -72,6 +72,11 @@ class ResponseFraming:
         self._bodiless = method == "HEAD"
         self._chunked = http_version != "1.0"  # how a body of unknown length goes
         self._left: int | None = None  # bytes of the body still to come, if that is known
+
+    @property
+    def complete(self) -> bool:
+        """Whether the client has nothing more to wait for, said or not."""
+        return self.ended or (self.status > 0 and (self._left == 0 or self._bodiless))
 
     def whole(self, status: int, headers: Headers, body: bytes) -> bytes:
         """A response of which everything is known; the body is left out where there may be none.

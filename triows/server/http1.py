@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 from math import inf
 
@@ -17,6 +18,7 @@ import trio
 
 from ..connection import Connection
 from ..ends import Disconnect, Head, Headers
+from ..groups import ends_program
 from ..limits import ServerLimits, WebSocketLimits
 from ..logs import RequestLine, access_log, log_response, log_websocket
 from ..logs import error_log as logger
@@ -24,7 +26,7 @@ from ..protocol import handshake
 from ..stats import Counters
 from ..waiting import Timer, Timers, Waiter
 from ..websocket_connection import WebSocketConnection
-from .exchange import LINGER, Exchange
+from .exchange import LINGER, PATIENCE, Exchange
 from .framing import ResponseFraming, head_bytes
 from .head import BadRequest, HeadReader, RequestHead
 from .link import Link
@@ -51,6 +53,7 @@ class Service:
     ended: Callable[[Connection], None] = lambda connection: None
     begin: Callable[[HTTP1Connection], None] = lambda connection: None
     gone: Callable[[HTTP1Connection], None] = lambda connection: None
+    end_program: Callable[[BaseException], bool] = lambda error: False
 
     @property
     def logs(self) -> bool:
@@ -168,11 +171,15 @@ class HTTP1Connection:
             if websocket is not None:
                 try:
                     await websocket.serve(self.service.handle)
+                except BaseException as error:
+                    if not self._ends_program(error):
+                        raise
+                    await websocket.finish()
                 finally:
                     self._log_websocket(websocket)
                     self.service.ended(websocket)
             else:
-                self.link.close(linger=LINGER, timeout=self.service.websocket_limits.send_timeout)
+                self.close()
                 await self.link.wait_closed()
         except Exception:
             logger.exception("a connection ended with an error of the server")
@@ -181,9 +188,14 @@ class HTTP1Connection:
             self.link.abort()
             self.service.gone(self)
 
+    def _ends_program(self, error: BaseException) -> bool:
+        """Whether the server ends because of this error, and raises it when everything has ended in order."""
+        return ends_program(error) and self.service.end_program(error)
+
     def shut_down(self) -> None:
         """End in order: an idle connection now, a request after its response, a websocket as its handler allows."""
         self.closing = True
+        self.link.hurry()
         if isinstance(self._current, WebSocketConnection):
             self._current.lose(Disconnect(1001, "", "shutdown"))
         else:
@@ -211,6 +223,7 @@ class HTTP1Connection:
     async def _serve_requests(self) -> WebSocketConnection | None:
         """Serve one request after the other; returns the websocket that the connection has become, if it has."""
         heads = HeadReader(self.service.limits)
+        context = copy_context()  # the server's: nothing of the app's has run in this task yet
         first = True
         while (parsed := await self._next_head(heads, first)) is not None:
             first = self._fresh = False
@@ -218,8 +231,14 @@ class HTTP1Connection:
                 return self._upgrade(parsed)
             exchange = Exchange(self, parsed, self._head(parsed, "https" if self.endpoints.secure else "http"))
             self._current = exchange
+            if self.lost:
+                exchange.lose(Disconnect(1006, "", "lost"))  # nobody else will say so: see _upgrade()
             try:
                 await exchange.serve(self.service.handle)
+            except BaseException as error:
+                if not self._ends_program(error):
+                    raise
+                await exchange.finish()
             finally:
                 exchange.log_end()
                 self._current = None
@@ -228,7 +247,13 @@ class HTTP1Connection:
                 return None
             if self.closing and self.input:
                 self._grant_last_chance()  # the shutdown began behind the response's head, which did not tell of it
-        if self.link.acknowledged:
+            # The next request may be somebody else's, sent by the same proxy: what this one has set in the context is
+            # not for it. The new context holds from the task's next step on. This step is made here where no wait for
+            # bytes makes it, so that the others get their turn too.
+            trio.lowlevel.current_task().context = context.copy()
+            if self.input:
+                await trio.lowlevel.checkpoint()
+        if self.link.on_the_way == 0:
             self.link.close()  # with no request and no response on the way there is nothing to linger for
         return None
 
@@ -336,8 +361,13 @@ class HTTP1Connection:
         method = "HEAD" if self._request_line.startswith(b"HEAD ") else "GET"
         response = ResponseFraming(method, "1.1", keep_alive=False)
         self.link.write(response.whole(status, headers, body))
-        self.link.close(linger=LINGER, timeout=self.service.websocket_limits.send_timeout)
+        self.close(patience=0.0 if status == 408 else PATIENCE)
         self.log_access(status, response.size)
+
+    def close(self, patience: float = 0.0) -> None:
+        """Close the link when all is sent; a client that still sends has so many seconds for it."""
+        send_timeout = self.service.websocket_limits.send_timeout
+        self.link.close(linger=LINGER, send_timeout=send_timeout, patience=patience)
 
     def switch_protocols(self, headers: Headers) -> None:
         """Answer a handshake with 101; what comes from now on are frames."""

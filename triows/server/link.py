@@ -13,12 +13,20 @@ idempotent, and after either the receiver hears nothing more.
 from __future__ import annotations
 
 import logging
+import socket
+import struct
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 from typing import Protocol
 
 import trio
+
+if sys.platform == "linux":
+    from fcntl import ioctl
+    from termios import TIOCOUTQ
 
 from ..waiting import Timer, Timers
 
@@ -28,7 +36,12 @@ READ_SIZE = 98304  # a frame of 64 KiB with its header; below the size for which
 LARGE = 16384  # bytes from which on data is not copied for the sake of fewer parts
 JOIN_UP_TO = 65536  # bytes joined for one write before it is made without waiting for more
 SMALL = 4096  # bytes that may be read at once whatever they cost
+LOOKS = 8  # times that whoever watches over sending looks at a link before a client's time is over
 _FIRST_READ = 16384  # bytes read at once while nothing is known of what they cost
+# In Linux's struct tcp_info, from version 4.1 on: the field tcpi_bytes_acked.
+_BYTES_ACKED = struct.Struct("Q")
+_BYTES_ACKED_AT = 120
+_TCP_INFO_SIZE = _BYTES_ACKED_AT + _BYTES_ACKED.size
 _TURN = 0.001  # seconds that handing over what was read at once may take, about
 
 
@@ -50,17 +63,24 @@ class Link(ABC):
 
     :ivar receiver: who hears of what arrives.
     :ivar buffered: bytes that wait to be sent.
+    :ivar dropped: whether some of what was to be sent never will be, since sending has failed.
     :ivar paused: whether reading has been paused because the receiver was full.
-    :ivar progressed: when bytes were last taken by the client's side, or the buffer began to fill, in Trio's time.
+    :ivar progressed: when the system last took bytes for the client, or did not take all that it was given, in Trio's
+        time. Means nothing while nothing waits but what :meth:`write_later` has put off.
     :ivar read_size: how many bytes to read at once: fewer of a client whose bytes take long (16,000 messages, say).
     """
 
     __slots__ = (
         "_closed",
         "_closing",
+        "_heard",
         "_linger_timer",
+        "_linger_until",
         "_lingering",
+        "_patience",
+        "_taken",
         "buffered",
+        "dropped",
         "paused",
         "progressed",
         "read_size",
@@ -72,11 +92,16 @@ class Link(ABC):
         self.timers = timers
         self.receiver: Receiver | None = None
         self.buffered = 0
+        self.dropped = False
         self.paused = False
         self.progressed = 0.0
+        self._taken: int | None = None
         self.read_size = _FIRST_READ
         self._closing = False
         self._lingering = 0.0
+        self._patience = 0.0
+        self._linger_until = 0.0
+        self._heard = False  # bytes were dropped since lingering was last looked at
         self._linger_timer: Timer | None = None
         self._closed: trio.Event | None = None  # made when somebody waits for it
 
@@ -111,23 +136,79 @@ class Link(ABC):
         return False
 
     @property
-    def acknowledged(self) -> bool:
-        """Whether all that was sent is known to have reached the client's side."""
-        return False
+    def on_the_way(self) -> int | None:
+        """How many bytes the client's side has not acknowledged yet; None where nobody tells."""
+        return None
 
-    def close(self, linger: float = 0.0, timeout: float | None = None) -> None:
+    @property
+    def taken(self) -> int | None:
+        """How many bytes the client's side has acknowledged so far; None where nobody tells."""
+        return None
+
+    def stalled(self) -> float:
+        """Seconds for which the client has taken nothing of what waits to be sent; 0.0 while nothing waits.
+
+        The system takes more only when it has much room again, which a slow client may need a minute for. What the
+        client takes meanwhile is found out by looking several times: see ``LOOKS``.
+        """
+        self.flush()  # what was only put off waits for this side, and says nothing of the client
+        if not self.buffered:
+            return 0.0
+        taken = self.taken
+        if taken != self._taken:
+            self._taken = taken
+            self.progressed = trio.current_time()
+        return trio.current_time() - self.progressed
+
+    def close(
+        self,
+        linger: float = 0.0,
+        timeout: float | None = None,
+        send_timeout: float | None = None,
+        patience: float = 0.0,
+    ) -> None:
         """Send what is buffered, then end the stream, then drop input for ``linger`` seconds at most.
 
-        ``timeout`` (seconds) bounds the sending; None leaves it to the link's owner.
+        ``timeout`` (seconds) bounds the sending; ``send_timeout`` bounds the time in which the client takes nothing.
+        None leaves it to the link's owner. A client that still sends gets ``linger`` seconds more each time, up to
+        ``patience`` in all: many read a response only when all of their request is sent.
         """
         if self._closing or self.is_closed:
             return
         self._closing = True
-        self._lingering = linger
+        self._lingering, self._patience = linger, patience
         self.receiver = None
         self._start_closing()
-        if timeout is not None and self._linger_timer is None and not self.is_closed:
-            self._linger_timer = self.timers.call_later(timeout, self.abort)
+        if self._linger_timer is None and not self.is_closed:
+            if timeout is not None:
+                self._linger_timer = self.timers.call_later(timeout, self.abort)
+            elif send_timeout is not None:
+                self._watch_last_bytes(send_timeout)
+
+    def _watch_last_bytes(self, timeout: float) -> None:
+        if self.stalled() >= timeout:
+            self.abort()
+        else:
+            self._linger_timer = self.timers.call_later(timeout / LOOKS, partial(self._watch_last_bytes, timeout))
+
+    def hurry(self) -> None:
+        """Have no more patience with a client that still sends."""
+        self._patience = self._linger_until = 0.0
+
+    def _start_lingering(self) -> None:
+        """The stream has ended from this side."""
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
+        self._linger_until = trio.current_time() + self._patience
+        self._linger_timer = self.timers.call_later(self._lingering, self._look_at_lingering)
+
+    def _look_at_lingering(self) -> None:
+        left = self._linger_until - trio.current_time()
+        if self._heard and left > 0:
+            self._heard = False
+            self._linger_timer = self.timers.call_later(min(self._lingering, left), self._look_at_lingering)
+        else:
+            self.abort()
 
     @abstractmethod
     def _start_closing(self) -> None: ...
@@ -151,6 +232,27 @@ class Link(ABC):
             self._linger_timer.cancel()
         if self._closed is not None:
             self._closed.set()
+
+
+def bytes_on_the_way(fileno: int) -> int | None:
+    """How many bytes the system has not got rid of yet; None where it does not tell."""
+    if sys.platform != "linux":
+        return None
+    try:
+        return int.from_bytes(ioctl(fileno, TIOCOUTQ, bytes(4)), sys.byteorder)  # SIOCOUTQ in tcp(7), of two names
+    except OSError:
+        return None
+
+
+def bytes_taken(sock: socket.socket | trio.socket.SocketType) -> int | None:
+    """How many bytes the other side of a TCP connection has acknowledged; None where the system does not tell."""
+    if sys.platform != "linux":
+        return None
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
+    except OSError:
+        return None
+    return _BYTES_ACKED.unpack_from(info, _BYTES_ACKED_AT)[0] if len(info) == _TCP_INFO_SIZE else None
 
 
 def guarded(receive: Callable[[bytes], None], data: bytes, link: Link) -> None:

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 import trio
 
 from ..connection import Connection
+from ..groups import leaves
 from ..limits import ServerLimits, WebSocketLimits
 from ..logs import RequestLine, log_response
 from ..logs import error_log as logger
@@ -107,6 +108,7 @@ class Server:
         self._connection_nursery: trio.Nursery
         self._services: trio.Nursery
         self._last_complaint = -math.inf
+        self._ended_by: BaseException | None = None
         self._held_up: Counter[HTTP1Connection] = Counter()  # how often each was forced to end
         self.last_resort: Callable[[], None] | None = None
         self.service = Service(
@@ -119,6 +121,7 @@ class Server:
             log_query=bool(app.config["ACCESS_LOG_QUERY"]),
             begin=lambda connection: self._connection_nursery.start_soon(connection.serve),
             gone=self._disconnect,
+            end_program=self._end_program,
         )
 
     @property
@@ -153,27 +156,33 @@ class Server:
         """
         _keep_freed_memory()
         self._file = file
-        async with trio.open_nursery() as nursery:
-            await nursery.start(self._run_services)
-            try:
-                async with trio.open_nursery() as accepting:
-                    for listener in listeners:
-                        self.addresses.append(address_of(listener))
-                        accepting.start_soon(self._accept_from, listener)
-                    task_status.started(self)
-                    await self._asked_to_stop.wait()
-                    accepting.cancel_scope.cancel()
-            finally:
-                self._stop()
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self._run_services)
+                try:
+                    async with trio.open_nursery() as accepting:
+                        for listener in listeners:
+                            self.addresses.append(address_of(listener))
+                            accepting.start_soon(self._accept_from, listener)
+                        task_status.started(self)
+                        await self._asked_to_stop.wait()
+                        accepting.cancel_scope.cancel()
+                finally:
+                    self._stop()
+        finally:
+            self._raise_end()
 
     async def run_stream(self, stream: trio.abc.Stream) -> None:
         """Serve the one client at the other end of a stream until it is gone."""
-        async with trio.open_nursery() as nursery:
-            await nursery.start(self._run_services)
-            try:
-                await self.serve_stream(stream)
-            finally:
-                self._stop()
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self._run_services)
+                try:
+                    await self.serve_stream(stream)
+                finally:
+                    self._stop()
+        finally:
+            self._raise_end()
 
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
         """Serve a client over a stream, beside those that this running server accepts, until it is gone.
@@ -214,6 +223,21 @@ class Server:
             finally:
                 if self._reactor is not None:
                     self._reactor.close()
+
+    def _end_program(self, error: BaseException) -> bool:
+        """A handler wants the program to end: shut down in order, so that the other clients hear of it, and then raise.
+
+        Returns False for a second KeyboardInterrupt, which nobody should have to wait for.
+        """
+        if self._ended_by is None:
+            self._ended_by = error
+            self.shutdown()
+            return True
+        return not any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves(error))
+
+    def _raise_end(self) -> None:
+        if self._ended_by is not None:
+            raise self._ended_by
 
     def _stop(self) -> None:
         """Begin the shutdown: let every connection end, and bound the time that they have for it."""

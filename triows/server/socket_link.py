@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import sys
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,14 +12,22 @@ from typing import TYPE_CHECKING
 import trio
 
 from ..waiting import Timers
-from .link import JOIN_UP_TO, LARGE, READ_SIZE, SMALL, Link, Receiver, guarded, link_failed, logger
+from .link import (
+    JOIN_UP_TO,
+    LARGE,
+    READ_SIZE,
+    SMALL,
+    Link,
+    Receiver,
+    bytes_on_the_way,
+    bytes_taken,
+    guarded,
+    link_failed,
+    logger,
+)
 
 if TYPE_CHECKING:
     from .reactor import Reactor
-
-if sys.platform != "win32":
-    from fcntl import ioctl
-    from termios import TIOCOUTQ
 
 _PARTS_AT_ONCE = 256  # buffers in one system call; the kernel's limit is 1,024
 
@@ -56,11 +63,13 @@ class SocketLink(Link):
         return self._send is len
 
     @property
-    def acknowledged(self) -> bool:
-        # What the kernel has not got rid of yet: SIOCOUTQ in tcp(7), which has two names.
-        with suppress(OSError):
-            return not (self.is_closed or self.buffered or any(ioctl(self.fileno, TIOCOUTQ, bytes(4))))
-        return False
+    def on_the_way(self) -> int | None:
+        waiting = None if self.is_closed else bytes_on_the_way(self.fileno)
+        return None if waiting is None else waiting + self.buffered
+
+    @property
+    def taken(self) -> int | None:
+        return None if self.is_closed else bytes_taken(self._socket)
 
     def write(self, data: bytes) -> None:
         if self.buffered:
@@ -143,6 +152,7 @@ class SocketLink(Link):
     def _break(self) -> None:
         """Sending failed: nobody gets what is buffered. The reader will find the end after what is still to be read."""
         self._send = len  # takes everything, and sends nothing
+        self.dropped = True
         self._backlog = None
         self._joined.clear()
         self.buffered = 0
@@ -252,9 +262,7 @@ class SocketLink(Link):
             self.abort()
             return
         if self._lingering:
-            if self._linger_timer is not None:
-                self._linger_timer.cancel()
-            self._linger_timer = self.timers.call_later(self._lingering, self.abort)
+            self._start_lingering()
         self._drop_input()
         self._reactor.update(self)
 
@@ -270,6 +278,7 @@ class SocketLink(Link):
             return
         except OSError:
             data = b""
+        self._heard = True
         if not data:
             self.input_ended = True
             if self._backlog is None:

@@ -8,19 +8,21 @@ from functools import partial
 import trio
 
 from ..waiting import Timers, Waiter
-from .link import READ_SIZE, Link, guarded
+from .link import READ_SIZE, Link, bytes_on_the_way, bytes_taken, guarded
 
+_SMALL_PIECE = 4096  # bytes given at once to a stream that only tells when it has taken all of them
 _CLOSE_STREAM_WITHIN = 1.0  # seconds, for a stream whose closing sends something (TLS)
 
 
 class StreamLink(Link):
     """A link over any Trio stream. :meth:`run` is its life: it reads and writes until the link is closed."""
 
-    __slots__ = ("_broken", "_ended", "_input_ended", "_outgoing", "_reader", "_scope", "_stream", "_writer")
+    __slots__ = ("_broken", "_ended", "_input_ended", "_outgoing", "_reader", "_scope", "_socket", "_stream", "_writer")
 
     def __init__(self, stream: trio.abc.Stream, timers: Timers) -> None:
         super().__init__(timers)
         self._stream = stream
+        self._socket = _socket_below(stream)
         self._outgoing: list[bytes] = []
         self._writer = Waiter()
         self._reader = Waiter()
@@ -36,6 +38,16 @@ class StreamLink(Link):
     @property
     def broken(self) -> bool:
         return self._broken
+
+    @property
+    def on_the_way(self) -> int | None:
+        sock = self._socket
+        waiting = None if sock is None or self._ended else bytes_on_the_way(sock.fileno())
+        return None if waiting is None else waiting + self.buffered
+
+    @property
+    def taken(self) -> int | None:
+        return None if self._socket is None or self._ended else bytes_taken(self._socket)
 
     def write(self, data: bytes) -> None:
         if self._broken or self._ended:
@@ -76,7 +88,7 @@ class StreamLink(Link):
                     if not self._lingering or self._input_ended:
                         self._scope.cancel()
                     else:
-                        self._linger_timer = self.timers.call_later(self._lingering, self.abort)
+                        self._start_lingering()
                         await self._end_output(reading.cancel_scope)
                 await self._linger()
         finally:
@@ -99,8 +111,12 @@ class StreamLink(Link):
             await self._ignoring_breaks(self._stream.unwrap)
             if isinstance(transport, trio.abc.HalfCloseableStream):
                 await self._ignoring_breaks(transport.send_eof)
-            await self._ignoring_breaks(partial(_drop_input, transport))
+            await self._ignoring_breaks(partial(self._drop_input, transport))
             await transport.aclose()  # the stream above has forgotten it
+
+    async def _drop_input(self, stream: trio.abc.ReceiveStream) -> None:
+        while await stream.receive_some(READ_SIZE):
+            self._heard = True
 
     @staticmethod
     async def _ignoring_breaks(function: Callable[[], Awaitable[object]]) -> None:
@@ -116,8 +132,9 @@ class StreamLink(Link):
                 continue
             data = b"".join(self._outgoing)
             self._outgoing.clear()
-            for start in range(0, len(data), READ_SIZE):
-                piece = data[start : start + READ_SIZE]
+            size = _SMALL_PIECE if self._socket is None else READ_SIZE
+            for start in range(0, len(data), size):
+                piece = data[start : start + size]
                 try:
                     await self._stream.send_all(piece)
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -130,7 +147,7 @@ class StreamLink(Link):
 
     def _break(self) -> None:
         """Sending failed: nobody gets what is buffered. The reader will find the end after what is still to be read."""
-        self._broken = True
+        self._broken = self.dropped = True
         self._outgoing.clear()
         self.buffered = 0
         self._reader.wake()
@@ -151,6 +168,7 @@ class StreamLink(Link):
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 data = b""
             receiver = self.receiver
+            self._heard = True
             if not data:
                 self._input_ended = True
                 if receiver is not None:
@@ -162,6 +180,8 @@ class StreamLink(Link):
                 guarded(receiver.data_received, data, self)
 
 
-async def _drop_input(stream: trio.abc.ReceiveStream) -> None:
-    while await stream.receive_some(READ_SIZE):
-        pass
+def _socket_below(stream: trio.abc.Stream) -> trio.socket.SocketType | None:
+    """The socket that a stream, with TLS or without, sends through; None if it is another kind of stream."""
+    while isinstance(stream, trio.SSLStream):
+        stream = stream.transport_stream
+    return stream.socket if isinstance(stream, trio.SocketStream) else None

@@ -89,12 +89,21 @@ class TLSLink(Link):
 
     @property
     def progressed(self) -> float:
-        """When bytes were last taken by the client's side, or the buffer began to fill, in Trio's time."""
+        """When the system last took bytes for the client, or did not take all that it was given, in Trio's time."""
         return self._socket.progressed
 
     @progressed.setter
     def progressed(self, progressed: float) -> None:
         self._socket.progressed = progressed
+
+    @property
+    def dropped(self) -> bool:
+        """Whether some of what was to be sent never will be, since sending has failed."""
+        return self._socket.dropped
+
+    @dropped.setter
+    def dropped(self, dropped: bool) -> None:
+        self._socket.dropped = dropped
 
     @property
     def is_closed(self) -> bool:
@@ -105,8 +114,13 @@ class TLSLink(Link):
         return self._broken or self._socket.broken
 
     @property
-    def acknowledged(self) -> bool:
-        return not self._joined and self._socket.acknowledged
+    def on_the_way(self) -> int | None:
+        waiting = self._socket.on_the_way
+        return None if waiting is None else waiting + sum(map(len, self._joined))
+
+    @property
+    def taken(self) -> int | None:
+        return self._socket.taken
 
     def resume(self) -> None:
         self._socket.resume()
@@ -253,7 +267,16 @@ class TLSLink(Link):
 
     # The end
 
-    def close(self, linger: float = 0.0, timeout: float | None = None) -> None:
+    def hurry(self) -> None:
+        self._socket.hurry()
+
+    def close(
+        self,
+        linger: float = 0.0,
+        timeout: float | None = None,
+        send_timeout: float | None = None,
+        patience: float = 0.0,
+    ) -> None:
         if self._closing or self.is_closed:
             return
         self._start_closing()
@@ -261,7 +284,7 @@ class TLSLink(Link):
         self.receiver = None
         if self._ready and not self._input_ended:
             linger = max(linger, _LINGER)
-        self._socket.close(linger, timeout)
+        self._socket.close(linger, timeout, send_timeout, patience)
 
     def _start_closing(self) -> None:
         """Send what is buffered, then the close_notify."""

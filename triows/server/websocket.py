@@ -32,10 +32,12 @@ from ..protocol.messages import Protocol
 from ..transport import RoundTrip
 from ..waiting import Timer
 from ..websocket_connection import WebSocketConnection
-from .link import LARGE, Link
+from .link import LARGE, LOOKS, Link
 
 # Bytes that may wait before the handshake is answered.
 _MAX_EARLY_DATA = 65536
+# Bytes that are more than a few Pings and other frames without a payload.
+_MUCH = 4096
 
 
 class Upgradable(Interface):
@@ -93,7 +95,8 @@ class WireTransport:
         self._close_sent = False
         self._stopped = False  # nothing is wanted any more until the local close
         self._reads = 0  # how often bytes arrived: the signs of life
-        self._unproved: deque[tuple[float, int]] | None = None  # Pings: when sent, and the reads until then
+        # Pings: when they were sent, the reads until then, and the bytes that the client's side had taken.
+        self._unproved: deque[tuple[float, int, int | None]] | None = None
         self._pings = 0
         self._round_trips: list[tuple[bytes, float, RoundTrip | None]] = []  # unanswered Pings: payload, when, whose
         self._ping_timer: Timer | None = None
@@ -387,7 +390,7 @@ class WireTransport:
         self._schedule_ping()
         if self._unproved is None:
             self._unproved = deque()
-        self._unproved.append((trio.current_time(), self._reads))
+        self._unproved.append((trio.current_time(), self._reads, self._link.taken))
         if len(self._unproved) == 1:
             self._await_sign_of_life()
 
@@ -405,10 +408,14 @@ class WireTransport:
         """Time is over for the oldest Ping: did anything arrive since it was sent?"""
         if not self._unproved:
             return
-        _, reads = self._unproved.popleft()
+        _, reads, taken = self._unproved.popleft()
         if self._link.paused:
             # Nobody listens for signs of life while the handler has not taken what is there.
             self._unproved.clear()
+        elif self._reads == reads and self._link.taken != taken and (self._link.on_the_way or 0) > _MUCH:
+            # The client is taking what was sent before the Ping, and has not got to it yet.
+            self._unproved.appendleft((trio.current_time(), reads, self._link.taken))
+            self._await_sign_of_life()
         elif self._reads == reads:
             self._time_out(f"no sign of life for {self.connection.limits.ping_timeout:g} s after a ping")
         elif self._unproved:
@@ -419,19 +426,18 @@ class WireTransport:
     def _watch_sending(self) -> None:
         timeout = self.connection.limits.send_timeout
         if timeout is not None and self._send_timer is None:
-            self._send_timer = self.connection.timers.call_later(timeout, self._check_sending)
+            self._send_timer = self.connection.timers.call_later(timeout / LOOKS, self._check_sending)
 
     def _check_sending(self) -> None:
         timeout = self.connection.limits.send_timeout
         assert timeout is not None
         self._send_timer = None
-        if not self._link.buffered:
-            return
-        stalled = trio.current_time() - self._link.progressed
+        stalled = self._link.stalled()
         if stalled >= timeout:
             self._time_out(f"took nothing of what was sent for {timeout:g} s")
-        else:
-            self._send_timer = self.connection.timers.call_later(timeout - stalled, self._check_sending)
+        elif self._link.buffered:
+            pause = min(timeout - stalled, timeout / LOOKS)
+            self._send_timer = self.connection.timers.call_later(pause, self._check_sending)
 
     def _time_out(self, reason: str) -> None:
         self._stop()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import h11
+import trio
 from werkzeug.datastructures import Headers
 from werkzeug.http import dump_cookie
 
@@ -33,7 +34,7 @@ from .content import (
     make_test_body_with_headers,
     wire_headers,
 )
-from .http import TestHTTPConnection
+from .http import KeptConnection, TestHTTPConnection
 from .serving import serve
 from .websocket import TestWebSocket
 
@@ -67,6 +68,7 @@ class TestClient:
         self._first: Context | None = None
         self._preserving = False
         self._contexts: dict[Connection, Context] = {}
+        self._kept: KeptConnection | None = None
 
     # Requests
 
@@ -138,12 +140,41 @@ class TestClient:
             headers.setdefault("Content-Length", str(len(body)))
         request = h11.Request(method=method, target=target.resource, headers=wire_headers(headers))
         keep_cookies = partial(cookies.keep_cookies, self.cookie_jar, url=target.url)
-        async with serve(self.app, target.endpoint(root_path, scope_base)) as served:
-            connection = TestHTTPConnection(self.app, served, request, keep_cookies)
-            await connection.exchange(body)
+        endpoint = target.endpoint(root_path, scope_base)
+        if self._kept is not None:
+            served, connection = await self._kept.exchange(endpoint, request, body, keep_cookies)
+        else:
+            async with serve(self.app, endpoint) as served:
+                connection = TestHTTPConnection(self.app, served, request, keep_cookies)
+                await connection.exchange(body)
+                await connection.close()
         if served.connection is not None:
             self._enter_context_of(served.connection)
         return await connection.as_response()
+
+    @asynccontextmanager
+    async def keep_alive(self) -> AsyncIterator[Self]:
+        """Make the requests in the block over one connection, one after the other, as browsers and proxies do.
+
+        Another connection takes its place where the server has closed it, or a request is for another ``scheme``,
+        ``root_path`` or ``scope_base``. Requests by :meth:`request`, and websockets, have their own as ever.
+
+        :raises RuntimeError: within such a block of the same client.
+        """
+        if self._kept is not None:
+            raise RuntimeError("this test client keeps a connection alive already")
+        raised: BaseException | None = None
+        async with trio.open_nursery() as nursery:
+            self._kept = kept = KeptConnection(self.app, nursery)
+            try:
+                yield self
+            except BaseException as error:  # noqa: ASYNC103 - raised below, outside of the nursery and its groups
+                raised = error
+            finally:
+                self._kept = None
+                kept.close()
+        if raised is not None:
+            raise raised
 
     @asynccontextmanager
     async def request(

@@ -11,7 +11,7 @@ from werkzeug.datastructures import Headers
 
 from ..errors import HTTPDisconnectError
 from ..response import Response
-from .serving import Served
+from .serving import Endpoint, Served, serve
 
 if TYPE_CHECKING:
     from ..app import Triows
@@ -30,6 +30,64 @@ def make_response(app: Triows, body: bytes, status: int, headers: Headers) -> Re
     return response
 
 
+def new_protocol() -> h11.Connection:
+    return h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
+
+
+class KeptConnection:
+    """One connection for several requests, and another one when the server or a half-sent request has ended it."""
+
+    def __init__(self, app: Triows, nursery: trio.Nursery) -> None:
+        self._app = app
+        self._nursery = nursery
+        self._endpoint: Endpoint | None = None
+        self._served: Served
+        self._h11: h11.Connection
+        self._done = trio.Event()
+        self._busy = False
+
+    async def exchange(
+        self, endpoint: Endpoint, request: h11.Request, body: bytes, keep_cookies: Callable[[Headers], None]
+    ) -> tuple[Served, TestHTTPConnection]:
+        """Make a request, and leave the connection open behind it."""
+        if self._busy:
+            raise trio.BusyResourceError("another task is making a request over this connection")
+        self._busy = True
+        try:
+            await self._connect(endpoint)
+            connection = TestHTTPConnection(self._app, self._served, request, keep_cookies, self._h11)
+            await connection.exchange(body)
+            await self._served.handled.wait()
+        finally:
+            self._busy = False
+        error = self._served.pending_error()
+        if error is not None:
+            raise error
+        return self._served, connection
+
+    async def _connect(self, endpoint: Endpoint) -> None:
+        if endpoint == self._endpoint:
+            if self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
+                self._h11.start_next_cycle()
+                return
+        self.close()
+        self._h11 = new_protocol()
+        self._done = trio.Event()
+        self._served = await self._nursery.start(self._hold, endpoint, self._done)
+        self._endpoint = endpoint
+
+    async def _hold(self, endpoint: Endpoint, done: trio.Event, task_status: trio.TaskStatus[Served]) -> None:
+        async with serve(self._app, endpoint) as served:
+            task_status.started(served)
+            await done.wait()
+            await served.stream.aclose()
+
+    def close(self) -> None:
+        """End the connection in order."""
+        self._done.set()
+        self._endpoint = None
+
+
 class TestHTTPConnection:
     """A request under way: ``async with client.request(path, method="POST") as connection:``.
 
@@ -43,14 +101,21 @@ class TestHTTPConnection:
 
     __test__ = False  # pytest takes any class named Test... for a collection of tests
 
-    def __init__(self, app: Triows, served: Served, request: h11.Request, keep: Callable[[Headers], None]) -> None:
+    def __init__(
+        self,
+        app: Triows,
+        served: Served,
+        request: h11.Request,
+        keep: Callable[[Headers], None],
+        protocol: h11.Connection | None = None,
+    ) -> None:
         self.status_code: int | None = None
         self.headers: Headers | None = None
         self._app = app
         self._served = served
         self._stream = served.stream
         self._keep_cookies = keep
-        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
+        self._h11 = protocol or new_protocol()
         self._request = request
         self._rest: list[bytes] = []
         self._ended = False
@@ -89,7 +154,6 @@ class TestHTTPConnection:
         self._served.nursery.start_soon(self._send_whole, body, sending)
         await self.read_rest()
         sending.cancel()
-        await self.close()
 
     async def _send_whole(self, body: bytes, scope: trio.CancelScope) -> None:
         with scope:

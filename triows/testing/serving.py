@@ -55,9 +55,9 @@ class Served:
     """One connection and the server that serves it; towards the server it stands for the app.
 
     :ivar stream: the client's end of the connection.
-    :ivar connection: what the app was asked to handle; None until a request has arrived.
+    :ivar connection: what the app was asked to handle last; None until a request has arrived.
     :ivar nursery: for tasks that end with the connection.
-    :ivar handled: set when the app is done with the connection.
+    :ivar handled: set when the app is done with that.
     :ivar ended: set when the server is, too.
     """
 
@@ -73,7 +73,7 @@ class Served:
         self.connection: Connection | None = None
         self.handled = trio.Event()
         self.ended = trio.Event()
-        self._error_raised = False
+        self._raised: Connection | None = None  # that whose error the test has got to see
 
     async def run(self) -> None:
         """Serve the connection until it has ended."""
@@ -84,10 +84,12 @@ class Served:
 
     def pending_error(self) -> BaseException | None:
         """Return the handler's error, once, if it has one that the test should see."""
-        if self.connection is None or self._error_raised or self._app.config["PROPAGATE_EXCEPTIONS"] is False:
+        connection = self.connection
+        if connection is None or connection is self._raised or self._app.config["PROPAGATE_EXCEPTIONS"] is False:
             return None
-        self._error_raised = self.connection.error is not None
-        return self.connection.error
+        if connection.error is not None:
+            self._raised = connection
+        return connection.error
 
     # What the server asks of an app
 
@@ -96,10 +98,11 @@ class Served:
         head.scheme, head.root_path = endpoint.scheme, endpoint.root_path
         head.client, head.server = endpoint.client, endpoint.server
         self.connection = connection
+        self.handled = handled = trio.Event()
         try:
             await self._app.handle(connection)
         finally:
-            self.handled.set()
+            handled.set()
 
     def websocket_limits(self) -> WebSocketLimits:
         return self._app.websocket_limits()

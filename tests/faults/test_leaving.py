@@ -1,0 +1,116 @@
+"""Clients that leave: by FIN, by a reset, or under TLS by a close_notify, behind any part of what they have to say.
+
+Whatever order the server reads it in, a handler that has begun is cancelled, and the connection is forgotten. The bytes
+and the end are there before the server looks: what is read in one go is the hardest.
+"""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from triows import websocket
+
+from ..wire import BINARY, TEXT, close_frame, frame, upgrade
+from .conftest import Client, Target
+
+pytestmark = pytest.mark.usefixtures("quiet")
+
+
+def get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+
+
+POST = b"POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
+CHUNKED = b"POST /body HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+MESSAGE = frame(TEXT, b"hello")
+
+SAID = {
+    "nothing": b"",
+    "half a head": get("/wait")[:20],
+    "a request": get("/wait"),
+    "a request and half a head": get("/wait") + get("/wait")[:20],
+    "two requests": get("/wait") * 2,
+    "a request that is answered at once, and one that is not": get("/") + get("/wait"),
+    "one that nobody handles, and one that somebody does": get("/nowhere") + get("/wait"),
+    "a request for a stream": get("/stream"),
+    "a head, and no body": POST,
+    "half of a body": POST + b"x" * 50,
+    "half of a chunked body": CHUNKED + b"5\r\nhel",
+    "a body that is expected": POST.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"),
+    "a handshake": upgrade("/ws"),
+    "a handshake that nobody answers": upgrade("/undecided"),
+    "a request and a handshake": get("/") + upgrade("/ws"),
+    "a handshake and half a frame": upgrade("/ws") + MESSAGE[:4],
+    "a handshake and a message": upgrade("/ws") + MESSAGE,
+    "a handshake and half of a large message": upgrade("/ws") + frame(BINARY, b"x" * 70_000)[:50_000],
+    "a handshake to one that only sends": upgrade("/push"),
+}
+
+
+async def leave(client: Client, how: str) -> None:
+    if how == "reset":
+        await client.reset()
+    elif how == "close":
+        await client.vanish()
+    else:
+        await client.transport.send_eof()
+
+
+async def say_and_leave(target: Target, said: bytes, how: str) -> None:
+    """Nothing else may run between the two; under TLS the one who encrypts has a checkpoint in it."""
+    client = await target.connect()
+    if isinstance(client.stream, trio.SocketStream):
+        client.stream.socket._sock.send(said)
+    elif said:
+        await client.send(said)
+    await leave(client, how)
+    if how == "half-close":
+        with trio.fail_after(20):
+            await client.read_rest()  # it does not wait for ever
+        await client.vanish()
+
+
+def add_undecided(target: Target) -> None:
+    @target.app.websocket("/undecided")
+    async def undecided() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            target.disconnects.append(websocket.disconnect)
+
+
+@pytest.mark.parametrize("how", ["close", "half-close", "reset"])
+async def test_a_client_that_says_something_and_leaves_is_lost(target: Target, how: str) -> None:
+    add_undecided(target)
+    for said in SAID.values():
+        await say_and_leave(target, said, how)
+    await target.until(0)
+    assert set(target.kinds()) <= {"lost"}
+    await target.serves()
+
+
+@pytest.mark.parametrize("how", ["close", "half-close"])
+async def test_a_handler_whose_client_left_with_its_request_is_cancelled(target: Target, how: str) -> None:
+    """Here the bytes are read for certain, and nothing resets the connection."""
+    for count in range(20):
+        await say_and_leave(target, get("/wait"), how)
+        await target.until_handlers_ended(count + 1)
+    assert target.kinds() == ["lost"] * 20
+    await target.serves()
+
+
+async def test_a_whole_body_and_the_end_behind_it_are_no_half_body(target: Target) -> None:
+    await say_and_leave(target, POST + b"x" * 100, "close")
+    await target.until_handlers_ended()
+    assert target.kinds() in ([None], ["lost"])  # it need not wait for what is there, and then is done
+    await target.serves()
+
+
+@pytest.mark.parametrize("how", ["close", "half-close"])
+async def test_a_client_that_leaves_before_it_is_accepted_was_never_there(target: Target, how: str) -> None:
+    """Whatever it has sent by then: a client waits for the response before it sends frames (RFC 6455, section 4.1)."""
+    await say_and_leave(target, upgrade("/ws") + MESSAGE + close_frame(1001), how)
+    await target.until_handlers_ended()
+    assert target.kinds() in (["lost"], ["closed"])  # its end may also be read after the handler has accepted
+    await target.serves()
