@@ -104,7 +104,6 @@ REFUSED: dict[str, tuple[bytes, int]] = {
     "H45 101 headers": (line(b"GET / HTTP/1.1")[:-2] + b"a: b\r\n" * 100 + b"\r\n", 431),
     "H48 HTTP/2.0": (line(b"GET / HTTP/2.0"), 505),
     "H48 HTTP/0.9": (line(b"GET / HTTP/0.9"), 505),
-    "H48 HTTP/1.2": (line(b"GET / HTTP/1.2"), 505),
     "H48 no version": (line(b"GET /"), 400),
     "H49 HTTP/1.10": (line(b"GET / HTTP/1.10"), 505),
     "H50 http/1.1": (line(b"GET / http/1.1"), 400),
@@ -157,11 +156,21 @@ ACCEPTED: dict[str, tuple[bytes, bytes, bytes]] = {
     "port": (line(b"GET / HTTP/1.1", b"example.com:8000"), b"/", b"example.com:8000"),
     "IPv6": (line(b"GET / HTTP/1.1", b"[::1]:80"), b"/", b"[::1]:80"),
     "query": (line(b"GET /a?b=c%20d&e HTTP/1.1"), b"/a?b=c%20d&e", b"example.com"),
-    "bytes beyond ASCII in the target": (line(b"GET /\xc3\xa4 HTTP/1.1"), b"/\xc3\xa4", b"example.com"),
     "two slashes": (line(b"GET //a HTTP/1.1"), b"//a", b"example.com"),
     "H42 request line of 8000": (line(b"GET /" + b"a" * 7986 + b" HTTP/1.1"), b"/" + b"a" * 7986, b"example.com"),
     "H46 unknown method": (line(b"FOO / HTTP/1.1"), b"/", b"example.com"),
+    "H48 HTTP/1.2, read as 1.1 (RFC 9110, 2.5)": (line(b"GET / HTTP/1.2"), b"/", b"example.com"),
+    "H21 5 in 30 digits": (post(b"Content-Length: " + b"0" * 29 + b"5"), b"/", b"example.com"),
+    "Expect twice": (post(b"Expect: 100-continue, ,100-Continue"), b"/", b"example.com"),
+    "empty Expect": (post(b"Expect:"), b"/", b"example.com"),
     "H56 OPTIONS *": (line(b"OPTIONS * HTTP/1.1"), b"*", b"example.com"),
+    "H56 OPTIONS of a URL without a path": (line(b"OPTIONS http://other.org HTTP/1.1"), b"*", b"other.org"),
+    "H56 OPTIONS of a URL without a path, with a query": (
+        line(b"OPTIONS http://other.org?a HTTP/1.1"),
+        b"/?a",
+        b"other.org",
+    ),
+    "H56 OPTIONS of a URL with a path": (line(b"OPTIONS http://other.org/ HTTP/1.1"), b"/", b"other.org"),
     "H58 the target's host wins": (line(b"GET http://other.org:81/a?b HTTP/1.1"), b"/a?b", b"other.org:81"),
     "H58 the target's host, without a Host": (line(b"GET http://other.org/a HTTP/1.0", None), b"/a", b"other.org"),
     "H58 URL without a path": (line(b"GET HTTP://other.org HTTP/1.1"), b"/", b"other.org"),
@@ -180,6 +189,33 @@ ACCEPTED: dict[str, tuple[bytes, bytes, bytes]] = {
 def test_a_good_head_gives_target_and_host_in_any_cut(name: str) -> None:
     data, target, host = ACCEPTED[name]
     assert answer(data) == (200, target, host)
+
+
+@pytest.mark.parametrize("place", [b"/a%bb", b"/?a%b", b"http://example.com/a%b", b"http://example.com?a%b"])
+def test_each_byte_may_or_may_not_stand_in_a_target(place: bytes) -> None:
+    for number in range(256):
+        byte = bytes([number])
+        status, target, _ = judge(line(b"GET " + place.replace(b"%b", byte) + b" HTTP/1.1"), 1 << 20)
+        due = 200 if 0x21 <= number <= 0x7E and byte != b"#" else 400
+        assert status == due, byte
+        assert status == 400 or byte in target
+
+
+@pytest.mark.parametrize(("version", "read_as"), [("1.0", "1.0"), ("1.1", "1.1"), ("1.2", "1.1"), ("1.9", "1.1")])
+def test_a_later_minor_version_is_read_as_the_last_one_known(version: str, read_as: str) -> None:
+    head = HeadReader(LIMITS).take(bytearray(line(f"GET / HTTP/{version}".encode())))
+    assert head is not None
+    assert (head.http_version, head.keep_alive) == (read_as, read_as == "1.1")
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [("close", False), ("a, CLOSE", False), (",close\t,", False), ("closed", True), ('"close"', True), ("", True)],
+)
+def test_close_is_looked_for_among_the_members_of_connection(value: str, kept: bool) -> None:
+    head = HeadReader(LIMITS).take(bytearray(post(b"Connection: " + value.encode())))
+    assert head is not None
+    assert head.keep_alive == kept
 
 
 @pytest.mark.parametrize(("size", "status"), [(MAX_REQUEST_LINE, 200), (MAX_REQUEST_LINE + 1, 414)])

@@ -529,6 +529,43 @@ async def test_a_lingering_close_ends_in_time(links: Links, autojump_clock: Mock
     assert trio.current_time() - start == pytest.approx(5, abs=0.1)
 
 
+async def send_every_second(client: trio.abc.SendStream, seconds: int) -> None:
+    try:
+        for _ in range(seconds):
+            await trio.sleep(0.5)
+            await client.send_all(b"more")
+            await trio.sleep(0.5)
+    except trio.BrokenResourceError:
+        pass
+
+
+@pytest.mark.parametrize(("sending", "took"), [(0, 2), (1, 4), (5, 8), (60, 10)])
+async def test_a_client_that_still_sends_is_given_time_up_to_the_patience(
+    sending: int, took: int, links: Links, autojump_clock: MockClock
+) -> None:
+    link, client, _ = await links.make()
+    start = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send_every_second, client, sending)
+        link.close(linger=2, patience=10)
+        await link.wait_closed()
+        assert trio.current_time() - start == pytest.approx(took, abs=0.1)
+        nursery.cancel_scope.cancel()
+
+
+async def test_in_a_hurry_there_is_no_patience(links: Links, autojump_clock: MockClock) -> None:
+    link, client, _ = await links.make()
+    start = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send_every_second, client, 60)
+        link.close(linger=2, patience=30)
+        await trio.sleep(4.5)
+        link.hurry()
+        await link.wait_closed()
+        assert trio.current_time() - start == pytest.approx(6, abs=0.1)
+        nursery.cancel_scope.cancel()
+
+
 async def test_lingering_begins_when_everything_is_sent(links: Links, autojump_clock: MockClock) -> None:
     link, client, _ = await links.make()
     link.write(LARGE)

@@ -318,6 +318,43 @@ async def test_a_stream_is_closed_though_the_app_does_not_start() -> None:
 # Too much of everything
 
 
+async def test_beyond_max_connections_a_client_may_send_its_body_before_it_reads_the_503() -> None:
+    app = make_app(max_connections=1)
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(app.serve, "127.0.0.1", 0)
+        accepted = await connect_tcp(server)
+        assert (await ask(accepted)).status == 200
+        for _ in range(10):
+            refused = await connect_tcp(server)
+            head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"
+            await wait_all_tasks_blocked()
+            await refused.send(head)
+            await refused.send(b"x" * 1_000_000)
+            assert (await refused.read_response()).status == 503
+            await refused.read_end()
+            await refused.stream.aclose()
+        await accepted.stream.aclose()
+        server.shutdown()
+
+
+async def test_clients_that_were_turned_away_do_not_hold_up_the_shutdown() -> None:
+    app = make_app(max_connections=1)
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(app.serve, "127.0.0.1", 0)
+        accepted = await connect_tcp(server)
+        assert (await ask(accepted)).status == 200
+        refused = await connect_tcp(server)
+        assert (await refused.read_response()).status == 503
+        server.shutdown()
+        await accepted.read_end()
+    with pytest.raises(trio.BrokenResourceError):
+        for _ in range(10):
+            await refused.send(b"x")
+            await wait_all_tasks_blocked()
+    await accepted.stream.aclose()
+    await refused.stream.aclose()
+
+
 async def test_beyond_max_connections_a_client_gets_503_with_retry_after() -> None:
     app = make_app(max_connections=2)
     async with trio.open_nursery() as nursery:

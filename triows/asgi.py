@@ -20,6 +20,7 @@ from .connection import Connection, HTTPConnection
 from .ends import Disconnect, Head, Headers
 from .limits import ServerLimits, WebSocketLimits
 from .logs import RequestLine, access_log, log_websocket
+from .pieces import Pieces
 from .protocol.frames import ABNORMAL, GOING_AWAY, NO_STATUS, TOO_BIG
 from .protocol.messages import MESSAGE_COST
 from .transport import RoundTrip
@@ -134,7 +135,6 @@ class ASGIHTTPConnection(HTTPConnection):
         "_receive",
         "_response_ended",
         "_send",
-        "_size",
         "_waiting",
         "broke_off",
     )
@@ -146,8 +146,7 @@ class ASGIHTTPConnection(HTTPConnection):
                 self.content_length = int(value[:20])  # no matter which of those that are too long
         self._receive = receive
         self._send = send
-        self._body: deque[bytes] = deque()
-        self._size = 0
+        self._body = Pieces()
         self._body_ended = False
         self._response_ended = False
         self._left: int | None = None  # bytes of the response still to come, if that is known
@@ -158,7 +157,7 @@ class ASGIHTTPConnection(HTTPConnection):
     async def listen(self) -> None:
         """Fetch the body, and then wait for the client to go away."""
         while True:
-            if self._size >= _BODY_BUFFER:
+            if self._body.size >= _BODY_BUFFER:
                 await self._fetching.park()
                 continue
             event = await self._receive()
@@ -168,21 +167,17 @@ class ASGIHTTPConnection(HTTPConnection):
                     self.lose(Disconnect(ABNORMAL, "", "lost"))
                 self._waiting.unpark_all()
                 return
-            piece = bytes(event.get("body", b""))
-            if piece:
-                self._body.append(piece)
-                self._size += len(piece)
+            self._body.append(bytes(event.get("body", b"")))
             self._body_ended = not event.get("more_body", False)
             self._waiting.unpark_all()
 
     async def receive_body(self) -> bytes:
         await trio.lowlevel.checkpoint_if_cancelled()
-        while not self._body and not self._body_ended:
+        while not self._body.size and not self._body_ended:
             await self._waiting.park()
-        if not self._body:
+        if not self._body.size:
             return b""
         piece = self._body.popleft()
-        self._size -= len(piece)
         self._fetching.wake()
         return piece
 

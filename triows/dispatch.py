@@ -23,7 +23,7 @@ import trio
 from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError, RequestEntityTooLarge
 from werkzeug.routing import RoutingException
 
-from .admission import admit, admits_origin, refuse
+from .admission import admit, admits_origin, concerns_server, refuse, tell_methods
 from .connection import Connection, HTTPConnection
 from .context import Context
 from .errors import JSONMessageError, WebSocketClosed, WebSocketStateError
@@ -52,9 +52,11 @@ def handle(app: Triows, connection: Connection) -> Coroutine[Any, Any, None]:
     An error that nobody handled is logged and left on ``connection.error``; only ``Cancelled`` and its like are raised.
     """
     connection.count(app.counters)
-    fault = admit(app.config, connection)
-    if fault is not None:
-        return refuse(connection, fault)
+    refusal = admit(app.config, connection)
+    if refusal is not None:
+        return refuse(connection, refusal)
+    if concerns_server(connection):
+        return tell_methods(connection, app.url_map.methods())
     if isinstance(connection, WebSocketConnection):
         return WebSocketExchange(app, connection).run()
     return RequestExchange(app, cast(HTTPConnection, connection)).run()

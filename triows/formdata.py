@@ -152,6 +152,7 @@ class MultipartForm(FormParser):
         self._delimiter = b"--" + boundary
         self._held = b""
         self._ready = b""
+        self._decoded = 0  # bytes of it
         self._ended = False
         self._event: Event | None = None
         self._max_field_size = max_field_size
@@ -174,10 +175,12 @@ class MultipartForm(FormParser):
     async def _decode(self) -> None:
         """Decode what is ready. It waits only for the disk, and a cancellation loses nothing."""
         await self._take_events()
-        while self._ready:
-            step, self._ready = self._ready[:_STEP], self._ready[_STEP:]
+        while self._decoded < len(self._ready):
+            step = self._ready[self._decoded : self._decoded + _STEP]
+            self._decoded += len(step)
             self._decoder.receive_data(step)
             await self._take_events()
+        self._ready, self._decoded = b"", 0
 
     def _hold_back(self, data: bytes | None) -> bytes:
         """Return what can be decoded now.

@@ -19,6 +19,7 @@ from .ends import Disconnect, Head
 from .fields import RequestFields
 from .formdata import FileStorage, FormParser, MultipartForm, UrlencodedForm
 from .origins import is_host
+from .pieces import Pieces
 from .response import WireHeaders
 from .routing import Rule
 
@@ -255,7 +256,7 @@ class Body:
         self._lock: trio.Lock | None = None
         self._received = 0
         self._ended = False
-        self._pieces: list[bytes] = []
+        self._pieces = Pieces()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -263,9 +264,9 @@ class Body:
     async def __anext__(self) -> bytes:
         """The next piece. A cancellation loses none."""
         async with self.lock:
-            if self._pieces:
+            if self._pieces.size:
                 # What a cancelled read of the whole had collected so far.
-                return self._pieces.pop(0)
+                return self._pieces.popleft()
             piece = await self._next()
         if not piece:
             raise StopAsyncIteration
@@ -284,20 +285,15 @@ class Body:
     async def read(self) -> bytes:
         """The whole body, or what iteration has left of it; the same again later. Cancelled, it keeps what it has."""
         if self._ended:
-            return self._joined()
+            return self._pieces.joined()
         async with self.lock:
             while piece := await self._next():
                 self._pieces.append(piece)
-            return self._joined()
+            return self._pieces.joined()
 
     def clear(self) -> None:
         """Forget what was read."""
         self._pieces.clear()
-
-    def _joined(self) -> bytes:
-        if len(self._pieces) != 1:
-            self._pieces = [b"".join(self._pieces)] if self._pieces else []
-        return self._pieces[0] if self._pieces else b""
 
     async def _next(self) -> bytes:
         limit = self.max_size

@@ -177,6 +177,10 @@ class URLMap(Map):
             self._found[key] = rule
         return rule, values
 
+    def methods(self) -> set[str]:
+        """The methods of all rules together."""
+        return {method for rule in self.iter_rules() for method in rule.methods or ()}
+
     def _bind(self, subject: RequestBase, server_name: str | None, subdomains: bool) -> MapAdapter:
         host = subject.host.lower()
         subdomain = None

@@ -90,3 +90,17 @@ def test_a_hundred_requests_at_once(server: ServerProcess) -> None:
         assert await asyncio.gather(*map(get, range(100))) == [200] * 100
 
     run(scenario)
+
+
+def test_no_request_behind_a_refused_upload_is_lost(triows_server: ServerProcess) -> None:
+    server = triows_server  # hypercorn does not announce that it closes
+    sizes = (100_000, 400_000, 900_000)  # of the first the connection is kept
+
+    async def scenario(session: aiohttp.ClientSession) -> None:
+        for number in range(100):
+            async with session.post(server.http("/refuse"), data=b"x" * sizes[number % 3]) as response:
+                assert (response.status, await response.text()) == (403, "no, thank you\n")
+            async with session.post(server.http("/upload"), data=b"x") as response:
+                assert (await response.json())["size"] == 1
+
+    run(scenario)

@@ -13,6 +13,8 @@ What a proxy in front may read another way is refused, so that both see the same
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from copy import copy
 from typing import Protocol
 
 from ..limits import ServerLimits
@@ -29,6 +31,7 @@ _CHUNK_START = re.compile(rb"[0-9A-Fa-f]{1,16}(?:[ \t;]|\r?\Z|\r\n)")
 _MAX_EXCESS = 16 * 1024  # bytes of chunk lines beyond what the data gives a reason for,
 _FREE = 16  # which is this much a chunk, and
 _FREE_PER_BYTE = 2  # this much for each byte of its data (CVE-2023-39326)
+_LINES_AT_ONCE = 2048  # lines that are read in one go: tiny chunks must not hold up other clients
 
 
 class BodyReader(Protocol):
@@ -44,10 +47,15 @@ class BodyReader(Protocol):
     def take(self, data: bytearray, limit: float) -> bytes:
         """Take what there is of the body out of ``data``; ``b""`` if more has to come first, or the body has ended.
 
-        Nothing is read behind the size of the chunk with which more than ``limit`` bytes are announced.
+        Nothing is read behind the size of the chunk with which more than ``limit`` bytes are announced. Of many tiny
+        chunks some may be left for the next call.
 
         :raises BadRequest: as early as the bytes allow it. The body cannot be read any further then.
         """
+        ...
+
+    def ends_within(self, data: bytearray, more: int, limit: float) -> bool:
+        """Whether ``data``, with ``more`` bytes behind it at most, is known to end the body. Takes nothing."""
         ...
 
 
@@ -67,11 +75,15 @@ class SizedBody:
         self.announced = self._left = size
 
     def take(self, data: bytearray, limit: float) -> bytes:
-        piece = bytes(data[: self._left])
-        del data[: self._left]
+        # Through a view, since a bytearray's slice is a copy already.
+        piece = bytes(data) if len(data) <= self._left else bytes(memoryview(data)[: self._left])
+        del data[: len(piece)]
         self._left -= len(piece)
         self.ended = not self._left
         return piece
+
+    def ends_within(self, data: bytearray, more: int, limit: float) -> bool:
+        return self._left <= len(data) + more
 
 
 class ChunkedBody:
@@ -101,24 +113,35 @@ class ChunkedBody:
         self._trailer_size = 0
 
     def take(self, data: bytearray, limit: float) -> bytes:
-        pieces: list[bytes] = []
-        position = 0
+        taken = bytearray()
+        position = lines = 0
+        view = memoryview(data)  # of which a slice is no copy
         try:
-            while position < len(data) and not self.ended and self.announced <= limit:
+            while position < len(data) and not self.ended and self.announced <= limit and lines < _LINES_AT_ONCE:
                 if self._left:
-                    piece = bytes(data[position : position + self._left])
-                    pieces.append(piece)
+                    piece = view[position : position + self._left]
+                    taken += piece
                     position += len(piece)
                     self._left -= len(piece)
                     self._behind_data = not self._left
+                    piece.release()
                     continue
                 size = self._take_line(data, position)
                 if not size:
                     break
                 position += size
+                lines += 1
         finally:
+            view.release()
             del data[:position]  # once, since each time has its price
-        return b"".join(pieces)
+        return bytes(taken)
+
+    def ends_within(self, data: bytearray, more: int, limit: float) -> bool:
+        """As above; what has not arrived may be of any length, and of very many chunks the end is not looked for."""
+        ahead = copy(self)
+        with suppress(BadRequest):
+            ahead.take(bytearray(data), limit)
+        return ahead.ended
 
     def _take_line(self, data: bytearray, start: int) -> int:
         """Read the line at ``start``; returns its length with its CRLF, 0 while it is not whole."""

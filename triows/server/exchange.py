@@ -18,10 +18,12 @@ from .link import LOOKS
 if TYPE_CHECKING:
     from .http1 import HTTP1Connection
 
-LINGER = 2.0  # seconds that a client is let send on after a response that is its last, or came before its body
+LINGER = 2.0  # seconds that a client is let send on after a response that is its last,
+PATIENCE = 30.0  # and those for one that keeps sending a body which nobody wants: it may read the response behind that
 _PIECES_AT_ONCE = 16  # of a streamed response, before others get their turn
 _SEND_BUFFER = 65536  # response bytes above which sending waits
-_DRAIN_UP_TO = 65536  # bytes of an unread body that are dropped to keep the connection
+_DRAIN_UP_TO = 262144  # bytes of an unread body that have yet to arrive, and are dropped to keep the connection
+_LEAST_IDLE = 1.0  # seconds between two requests below which no client is asked to be so quick
 
 
 class Exchange(HTTPConnection):
@@ -53,12 +55,15 @@ class Exchange(HTTPConnection):
 
     async def _next_piece(self) -> bytes:
         http = self._http
-        await trio.lowlevel.checkpoint_if_cancelled()
+        if http.input and self._body_size:
+            await trio.lowlevel.checkpoint()  # tiny chunks are left from the last call: others get their turn
+        else:
+            await trio.lowlevel.checkpoint_if_cancelled()
         while (body := self._body) is not None:
             if http.input:
                 self._owes_continue = False
                 try:
-                    piece = body.take(http.input, inf if self.max_body_size is None else self.max_body_size)
+                    piece = body.take(http.input, self._limit)
                 except BadRequest as error:
                     self._fail_body(error.status, Disconnect(1002, str(error), "protocol_error"))
                     await trio.lowlevel.checkpoint()  # cancelled here, the handler does not take this for the end
@@ -77,14 +82,19 @@ class Exchange(HTTPConnection):
                 self._body = None
                 self.lose(Disconnect(1006, "", "lost"))
                 await trio.lowlevel.checkpoint()
+            elif self._response.ended and http.closing:
+                break  # a shutdown does not wait for what is only dropped
             else:
                 await self._wait_for_body()
         return b""
 
+    @property
+    def _limit(self) -> float:
+        return inf if self.max_body_size is None else self.max_body_size
+
     def _is_too_large(self) -> bool:
         """Whether the body, as far as its length is known, is over the limit."""
-        size = self.content_length if self._body is None else self._body.announced
-        return self.max_body_size is not None and size > self.max_body_size
+        return (self.content_length if self._body is None else self._body.announced) > self._limit
 
     async def _wait_for_body(self) -> None:
         """Wait for more of the body. A client that keeps its handler waiting for too long is given up."""
@@ -104,6 +114,7 @@ class Exchange(HTTPConnection):
     def _fail_body(self, status: int, disconnect: Disconnect) -> None:
         self._body = None
         self._http.closing = True
+        self._response.keep_alive = False
         if not self.response_started:
             self.status = status
             self._response.ended = self._logged = True
@@ -157,9 +168,22 @@ class Exchange(HTTPConnection):
     def _check_start(self) -> None:
         if self.response_started:
             raise RuntimeError(f"the response to {self.head.method} {self.head.raw_path!r} was begun already")
-        if self._http.closing or self._owes_continue or self._is_too_large():
-            # A client that was not told to send its body may or may not do so: what comes next could be either.
-            self._response.keep_alive = False
+        if self._http.closing or not self._leaves_time() or self._is_too_large() or not self._can_be_drained():
+            self._response.keep_alive = False  # which the response says (RFC 9112, section 9.6)
+
+    def _leaves_time(self) -> bool:
+        """Whether the connection stays open for long enough to send another request."""
+        timeout = self._http.service.limits.keep_alive_timeout
+        return timeout is None or timeout >= _LEAST_IDLE
+
+    def _can_be_drained(self) -> bool:
+        """Whether what is left of the request's body is known to be little, or has arrived."""
+        body, arrived = self._body, self._http.input
+        if body is None:
+            return True
+        if self._owes_continue and not arrived:
+            return False  # a client that was not told to send its body may or may not do so
+        return body.ends_within(arrived, _DRAIN_UP_TO, self._limit)
 
     async def _wait_for_room(self) -> None:
         """Wait while the client does not keep up; one that takes nothing for ``send_timeout`` is gone."""
@@ -205,6 +229,7 @@ class Exchange(HTTPConnection):
     async def _finish(self) -> None:
         if self.disconnect is not None:
             self._http.closing = True
+            self._response.keep_alive = False
         elif not self.response_started:
             self._http.closing = True
             await self.send_response(500, [(b"content-type", b"text/plain")], b"Internal Server Error\n")
@@ -212,19 +237,18 @@ class Exchange(HTTPConnection):
             self._http.link.abort()  # a truncated response must not look like a whole one
 
     async def can_be_followed(self) -> bool:
-        """Whether another request can come after this one; reads the rest of a small body away."""
-        http = self._http
-        if http.closing or http.lost or self._is_too_large():
+        """Whether another request can come after this one, as the response let the client believe.
+
+        Reads away what is left of the body: the client has as long for it as if a handler read it.
+        """
+        if not self._response.ended:
             return False
-        if not (self._response.ended and self._response.keep_alive):
-            return False
-        dropped = 0
-        while self._body is not None and dropped <= _DRAIN_UP_TO:
-            with trio.move_on_after(LINGER) as scope:
-                try:
-                    dropped += len(await self._next_piece())
-                except BodyTooLarge:
-                    return False
-            if scope.cancelled_caught or http.lost:
-                return False
-        return self._body is None and not http.closing
+        while self._response.keep_alive and self._body is not None:
+            try:
+                if not await self._next_piece():
+                    break
+            except BodyTooLarge:
+                return False  # the limit was lowered after the response
+        if self._body is not None:
+            self._http.close(patience=PATIENCE)
+        return self._response.keep_alive and self._body is None and not self._http.lost

@@ -7,6 +7,7 @@ bytes, several lengths) is refused here.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 
@@ -14,7 +15,10 @@ from ..ends import Headers
 from ..limits import ServerLimits
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e\x80-\xff]+) HTTP/(\d\.\d{1,2})\r\n")
+# A target is ASCII (RFC 3986, section 2). The rest of what a URL may not have is let through, as nginx does: browsers
+# send brackets, braces, '|', '^', '`' and backslashes as they are, and nobody reads these in two ways.
+_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]+) HTTP/(\d\.\d{1,2})\r\n")
+_LATER_VERSION = re.compile(rb"1\.[2-9]")  # what comes in it is read as 1.1 (RFC 9110, section 2.5)
 # A header line, of requests and responses: name and value without the spaces around it (RFC 9110, 5.5 and 5.6.2).
 # Possessive in front of the value: of nothing but spaces, two loops would try every way to share them.
 FIELD = re.compile(
@@ -156,8 +160,9 @@ class HeadReader:
                 match = _REQUEST_LINE.match(data)
                 if match is None:
                     raise BadRequest(400, "the request line is malformed")
-                self._parts = match[1], match[2], match[3]
-                if match[3] not in (b"1.1", b"1.0"):
+                version = b"1.1" if _LATER_VERSION.fullmatch(match[3]) else match[3]
+                self._parts = match[1], match[2], version
+                if version not in (b"1.1", b"1.0"):
                     raise BadRequest(505, "the HTTP versions spoken here are 1.1 and 1.0")
             elif line_end < 0 and judged > max_line + 1:
                 judged, excess = max_line + 2, "line"
@@ -209,8 +214,10 @@ def _take_apart(head: bytes, start: int, parts: tuple[bytes, bytes, bytes], max_
     target, host = _resolve(method, target, named)
     if host is not named:
         headers = [(b"host", host), *(field for field in headers if field[0] != b"host")]
-    expects = version == b"1.1" and b"expect" in fields  # RFC 9110, section 10.1.1: of 1.0 it is ignored
-    if expects and b", ".join(fields[b"expect"]).lower() != b"100-continue":
+    expected = (
+        _members(fields, b"expect") if version == b"1.1" else ()
+    )  # RFC 9110, section 10.1.1: of 1.0 it is ignored
+    if any(member != b"100-continue" for member in expected):
         raise BadRequest(417, "the only Expect met here is 100-continue")
     return RequestHead(
         method.decode("ascii"),
@@ -218,17 +225,16 @@ def _take_apart(head: bytes, start: int, parts: tuple[bytes, bytes, bytes], max_
         version.decode("ascii"),
         headers,
         framing,
-        version == b"1.1" and not _lists(fields, b"connection", b"close"),
-        framing is not None and expects,
+        version == b"1.1" and b"close" not in _members(fields, b"connection"),
+        framing is not None and bool(expected),
     )
 
 
-def _lists(fields: _Fields, name: bytes, member: bytes) -> bool:
-    """Whether a comma-separated field has this member, in whatever case."""
+def _members(fields: _Fields, name: bytes) -> Sequence[bytes]:
+    """The members of a comma-separated field, in lower case; empty ones do not count (RFC 9110, section 5.6.1)."""
     if name not in fields:
-        return False
-    values = [value.lower() for value in fields[name]]
-    return any(member in value and member in map(bytes.strip, value.split(b",")) for value in values)
+        return ()
+    return [stripped for member in b",".join(fields[name]).lower().split(b",") if (stripped := member.strip(b" \t"))]
 
 
 def _is_host(value: bytes) -> bool:
@@ -259,7 +265,7 @@ def _framing(fields: _Fields, version: bytes) -> tuple[bytes, bytes] | None:
         raise BadRequest(501, "the only Transfer-Encoding spoken here is chunked")
     if len(lengths) > 1 or any(not length.isdigit() for length in lengths):
         raise BadRequest(400, "Content-Length must be one number")
-    if lengths and len(lengths[0]) > 18:
+    if lengths and len(lengths[0].lstrip(b"0")) > 18:
         raise BadRequest(413, "Content-Length is out of bounds")
     if codings:
         return b"transfer-encoding", b"chunked"
@@ -282,4 +288,6 @@ def _resolve(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes]:
     if match is None or match[1][:1] in (b"", b":") or not _is_host(match[1]):
         raise BadRequest(400, "the target is neither a path nor a URL")
     rest = match[2]
+    if not rest and method == b"OPTIONS":  # which a proxy passes on as * (RFC 9112, section 3.2.4)
+        return b"*", match[1]
     return rest if rest.startswith(b"/") else b"/" + rest, match[1]

@@ -26,7 +26,7 @@ from ..protocol import handshake
 from ..stats import Counters
 from ..waiting import Timer, Timers, Waiter
 from ..websocket_connection import WebSocketConnection
-from .exchange import LINGER, Exchange
+from .exchange import LINGER, PATIENCE, Exchange
 from .framing import ResponseFraming, head_bytes
 from .head import BadRequest, HeadReader, RequestHead
 from .link import Link
@@ -85,6 +85,7 @@ class HTTP1Connection:
         "_deadline",
         "_fresh",
         "_last_chance",
+        "_overdue",
         "_progress",
         "_request_line",
         "_started",
@@ -114,6 +115,7 @@ class HTTP1Connection:
         self._begun = begun
         self._fresh = True  # no request has come yet
         self._last_chance = False  # at shutdown: the request that is on the way is still wanted
+        self._overdue = False  # a part of a head came, and its time is over
         link.receiver = self
         self._set_deadline(service.limits.head_timeout)
 
@@ -177,7 +179,7 @@ class HTTP1Connection:
                     self._log_websocket(websocket)
                     self.service.ended(websocket)
             else:
-                self.link.close(linger=LINGER, send_timeout=self.service.websocket_limits.send_timeout)
+                self.close()
                 await self.link.wait_closed()
         except Exception:
             logger.exception("a connection ended with an error of the server")
@@ -193,15 +195,19 @@ class HTTP1Connection:
     def shut_down(self) -> None:
         """End in order: an idle connection now, a request after its response, a websocket as its handler allows."""
         self.closing = True
+        self.link.hurry()
         if isinstance(self._current, WebSocketConnection):
             self._current.lose(Disconnect(1001, "", "shutdown"))
         else:
             if self._current is None and (self._fresh or self.input):
                 # The client has just connected, or sent half a head, and cannot know: it need not ask a second time.
-                self._last_chance = True
-                if self._deadline > trio.current_time() + _LAST_CHANCE:
-                    self._set_deadline(_LAST_CHANCE)
+                self._grant_last_chance()
             self._wake_reader()
+
+    def _grant_last_chance(self) -> None:
+        self._last_chance = True
+        if self._deadline > trio.current_time() + _LAST_CHANCE:
+            self._set_deadline(_LAST_CHANCE)
 
     def cut_off(self) -> None:
         """Time is over for what :meth:`shut_down` has begun."""
@@ -239,6 +245,8 @@ class HTTP1Connection:
                 self.service.ended(exchange)
             if not await exchange.can_be_followed():
                 return None
+            if self.closing and self.input:
+                self._grant_last_chance()  # the shutdown began behind the response's head, which did not tell of it
             # The next request may be somebody else's, sent by the same proxy: what this one has set in the context is
             # not for it. The new context holds from the task's next step on. This step is made here where no wait for
             # bytes makes it, so that the others get their turn too.
@@ -296,6 +304,8 @@ class HTTP1Connection:
         idle: bool | None = None  # whether nothing of the next request has come; None: not waited yet
         try:
             while (parsed := heads.take(self.input)) is None:
+                if self._overdue:
+                    raise BadRequest(408, "the request head did not come in time")
                 if self.lost or (self.closing and not self._last_chance):
                     return None
                 if not first and not self.closing and (idle is None or (idle and self.input)):
@@ -326,9 +336,8 @@ class HTTP1Connection:
     def _check_deadline(self) -> None:
         self._timer = None
         if trio.current_time() >= self._deadline:
-            if self.input and not self._last_chance:
-                self.service.counters.count_response(408)
-                self._refuse(408, "the request head did not come in time")
+            # Its last bytes may have come in the same pass: whoever reads it judges what there is.
+            self._overdue = bool(self.input) and not self._last_chance
             self.closing = True
             self._last_chance = False
             self._wake_reader()
@@ -352,8 +361,13 @@ class HTTP1Connection:
         method = "HEAD" if self._request_line.startswith(b"HEAD ") else "GET"
         response = ResponseFraming(method, "1.1", keep_alive=False)
         self.link.write(response.whole(status, headers, body))
-        self.link.close(linger=LINGER, send_timeout=self.service.websocket_limits.send_timeout)
+        self.close(patience=0.0 if status == 408 else PATIENCE)
         self.log_access(status, response.size)
+
+    def close(self, patience: float = 0.0) -> None:
+        """Close the link when all is sent; a client that still sends has so many seconds for it."""
+        send_timeout = self.service.websocket_limits.send_timeout
+        self.link.close(linger=LINGER, send_timeout=send_timeout, patience=patience)
 
     def switch_protocols(self, headers: Headers) -> None:
         """Answer a handshake with 101; what comes from now on are frames."""

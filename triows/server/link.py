@@ -73,8 +73,11 @@ class Link(ABC):
     __slots__ = (
         "_closed",
         "_closing",
+        "_heard",
         "_linger_timer",
+        "_linger_until",
         "_lingering",
+        "_patience",
         "_taken",
         "buffered",
         "dropped",
@@ -96,6 +99,9 @@ class Link(ABC):
         self.read_size = _FIRST_READ
         self._closing = False
         self._lingering = 0.0
+        self._patience = 0.0
+        self._linger_until = 0.0
+        self._heard = False  # bytes were dropped since lingering was last looked at
         self._linger_timer: Timer | None = None
         self._closed: trio.Event | None = None  # made when somebody waits for it
 
@@ -154,16 +160,23 @@ class Link(ABC):
             self.progressed = trio.current_time()
         return trio.current_time() - self.progressed
 
-    def close(self, linger: float = 0.0, timeout: float | None = None, send_timeout: float | None = None) -> None:
+    def close(
+        self,
+        linger: float = 0.0,
+        timeout: float | None = None,
+        send_timeout: float | None = None,
+        patience: float = 0.0,
+    ) -> None:
         """Send what is buffered, then end the stream, then drop input for ``linger`` seconds at most.
 
         ``timeout`` (seconds) bounds the sending; ``send_timeout`` bounds the time in which the client takes nothing.
-        None leaves it to the link's owner.
+        None leaves it to the link's owner. A client that still sends gets ``linger`` seconds more each time, up to
+        ``patience`` in all: many read a response only when all of their request is sent.
         """
         if self._closing or self.is_closed:
             return
         self._closing = True
-        self._lingering = linger
+        self._lingering, self._patience = linger, patience
         self.receiver = None
         self._start_closing()
         if self._linger_timer is None and not self.is_closed:
@@ -177,6 +190,25 @@ class Link(ABC):
             self.abort()
         else:
             self._linger_timer = self.timers.call_later(timeout / LOOKS, partial(self._watch_last_bytes, timeout))
+
+    def hurry(self) -> None:
+        """Have no more patience with a client that still sends."""
+        self._patience = self._linger_until = 0.0
+
+    def _start_lingering(self) -> None:
+        """The stream has ended from this side."""
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
+        self._linger_until = trio.current_time() + self._patience
+        self._linger_timer = self.timers.call_later(self._lingering, self._look_at_lingering)
+
+    def _look_at_lingering(self) -> None:
+        left = self._linger_until - trio.current_time()
+        if self._heard and left > 0:
+            self._heard = False
+            self._linger_timer = self.timers.call_later(min(self._lingering, left), self._look_at_lingering)
+        else:
+            self.abort()
 
     @abstractmethod
     def _start_closing(self) -> None: ...

@@ -29,6 +29,7 @@ from ..logs import error_log as logger
 from ..stats import Counters
 from ..waiting import Timers
 from . import reactor
+from .exchange import LINGER
 from .framing import head_bytes
 from .http1 import Endpoints, HTTP1Connection, Service
 from .link import Link
@@ -38,6 +39,7 @@ from .stream_link import StreamLink
 from .tls import TLSLink
 
 _ACCEPT_AT_ONCE = 64
+_TURNED_AWAY_AT_ONCE = 100  # clients beyond max_connections whose sockets are kept until they have read why
 _ACCEPT_AT_THE_END = 4096  # the most that the system lets wait in a listener's queue, unless it was told otherwise
 _PAUSE_WITHOUT_DESCRIPTORS = 0.1  # seconds
 _FORCE_EVERY = 0.25  # seconds between two attempts to end handlers that do not end,
@@ -110,6 +112,7 @@ class Server:
         self._last_complaint = -math.inf
         self._ended_by: BaseException | None = None
         self._held_up: Counter[HTTP1Connection] = Counter()  # how often each was forced to end
+        self._turned_away: list[SocketLink] = []  # clients that are told so, while they still send
         self.last_resort: Callable[[], None] | None = None
         self.service = Service(
             handle=app.handle,
@@ -221,6 +224,8 @@ class Server:
                         await self._stopping.wait()
                     self._services.cancel_scope.cancel()
             finally:
+                for link in self._turned_away:
+                    link.abort()
                 if self._reactor is not None:
                     self._reactor.close()
 
@@ -344,7 +349,7 @@ class Server:
         """Serve a client that connected to ``server``, which is None where that is for its socket to tell."""
         if len(self._connections) >= self._app.limits.max_connections:
             self._app.counters.connections_refused += 1
-            _turn_away(client)
+            self._turn_away(client)
             if self.service.logs:
                 name = client_name(address)
                 log_response(None if name is None else name[0], RequestLine("", ""), 503, 0, 0.0)
@@ -363,6 +368,20 @@ class Server:
         else:
             link = SocketLink(client, self._reactor, self._timers)
         self._connect(link, endpoints)
+
+    def _turn_away(self, client: socket.socket) -> None:
+        """There are too many clients: say so, and let this one send its request first, unless many do that already."""
+        client.setblocking(False)
+        answer = head_bytes(503, [(b"retry-after", b"10"), (b"content-length", b"0"), (b"connection", b"close")])
+        self._turned_away = [link for link in self._turned_away if not link.is_closed]
+        if self._reactor is not None and len(self._turned_away) < _TURNED_AWAY_AT_ONCE:
+            link = SocketLink(client, self._reactor, self._timers)
+            self._turned_away.append(link)
+            link.write(answer)
+            link.close(linger=LINGER, timeout=LINGER)
+            return
+        with client, suppress(OSError):  # it may not hear of it
+            client.send(answer)
 
     async def _serve_by_tasks(self, client: socket.socket) -> None:
         stream: trio.abc.Stream = trio.SocketStream(trio.socket.from_stdlib_socket(client))
@@ -392,18 +411,6 @@ def _keep_freed_memory() -> None:
     nothing.
     """
     bytes(_KEPT_MEMORY)
-
-
-def _turn_away(client: socket.socket) -> None:
-    """There are too many clients: say so as far as that goes without waiting."""
-    with client:
-        client.setblocking(False)
-        try:
-            client.send(
-                head_bytes(503, [(b"retry-after", b"10"), (b"content-length", b"0"), (b"connection", b"close")])
-            )
-        except OSError:
-            pass  # the client would not have heard it
 
 
 def _stream_endpoints(stream: object) -> Endpoints:

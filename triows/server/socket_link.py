@@ -262,9 +262,7 @@ class SocketLink(Link):
             self.abort()
             return
         if self._lingering:
-            if self._linger_timer is not None:
-                self._linger_timer.cancel()
-            self._linger_timer = self.timers.call_later(self._lingering, self.abort)
+            self._start_lingering()
         self._drop_input()
         self._reactor.update(self)
 
@@ -280,6 +278,7 @@ class SocketLink(Link):
             return
         except OSError:
             data = b""
+        self._heard = True
         if not data:
             self.input_ended = True
             if self._backlog is None:

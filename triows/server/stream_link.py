@@ -88,7 +88,7 @@ class StreamLink(Link):
                     if not self._lingering or self._input_ended:
                         self._scope.cancel()
                     else:
-                        self._linger_timer = self.timers.call_later(self._lingering, self.abort)
+                        self._start_lingering()
                         await self._end_output(reading.cancel_scope)
                 await self._linger()
         finally:
@@ -111,8 +111,12 @@ class StreamLink(Link):
             await self._ignoring_breaks(self._stream.unwrap)
             if isinstance(transport, trio.abc.HalfCloseableStream):
                 await self._ignoring_breaks(transport.send_eof)
-            await self._ignoring_breaks(partial(_drop_input, transport))
+            await self._ignoring_breaks(partial(self._drop_input, transport))
             await transport.aclose()  # the stream above has forgotten it
+
+    async def _drop_input(self, stream: trio.abc.ReceiveStream) -> None:
+        while await stream.receive_some(READ_SIZE):
+            self._heard = True
 
     @staticmethod
     async def _ignoring_breaks(function: Callable[[], Awaitable[object]]) -> None:
@@ -164,6 +168,7 @@ class StreamLink(Link):
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 data = b""
             receiver = self.receiver
+            self._heard = True
             if not data:
                 self._input_ended = True
                 if receiver is not None:
@@ -180,8 +185,3 @@ def _socket_below(stream: trio.abc.Stream) -> trio.socket.SocketType | None:
     while isinstance(stream, trio.SSLStream):
         stream = stream.transport_stream
     return stream.socket if isinstance(stream, trio.SocketStream) else None
-
-
-async def _drop_input(stream: trio.abc.ReceiveStream) -> None:
-    while await stream.receive_some(READ_SIZE):
-        pass

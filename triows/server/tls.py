@@ -267,7 +267,16 @@ class TLSLink(Link):
 
     # The end
 
-    def close(self, linger: float = 0.0, timeout: float | None = None, send_timeout: float | None = None) -> None:
+    def hurry(self) -> None:
+        self._socket.hurry()
+
+    def close(
+        self,
+        linger: float = 0.0,
+        timeout: float | None = None,
+        send_timeout: float | None = None,
+        patience: float = 0.0,
+    ) -> None:
         if self._closing or self.is_closed:
             return
         self._start_closing()
@@ -275,7 +284,7 @@ class TLSLink(Link):
         self.receiver = None
         if self._ready and not self._input_ended:
             linger = max(linger, _LINGER)
-        self._socket.close(linger, timeout, send_timeout)
+        self._socket.close(linger, timeout, send_timeout, patience)
 
     def _start_closing(self) -> None:
         """Send what is buffered, then the close_notify."""
