@@ -70,6 +70,11 @@ class PartialMessage:
         self._dropped = False
 
     @property
+    def arrived(self) -> bool:
+        """Whether all of its frames are there; some of it may still be to inflate."""
+        return self._ending
+
+    @property
     def unread(self) -> int:
         """Bytes that are there and were not taken; of text those of whole characters."""
         if self._decoder is None or self._dropped:
