@@ -172,8 +172,7 @@ class WebSocketConnection(Connection):
                 while not inbox:
                     if self.unsettled:
                         self._settle()
-                        # What was stalled: no message may come without a checkpoint, and none that is much work.
-                        if inbox or self.unsettled:
+                        if inbox or self.unsettled:  # what was stalled: no message and no work without a checkpoint
                             await checkpoint()
                     elif self.disconnect is not None or self._state is not _OPEN:
                         await self._end_of_messages()

@@ -330,6 +330,33 @@ async def test_tiny_messages_that_nobody_receives_are_bounded_too(
     await trio.aclose_forcefully(wire.stream)
 
 
+@pytest.mark.parametrize("text", ["\U0001f600" + "x" * 1000, "\u20ac" + "x" * 1000, "\u20ac"], ids=["4", "2", "short"])
+@pytest.mark.transports("memory", "tcp", "tls")
+async def test_text_counts_as_what_python_keeps_of_it(text: str, target: Target, patient_clock: MockClock) -> None:
+    received: list[int] = []
+
+    async def listen_late() -> None:
+        await websocket.accept()
+        await trio.sleep(10)
+        async for message in websocket:
+            assert message == text
+            received.append(len(message))
+
+    wire = await serve(target, listen_late, ping_interval=None)
+    connection = connection_of(target)
+    data = frame(TEXT, text.encode())
+    count = 256 * KIB // len(data)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wire.send, data * count)
+        await trio.sleep(5)
+        kept = sum(map(getsizeof, connection.inbox))
+        assert 64 * KIB <= kept < 64 * KIB + getsizeof(text) * (READ_SIZE // len(data) + 1)
+        assert connection.inbox.size - MESSAGE_COST * len(connection.inbox) < kept
+        await trio.sleep(10)
+    assert await wire.close() == (1000, "")
+    assert len(received) == count
+
+
 @pytest.mark.transports("memory", "tcp", "tls")
 async def test_frames_that_come_before_accepting_are_bounded_and_delivered(
     target: Target, patient_clock: MockClock

@@ -29,19 +29,21 @@ from .frames import (
     INVALID_DATA,
     MASKED,
     MAX_CONTROL_PAYLOAD,
-    NO_STATUS,
     PING,
     PONG,
     PROTOCOL_ERROR,
     RESERVED,
     TEXT,
+    WHOLE,
+    WHOLE_OR_COMPRESSED,
     Close,
     Fault,
-    may_be_sent,
+    read_close,
     shortened,
+    skip_short,
 )
 from .masks import unmask
-from .partial import MAX_FRAGMENTS, NOT_UTF8, STEP, PartialMessage, most_compressed, too_big
+from .partial import MAX_FRAGMENTS, NOT_UTF8, STEP, PartialFrame, PartialMessage, most_compressed, too_big
 
 _FINAL_TEXT = FIN | TEXT
 _FINAL_BINARY = FIN | BINARY
@@ -50,20 +52,14 @@ _NO_LIMIT = 1 << 62
 
 #: The work of one call, in bytes that are inflated, where others wait for their turn: about a millisecond of it.
 TURN = 2 * STEP
-# A frame that is not on the straight path counts as so many, and one that is only skipped as so many.
-_FRAME_WORK = 256
-_SKIP_WORK = 32
-# Bytes of what waited that one call looks at: they may be thousands of messages.
-_SLICE = 16_384
+_FRAME_WORK = 256  # counts for a frame that is not on the straight path,
+_SKIP_WORK = 32  # and for one that is only skipped
+_SLICE = 16_384  # bytes of what waited that one call looks at: they may be thousands of messages
 
 #: What an unread message takes besides its payload, in bytes, about: else any number of empty ones would fit.
 MESSAGE_COST = 64
 
-
-# Of a frame that begins with one of these nothing is wanted after the local close, if it is short.
-_UNCOMPRESSED = frozenset((_FINAL_TEXT, _FINAL_BINARY, FIN | PING, FIN | PONG))
-_COMPRESSED_TOO = _UNCOMPRESSED | {COMPRESSED | _FINAL_TEXT, COMPRESSED | _FINAL_BINARY}
-# Stands for the fragmented message that is in progress then.
+# Stands for the fragmented message that is in progress at the local close.
 _UNWANTED = PartialMessage(False, 0, None)
 
 
@@ -159,7 +155,7 @@ class Protocol:
         self._held = b""  # the start of a header or control frame; or what waits while it is stalled,
         self._taken = 0  # where so many bytes of it are done with,
         self._later = bytearray()  # and what has come since then
-        self._frame: _PartialFrame | None = None  # a data frame whose payload is still coming
+        self._frame: PartialFrame | None = None  # a data frame whose payload is still coming
         self._stream_next = False
 
     @property
@@ -326,18 +322,14 @@ class Protocol:
         """The plain path after the local close: headers alone, until the bytes, the turn or the connection end."""
         size = len(data)
         turn = self._turn
-        unwanted = _UNCOMPRESSED if self._inflater is None else _COMPRESSED_TOO
+        unwanted = WHOLE if self._inflater is None else WHOLE_OR_COMPRESSED
         while self.close is None:
             skipped = min(self._to_skip, size - position)
             self._to_skip -= skipped
             position += skipped
             if self.message is None and not self._to_skip:
-                while size - position >= 6 and data[position] in unwanted and turn > 0:
-                    end = position + 6 + (data[position + 1] ^ MASKED)
-                    if end > size or end - position > 6 + _SHORT:
-                        break
-                    position = end
-                    turn -= _SKIP_WORK
+                position, count = skip_short(data, position, turn // _SKIP_WORK, unwanted)
+                turn -= count * _SKIP_WORK
             if turn <= 0 and position < size:
                 self.stalled = True
                 break
@@ -411,7 +403,7 @@ class Protocol:
                 return start + length
             message = self._begin_message(opcode == TEXT, self._inflater if first & COMPRESSED else None)
         message.begin_frame()
-        self._frame = _PartialFrame(bool(first & FIN), length, mask)
+        self._frame = PartialFrame(bool(first & FIN), length, mask)
         return start
 
     def _check_first_byte(self, first: int, opcode: int) -> None:
@@ -445,7 +437,7 @@ class Protocol:
             self._stream(message)
         return message
 
-    def _continue_frame(self, frame: _PartialFrame, data: bytes, position: int) -> int:
+    def _continue_frame(self, frame: PartialFrame, data: bytes, position: int) -> int:
         """Take what is there of a data frame's payload; the memory taken is what arrived, not what was announced."""
         assert self.message is not None
         piece = data[position : position + frame.remaining]
@@ -474,22 +466,10 @@ class Protocol:
             self._straight = True
 
     def _control(self, opcode: int, payload: bytes) -> None:
-        if opcode != CLOSE:
-            if not self._dropping:
-                (self.pings if opcode == PING else self.pongs).append(payload)
-        elif not payload:
-            self._end(Close(NO_STATUS, ""))
-        elif len(payload) == 1:
-            raise Fault(PROTOCOL_ERROR, "Close frame with half a code")
-        else:
-            code = int.from_bytes(payload[:2], "big")
-            try:
-                reason = payload[2:].decode()
-            except UnicodeDecodeError:
-                raise Fault(INVALID_DATA, "close reason is not UTF-8") from None
-            if not may_be_sent(code):
-                raise Fault(PROTOCOL_ERROR, f"close code {code} may not be sent")
-            self._end(Close(code, reason))
+        if opcode == CLOSE:
+            self._end(read_close(payload))
+        elif not self._dropping:
+            (self.pings if opcode == PING else self.pongs).append(payload)
 
     def _end(self, close: Close) -> None:
         self.close = close
@@ -518,14 +498,3 @@ class Protocol:
         message.streamed = True
         self.streamed = message
         self._stream_next = False
-
-
-class _PartialFrame:
-    """A data frame whose payload is still coming."""
-
-    __slots__ = ("final", "mask", "remaining")
-
-    def __init__(self, final: bool, length: int, mask: bytes) -> None:
-        self.final = final
-        self.remaining = length
-        self.mask = mask  # turned so that it fits the next byte

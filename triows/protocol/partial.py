@@ -185,6 +185,17 @@ class PartialMessage:
             raise Fault(INVALID_DATA, NOT_UTF8)
 
 
+class PartialFrame:
+    """A data frame whose payload is still coming."""
+
+    __slots__ = ("final", "mask", "remaining")
+
+    def __init__(self, final: bool, length: int, mask: bytes) -> None:
+        self.final = final
+        self.remaining = length
+        self.mask = mask  # turned so that it fits the next byte
+
+
 def most_compressed(limit: int) -> int:
     """The longest frame of a compressed message that may be within the limit.
 

@@ -7,6 +7,7 @@ progress of sending.
 from __future__ import annotations
 
 from collections import deque
+from sys import getsizeof
 from typing import Protocol as Interface
 
 import trio
@@ -257,7 +258,9 @@ class WireTransport:
         connection = self.connection
         assert protocol is not None
         message = protocol.message
-        unread = connection.inbox.size
+        unread = self._unread
+        if connection.inbox.size < self._receive_buffer <= unread:
+            connection.unsettled = True  # receive() knows the size alone
         waits = protocol.stalled  # also while receive() has its message, and not taken it yet
         if message is not None and not connection.collects:
             unread += message.unread
@@ -268,6 +271,14 @@ class WireTransport:
         if turn_is_over and self._turn_timer is None:
             self._turn_timer = connection.timers.call_later(0, self._next_turn)
         self.full = unread >= self._receive_buffer or protocol.stalled or (self._stopped and not connection.closed)
+
+    @property
+    def _unread(self) -> int:
+        """The bytes of whole messages. Of text Python keeps up to four for each of UTF-8 (PEP 393): looked up in time."""
+        inbox = self.connection.inbox
+        if inbox.size < self._receive_buffer <= 4 * inbox.size:
+            return max(inbox.size, sum(map(getsizeof, inbox)))
+        return inbox.size
 
     def _next_turn(self) -> None:
         """Others had theirs: go on, whether or not the handler receives, since a Ping or Close frame may come next."""
@@ -291,8 +302,8 @@ class WireTransport:
         inbox = connection.inbox
         if inbox:
             connection.messages_arrived()
-            if inbox.size >= self._receive_buffer:
-                self.full = not connection.closed
+            if 4 * inbox.size >= self._receive_buffer:
+                self._look_at_unread()
         if more:
             self._look_at_protocol(protocol)
 
