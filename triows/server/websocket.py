@@ -274,7 +274,7 @@ class WireTransport:
 
     @property
     def _unread(self) -> int:
-        """The bytes of whole messages. Of text Python keeps up to four for each of UTF-8 (PEP 393): looked up in time."""
+        """Bytes of whole messages. Of text Python may keep four for each that came (PEP 393): that is seen in time."""
         inbox = self.connection.inbox
         if inbox.size < self._receive_buffer <= 4 * inbox.size:
             return max(inbox.size, sum(map(getsizeof, inbox)))
