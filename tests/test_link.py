@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import socket
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -807,3 +808,25 @@ async def test_an_idle_reactor_lets_everybody_sleep(socket_links: Links, autojum
     start = trio.current_time()
     await trio.sleep(3600)  # the clock jumps only when nothing runs
     assert trio.current_time() - start == pytest.approx(3600, abs=1)
+
+
+async def test_tiny_writes_that_wait_for_the_client_take_little_more_than_their_bytes(
+    links: Links, autojump_clock: MockClock
+) -> None:
+    link, mine, _ = await links.make()
+    link.write(bytes(100_000))  # more than is taken at once
+    await trio.testing.wait_all_tasks_blocked()
+    before = link.buffered
+    tracemalloc.start()
+    try:
+        for number in range(20_000):
+            link.write(bytes((0x81, number & 0x7F)))
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert link.buffered == before + 40_000
+    assert used < 3 * 40_000
+    received = bytearray()
+    while len(received) < 140_000:
+        received += await mine.receive_some(65536)
+    assert received[100_000:] == b"".join(bytes((0x81, number & 0x7F)) for number in range(20_000))

@@ -913,3 +913,84 @@ def test_compressed_streams_are_what_they_are_to_wsproto(
     receiving = Protocol(Inbox(), MIB, Inflater(agreement))
     assert take_all(receiving, cut(data, places), streamed=False) == theirs.messages
     assert theirs.failure is None
+
+
+# After the local close
+
+
+STRUCTURE = (
+    frame(TEXT, b"short")
+    + frame(BINARY, compressed(bytes(70_000)), reserved=0x40)
+    + frame(PING, b"ping")
+    + frame(BINARY, bytes(300))
+    + frame(TEXT, b"a", fin=False)
+    + frame(PONG)
+    + frame(CONTINUATION, bytes(700), fin=False)
+    + frame(CONTINUATION)
+    + frame(TEXT, compressed(b"x" * 200), reserved=0x40, fin=False)[:-3]
+    + frame(TEXT, compressed(b"x" * 200), reserved=0x40, fin=False)[-3:]
+    + frame(CONTINUATION, b"")
+    + frame(BINARY, b"\x00", reserved=0x40)
+)
+
+
+@pytest.mark.parametrize("turn", [1, 1000, 1 << 62])
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+def test_the_clients_close_is_found_whenever_the_local_one_came(turn: int, size: int) -> None:
+    data = STRUCTURE + close_frame(4000, "bye") + frame(3)
+    for place in (*range(60), *range(60, len(STRUCTURE), 53), len(STRUCTURE)):
+        receiving = Protocol(Inbox(), MIB, Inflater(Agreement(15, 15, True, True)), turn=turn)
+        receiving.receive_data(data[:place])
+        receiving.inbox.clear()
+        receiving.pings.clear()
+        receiving.drop_messages()
+        for piece in cut(data[place:], range(0, len(data), size)):
+            receiving.receive_data(piece)
+        while receiving.stalled:
+            receiving.receive_data(b"")
+        assert receiving.close == Close(4000, "bye"), (place, receiving.failure)
+        assert receiving.failure is None
+        assert not receiving.inbox
+        assert receiving.pings == []
+        assert receiving.message is None or receiving.message.unread == 0
+
+
+NOT_JUDGED = {
+    "text that is not UTF-8": frame(TEXT, b"\xff" * 200),
+    "what is not DEFLATE": frame(BINARY, b"\xff" * 200, reserved=0x40),
+    "a message over the limit": frame(BINARY, bytes(2 * MIB)),
+    "fragments over the limit": frame(BINARY, bytes(MIB), fin=False) + frame(CONTINUATION, bytes(MIB)),
+    "too many fragments": frame(TEXT, fin=False) + frame(CONTINUATION, fin=False) * 70_000 + frame(CONTINUATION),
+    "a bomb": frame(BINARY, compressed(bytes(64 * MIB)), reserved=0x40),
+}
+
+
+@pytest.mark.parametrize("name", NOT_JUDGED)
+def test_what_is_in_messages_is_not_judged_after_the_local_close(name: str) -> None:
+    receiving = inflating()
+    receiving.drop_messages()
+    receiving.receive_data(NOT_JUDGED[name] + close_frame(1000))
+    assert receiving.close == Close(1000, "")
+
+
+MISPLACED = {
+    "RSV2": frame(TEXT, b"x", reserved=0x20),
+    "opcode 3": frame(3),
+    "no mask": frame(TEXT, b"x", masked=False),
+    "a control frame that is too long": frame(PING, bytes(126)),
+    "a Ping in fragments": frame(PING, fin=False),
+    "a continuation of nothing": frame(CONTINUATION),
+    "a message within a message": frame(TEXT, fin=False) + frame(TEXT),
+    "a length that is not in its shortest form": frame(TEXT, b"x", length=b"\x7e\x00\x01"),
+    "a Close frame with half a code": frame(CLOSE, b"\x03"),
+}
+
+
+@pytest.mark.parametrize("name", MISPLACED)
+def test_frames_are_judged_after_the_local_close(name: str) -> None:
+    receiving = inflating()
+    receiving.drop_messages()
+    receiving.receive_data(frame(TEXT, b"before") * 3 + MISPLACED[name] + close_frame(1000))
+    assert receiving.failure is not None
+    assert receiving.failure.code == 1002
+    assert not receiving.stalled

@@ -130,6 +130,25 @@ async def test_timers_fire_in_the_order_of_their_deadlines(timers: Timers, autoj
     assert calls == [("1", 1), ("2", 2), ("3", 3), ("4", 4), ("5", 5)]
 
 
+async def test_a_timer_that_another_one_sets_for_now_lets_others_run_first(
+    timers: Timers, autojump_clock: MockClock
+) -> None:
+    calls: list[str] = []
+
+    def again() -> None:
+        calls.append("timer")
+        if len(calls) < 20:
+            timers.call_later(0, again)
+
+    timers.call_later(1, again)
+    await trio.sleep(1)
+    for _ in range(10):
+        calls.append("task")
+        await trio.lowlevel.checkpoint()
+    assert calls.count("timer") > 3
+    assert all(pair != ("timer", "timer", "timer") for pair in zip(calls, calls[1:], calls[2:], strict=False))
+
+
 async def test_an_earlier_timer_that_is_added_later_fires_in_time(timers: Timers, autojump_clock: MockClock) -> None:
     calls = Calls()
     timers.call_later(10, calls.at("late"))

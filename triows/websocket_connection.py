@@ -172,7 +172,7 @@ class WebSocketConnection(Connection):
                 while not inbox:
                     if self.unsettled:
                         self._settle()
-                        if inbox:  # what was stalled: no message may come without a checkpoint
+                        if inbox or self.unsettled:  # what was stalled: no message and no work without a checkpoint
                             await checkpoint()
                     elif self.disconnect is not None or self._state is not _OPEN:
                         await self._end_of_messages()
@@ -192,7 +192,7 @@ class WebSocketConnection(Connection):
     @property
     def collects(self) -> bool:
         """Whether the handler waits for a whole message, so that it may become as large as the limit allows."""
-        return (self.receiving and not self.streaming) or self.closed
+        return self.receiving and not self.streaming
 
     def require_open(self, call: str) -> None:
         """Accept the handshake if that is still to be done; the websocket must be open then."""
@@ -209,6 +209,8 @@ class WebSocketConnection(Connection):
         """Wait until something may have arrived, or for the cancellation by the disconnect."""
         if self.unsettled:
             self._settle()
+            if self.unsettled:
+                await checkpoint()
         elif self.disconnect is not None or self._state is not _OPEN:
             await self._end_of_messages()
         else:

@@ -330,6 +330,38 @@ async def test_tiny_messages_that_nobody_receives_are_bounded_too(
     await trio.aclose_forcefully(wire.stream)
 
 
+@pytest.mark.parametrize("text", ["\U0001f600" + "x" * 1000, "\u20ac" + "x" * 1000], ids=["four", "two"])
+@pytest.mark.transports("memory", "tcp", "tls")
+async def test_text_counts_as_what_python_keeps_of_it(text: str, target: Target, patient_clock: MockClock) -> None:
+    received: list[int] = []
+
+    async def listen_late() -> None:
+        await websocket.accept()
+        await trio.sleep(10)
+        async for message in websocket:
+            assert message == text
+            received.append(len(message))
+
+    wire = await serve(target, listen_late, ping_interval=None)
+    connection = connection_of(target)
+    data = frame(TEXT, text.encode())
+    at_once = 4 * KIB // len(data)
+    count = 64 * at_once
+
+    async def send() -> None:
+        for _ in range(64):
+            await wire.send(data * at_once)
+            await trio.sleep(0.05)  # each of these is a read of its own
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send)
+        await trio.sleep(5)
+        kept = sum(map(getsizeof, connection.inbox))
+        assert 32 * KIB <= kept < 64 * KIB + 2 * getsizeof(text) * at_once
+    assert await wire.close() == (1000, "")
+    assert len(received) == count
+
+
 @pytest.mark.transports("memory", "tcp", "tls")
 async def test_frames_that_come_before_accepting_are_bounded_and_delivered(
     target: Target, patient_clock: MockClock

@@ -35,6 +35,9 @@ _STEP = 16 * 1024
 # DEFLATE streams in one message. Each takes a new decompressor, as much work as a small message of its own, and no
 # message may hold up the others for long. Senders that cannot flush otherwise end one per message, or per fragment.
 MAX_STREAMS = 1024
+# Bytes of output that take about as long as a new decompressor, and as the beginning and end of a message.
+_STREAM_WORK = 512
+_MESSAGE_WORK = 1024
 
 
 class InflateError(ValueError):
@@ -230,6 +233,7 @@ class Inflater:
     After an :exc:`InflateError` it is of no more use.
 
     :ivar pending: whether there may be more output without more input. If so, ``inflate(b"", max_size)`` goes on.
+    :ivar work: what it has done so far, in bytes of output; each DEFLATE stream and message counts as some more.
     """
 
     __slots__ = (
@@ -242,6 +246,7 @@ class Inflater:
         "_started",
         "_streams",
         "pending",
+        "work",
     )
 
     def __init__(self, agreement: Agreement) -> None:
@@ -254,12 +259,13 @@ class Inflater:
         self._ending = False  # whether it has had all
         self._streams = 0  # DEFLATE streams that have ended in it
         self.pending = False
+        self.work = 0
 
     def inflate(self, data: bytes, max_size: int) -> bytes:
         """Inflate the next bytes of a message's payload, to at most ``max_size`` bytes (1 or more).
 
-        Input that does not fit stays for the next call; then ``pending`` is true. While it runs it takes about twice
-        the memory of what it returns.
+        Input that does not fit stays for the next call, as does what is behind many DEFLATE streams; then ``pending``
+        is true. While it runs it takes about twice the memory of what it returns.
 
         :raises InflateError: if this is not DEFLATE data.
         """
@@ -271,10 +277,12 @@ class Inflater:
             self._position = 0
         pieces = []
         room = max_size
-        while room and (self._held or self._position < len(self._rest)):
+        while room > 0 and (self._held or self._position < len(self._rest)):
+            streams = self._streams
             piece = self._step(room)
-            room -= len(piece)
+            room -= len(piece) + (self._streams - streams) * _STREAM_WORK
             pieces.append(piece)
+        self.work += max_size - room
         if self._position == len(self._rest):
             self._rest = b""
             self._position = 0
@@ -293,6 +301,13 @@ class Inflater:
             return self.inflate(b"", max_size)
         self._finish()
         return b""
+
+    def forget(self) -> None:
+        """Let go of the window and of what is pending. What comes from now on cannot be inflated any more."""
+        self._decompressor = None
+        self._rest = b""
+        self._position = 0
+        self._held = self.pending = False
 
     def _step(self, room: int) -> bytes:
         data = self._rest[self._position : self._position + _STEP]
@@ -325,6 +340,7 @@ class Inflater:
             self._decompressor = None
         self._started = self._ending = False
         self._streams = 0
+        self.work += _MESSAGE_WORK
 
 
 def _decompress(decompressor: zlib._Decompress, data: bytes, room: int) -> bytes:

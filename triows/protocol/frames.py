@@ -65,6 +65,25 @@ def may_be_sent(code: int) -> bool:
     return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
 
 
+def read_close(payload: bytes) -> Close:
+    """What a client's Close frame says.
+
+    :raises Fault: if it may not say that (sections 5.5.1 and 7.4).
+    """
+    if not payload:
+        return Close(NO_STATUS, "")
+    if len(payload) == 1:
+        raise Fault(PROTOCOL_ERROR, "Close frame with half a code")
+    code = int.from_bytes(payload[:2], "big")
+    try:
+        reason = payload[2:].decode()
+    except UnicodeDecodeError:
+        raise Fault(INVALID_DATA, "close reason is not UTF-8") from None
+    if not may_be_sent(code):
+        raise Fault(PROTOCOL_ERROR, f"close code {code} may not be sent")
+    return Close(code, reason)
+
+
 def check_close(code: int, reason: str) -> None:
     """Raise ValueError unless a Close frame may carry this code and reason."""
     if not may_be_sent(code):
@@ -74,6 +93,28 @@ def check_close(code: int, reason: str) -> None:
         raise ValueError(
             f"the close reason is {size} bytes of UTF-8: at most {MAX_CLOSE_REASON} fit into a Close frame"
         )
+
+
+#: The first bytes of messages in one frame, and of Pings and Pongs; and those of compressed messages too.
+WHOLE = frozenset((FIN | TEXT, FIN | BINARY, FIN | PING, FIN | PONG))
+WHOLE_OR_COMPRESSED = WHOLE | {FIN | COMPRESSED | TEXT, FIN | COMPRESSED | BINARY}
+
+
+def skip_short(data: bytes, position: int, most: int, first_bytes: frozenset[int]) -> tuple[int, int]:
+    """Skip masked frames of at most 125 bytes that are there as a whole and begin like this, so many at most.
+
+    Returns the new position, and how many they are. It stops before the first frame that is anything else.
+    """
+    size = len(data)
+    count = 0
+    while count < most and size - position >= 6 and data[position] in first_bytes:
+        length = data[position + 1] ^ MASKED  # of an unmasked frame 128 and more
+        end = position + 6 + length
+        if end > size or length > MAX_CONTROL_PAYLOAD:
+            break
+        position = end
+        count += 1
+    return position, count
 
 
 #: The headers of all short text and binary messages, by payload size: these are what most traffic is.

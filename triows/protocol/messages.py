@@ -7,6 +7,10 @@ The rules that the parser keeps:
 - It fails as early as the bytes allow: a header is judged when it is there, a length before its payload comes, text
   byte by byte as UTF-8, a compressed message while it is inflated.
 - Control frames never wait for anybody to read messages.
+- Little data can be much work. What one call does is bounded; where that is not all, it says so, and the caller lets
+  others have their turn first.
+- After the local Close frame only the client's is wanted: frames are read for their headers, and no payload is looked
+  at but that of a Close frame.
 - Most traffic is short messages that come whole. They have a straight path; it leaves everything else, faults as well,
   to the plain one.
 """
@@ -25,27 +29,38 @@ from .frames import (
     INVALID_DATA,
     MASKED,
     MAX_CONTROL_PAYLOAD,
-    NO_STATUS,
     PING,
     PONG,
     PROTOCOL_ERROR,
     RESERVED,
     TEXT,
+    WHOLE,
+    WHOLE_OR_COMPRESSED,
     Close,
     Fault,
-    may_be_sent,
+    read_close,
     shortened,
+    skip_short,
 )
 from .masks import unmask
-from .partial import MAX_FRAGMENTS, NOT_UTF8, STEP, PartialMessage, most_compressed, too_big
+from .partial import MAX_FRAGMENTS, NOT_UTF8, STEP, PartialFrame, PartialMessage, most_compressed, too_big
 
 _FINAL_TEXT = FIN | TEXT
 _FINAL_BINARY = FIN | BINARY
 _SHORT = 125  # the longest payload whose length needs no further bytes
 _NO_LIMIT = 1 << 62
 
+#: The work of one call, in bytes that are inflated, where others wait for their turn: about a millisecond of it.
+TURN = 2 * STEP
+_FRAME_WORK = 256  # counts for a frame that is not on the straight path,
+_SKIP_WORK = 32  # and for one that is only skipped
+_SLICE = 16_384  # bytes of what waited that one call looks at: they may be thousands of messages
+
 #: What an unread message takes besides its payload, in bytes, about: else any number of empty ones would fit.
 MESSAGE_COST = 64
+
+# Stands for the fragmented message that is in progress at the local close.
+_UNWANTED = PartialMessage(False, 0, None)
 
 
 class Inbox(deque[str | bytes]):
@@ -73,7 +88,7 @@ class Protocol:
     """The receiving half of a server's websocket: feed it with :meth:`receive_data`, then look at its attributes.
 
     ``inflater`` is given where permessage-deflate was agreed on. What comes of little data may be much then: it is
-    ``stalled`` while ``receive_buffer`` bytes are unread.
+    ``stalled`` while ``receive_buffer`` bytes are unread. It is so too when one call has done the work of a ``turn``.
 
     :ivar inbox: where whole messages go.
     :ivar message: the message whose frames are still coming, or None.
@@ -82,11 +97,13 @@ class Protocol:
     :ivar pongs: the payloads of the Pongs that arrived; clear it when they have been looked at.
     :ivar close: what the client's Close frame said, or None.
     :ivar failure: what to send in the Close frame because the client broke the protocol, or None.
-    :ivar stalled: whether bytes wait until some of what is unread is taken; ``receive_data(b"")`` then goes on.
+    :ivar stalled: whether bytes wait: while it :attr:`is_full` until some of what is unread is taken, else until others
+        have had their turn. ``receive_data(b"")`` then goes on.
     """
 
     __slots__ = (
         "_collecting",
+        "_dropping",
         "_frame",
         "_held",
         "_inflater",
@@ -97,6 +114,8 @@ class Protocol:
         "_straight",
         "_stream_next",
         "_taken",
+        "_to_skip",
+        "_turn",
         "close",
         "failure",
         "inbox",
@@ -114,6 +133,7 @@ class Protocol:
         inflater: Inflater | None = None,
         receive_buffer: int = STEP,
         max_fragments: int = MAX_FRAGMENTS,
+        turn: int = _NO_LIMIT,
     ) -> None:
         self.inbox = inbox
         self.message: PartialMessage | None = None
@@ -125,14 +145,17 @@ class Protocol:
         self.stalled = False
         self._inflater = inflater
         self._receive_buffer = receive_buffer
+        self._turn = turn
         self._collecting = False
+        self._dropping = False  # no message is wanted any more,
+        self._to_skip = 0  # and of the last frame so many bytes are still to come
         self._limit = _NO_LIMIT if max_message_size is None else max_message_size
         self._max_fragments = max_fragments
         self._straight = True  # between two messages: the straight path may be tried
         self._held = b""  # the start of a header or control frame; or what waits while it is stalled,
         self._taken = 0  # where so many bytes of it are done with,
-        self._later: list[bytes] = []  # and what has come since then
-        self._frame: _PartialFrame | None = None  # a data frame whose payload is still coming
+        self._later = bytearray()  # and what has come since then
+        self._frame: PartialFrame | None = None  # a data frame whose payload is still coming
         self._stream_next = False
 
     @property
@@ -147,17 +170,9 @@ class Protocol:
         """
         position = 0
         if self.stalled:
-            if data:
-                self._later.append(data)
-                if self._is_full:
-                    return True
-            data, position = self._held, self._taken
-            if self._later:
-                data, position = b"".join((data[position:], *self._later)), 0
-                self._later.clear()
-            self._held = b""
-            self.stalled = False
-        elif self._held:
+            self._receive_stalled(data)
+            return True
+        if self._held:
             data = self._held + data
             self._held = b""
         # Messages are counted here, since that costs each of them less where they come in numbers.
@@ -173,7 +188,7 @@ class Protocol:
         except Fault as fault:
             self.failure = Close(fault.code, shortened(str(fault)))
             self._frame = self.message = self._inflater = None
-            self._straight = False
+            self._straight = self.stalled = False
         finally:
             arrived = len(inbox) - unread
             inbox.messages += arrived
@@ -181,11 +196,59 @@ class Protocol:
             inbox.size += arrived * MESSAGE_COST
         return True
 
+    def receive_later(self, data: bytes) -> None:
+        """Take bytes, and look at none of them: it is ``stalled``."""
+        self._later += data
+        self.stalled = True
+
+    def _receive_stalled(self, data: bytes) -> None:
+        """Go on with what waits, one slice of it in one call."""
+        self._later += data
+        if self.is_full:
+            return
+        data, start = self._held, self._taken
+        if self._later:
+            data, start = b"".join((memoryview(data)[start:], self._later)), 0
+            self._later.clear()
+        end = min(start + _SLICE, len(data))
+        self._held = b""
+        self.stalled = False
+        self.receive_data(data[start:end])
+        if end < len(data) and not self.finished:
+            self.stalled = True
+            self._wait(data, end - len(self._held) + self._taken)
+
+    def _wait(self, data: bytes, position: int) -> None:
+        """Hold what is behind the position; copied once in a while, and not at each of many small steps."""
+        if self.stalled and position < len(data) // 2:
+            self._held, self._taken = data, position
+        else:
+            self._held, self._taken = data[position:], 0
+
     def collect_message(self) -> None:
         """Go on where it is stalled, until there is a whole message, since somebody waits for one."""
+        self.collect_some()
+        while self.stalled and not self.inbox:
+            self.collect_some()
+
+    def collect_some(self) -> None:
+        """Make one turn of :meth:`collect_message`."""
         self._collecting = True
         self.receive_data(b"")
         self._collecting = False
+
+    def drop_messages(self) -> None:
+        """Take no message any more, and look for the client's Close frame alone."""
+        self._dropping = True
+        self._straight = False
+        frame, message = self._frame, self.message
+        if frame is not None:
+            self._to_skip = frame.remaining
+            self._frame = None
+        if message is not None:
+            self.message = None if message.arrived or (frame is not None and frame.final) else _UNWANTED
+        if self._inflater is not None:
+            self._inflater.forget()
 
     def _take_plain_messages(self, data: bytes, position: int) -> int:
         """The straight path: whole, final, uncompressed text and binary messages below 64 KiB.
@@ -223,14 +286,21 @@ class Protocol:
         return position
 
     def _take_frames(self, data: bytes, position: int) -> None:
-        """The plain path: frames of any kind, whole or in parts, until the bytes or the connection end."""
-        self.stalled = False
+        """The plain path: frames of any kind, whole or in parts, until the bytes, the turn or the connection end."""
+        if self._dropping:
+            self._skip_frames(data, position)
+            return
+        inflater = self._inflater
+        turn = self._turn if inflater is None else self._turn + inflater.work
         while self.close is None:
             message = self.message
             pending = message is not None and message.pending
-            if self._inflater is not None and (pending or position < len(data)) and self._is_full:
+            if (pending or position < len(data)) and (
+                turn <= 0 if inflater is None else inflater.work >= turn or self.is_full
+            ):
                 self.stalled = True
                 break
+            turn -= _FRAME_WORK
             if message is not None and pending:
                 message.inflate_more()
                 self._message_ended(message)
@@ -245,13 +315,35 @@ class Protocol:
                 position = self._begin_frame(data, position)
                 if position == start:
                     break
-        if self.stalled and position < len(data) // 2:
-            self._held, self._taken = data, position  # copied once in a while, and not at each of many small steps
-        else:
-            self._held, self._taken = data[position:], 0
+        if self.close is None:
+            self._wait(data, position)
+
+    def _skip_frames(self, data: bytes, position: int) -> None:
+        """The plain path after the local close: headers alone, until the bytes, the turn or the connection end."""
+        size = len(data)
+        turn = self._turn
+        unwanted = WHOLE if self._inflater is None else WHOLE_OR_COMPRESSED
+        while self.close is None:
+            skipped = min(self._to_skip, size - position)
+            self._to_skip -= skipped
+            position += skipped
+            if self.message is None and not self._to_skip:
+                position, count = skip_short(data, position, turn // _SKIP_WORK, unwanted)
+                turn -= count * _SKIP_WORK
+            if turn <= 0 and position < size:
+                self.stalled = True
+                break
+            turn -= _FRAME_WORK
+            start = position
+            position = self._begin_frame(data, position)
+            if position == start:
+                break
+        if self.close is None:
+            self._wait(data, position)
 
     @property
-    def _is_full(self) -> bool:
+    def is_full(self) -> bool:
+        """Whether so much is unread that nothing more is wanted."""
         # What has just arrived is in the size without its cost.
         unread = max(self.inbox.size, len(self.inbox) * MESSAGE_COST)
         unread += 0 if self.message is None else self.message.unread
@@ -292,6 +384,10 @@ class Protocol:
                 return position
             self._control(opcode, unmask(data[start + 4 : start + 4 + length], data[start : start + 4]))
             return start + 4 + length
+        if self._dropping:
+            self.message = None if first & FIN else _UNWANTED
+            self._to_skip = 4 + length
+            return start
         message = self.message
         if message is not None:
             message.check_frame(length, bool(first & FIN))
@@ -307,7 +403,7 @@ class Protocol:
                 return start + length
             message = self._begin_message(opcode == TEXT, self._inflater if first & COMPRESSED else None)
         message.begin_frame()
-        self._frame = _PartialFrame(bool(first & FIN), length, mask)
+        self._frame = PartialFrame(bool(first & FIN), length, mask)
         return start
 
     def _check_first_byte(self, first: int, opcode: int) -> None:
@@ -341,7 +437,7 @@ class Protocol:
             self._stream(message)
         return message
 
-    def _continue_frame(self, frame: _PartialFrame, data: bytes, position: int) -> int:
+    def _continue_frame(self, frame: PartialFrame, data: bytes, position: int) -> int:
         """Take what is there of a data frame's payload; the memory taken is what arrived, not what was announced."""
         assert self.message is not None
         piece = data[position : position + frame.remaining]
@@ -370,23 +466,10 @@ class Protocol:
             self._straight = True
 
     def _control(self, opcode: int, payload: bytes) -> None:
-        if opcode == PING:
-            self.pings.append(payload)
-        elif opcode == PONG:
-            self.pongs.append(payload)
-        elif not payload:
-            self._end(Close(NO_STATUS, ""))
-        elif len(payload) == 1:
-            raise Fault(PROTOCOL_ERROR, "Close frame with half a code")
-        else:
-            code = int.from_bytes(payload[:2], "big")
-            try:
-                reason = payload[2:].decode()
-            except UnicodeDecodeError:
-                raise Fault(INVALID_DATA, "close reason is not UTF-8") from None
-            if not may_be_sent(code):
-                raise Fault(PROTOCOL_ERROR, f"close code {code} may not be sent")
-            self._end(Close(code, reason))
+        if opcode == CLOSE:
+            self._end(read_close(payload))
+        elif not self._dropping:
+            (self.pings if opcode == PING else self.pongs).append(payload)
 
     def _end(self, close: Close) -> None:
         self.close = close
@@ -415,14 +498,3 @@ class Protocol:
         message.streamed = True
         self.streamed = message
         self._stream_next = False
-
-
-class _PartialFrame:
-    """A data frame whose payload is still coming."""
-
-    __slots__ = ("final", "mask", "remaining")
-
-    def __init__(self, final: bool, length: int, mask: bytes) -> None:
-        self.final = final
-        self.remaining = length
-        self.mask = mask  # turned so that it fits the next byte

@@ -70,6 +70,11 @@ class PartialMessage:
         self._dropped = False
 
     @property
+    def arrived(self) -> bool:
+        """Whether all of its frames are there; some of it may still be to inflate."""
+        return self._ending
+
+    @property
     def unread(self) -> int:
         """Bytes that are there and were not taken; of text those of whole characters."""
         if self._decoder is None or self._dropped:
@@ -178,6 +183,17 @@ class PartialMessage:
         # Of a surrogate (ED A0 to ED BF) the decoder would wait for the third byte.
         if b"\xed\xa0" <= self._decoder.getstate()[0] < b"\xee":
             raise Fault(INVALID_DATA, NOT_UTF8)
+
+
+class PartialFrame:
+    """A data frame whose payload is still coming."""
+
+    __slots__ = ("final", "mask", "remaining")
+
+    def __init__(self, final: bool, length: int, mask: bytes) -> None:
+        self.final = final
+        self.remaining = length
+        self.mask = mask  # turned so that it fits the next byte
 
 
 def most_compressed(limit: int) -> int:

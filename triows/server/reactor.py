@@ -9,10 +9,11 @@ from __future__ import annotations
 import select
 import sys
 from contextlib import suppress
+from time import perf_counter
 
 import trio
 
-from ..waiting import Waiter
+from ..waiting import PASS, Waiter
 from .link import Link, link_failed
 from .socket_link import SocketLink
 
@@ -92,7 +93,12 @@ if sys.platform == "linux":
                     events = poll(0)
                     if events:
                         idle = 0
+                        ends = perf_counter() + PASS
                         for fileno, event in events:
+                            if perf_counter() > ends:
+                                await trio.lowlevel.checkpoint()
+                                self._flush()
+                                ends = perf_counter() + PASS
                             link = links.get(fileno)
                             if link is None:
                                 continue  # an earlier event of this pass ended it

@@ -8,7 +8,7 @@ from functools import partial
 import trio
 
 from ..waiting import Timers, Waiter
-from .link import READ_SIZE, Link, bytes_on_the_way, bytes_taken, guarded
+from .link import LARGE, READ_SIZE, Link, bytes_on_the_way, bytes_taken, guarded
 
 _SMALL_PIECE = 4096  # bytes given at once to a stream that only tells when it has taken all of them
 _CLOSE_STREAM_WITHIN = 1.0  # seconds, for a stream whose closing sends something (TLS)
@@ -23,7 +23,7 @@ class StreamLink(Link):
         super().__init__(timers)
         self._stream = stream
         self._socket = _socket_below(stream)
-        self._outgoing: list[bytes] = []
+        self._outgoing: list[bytes | bytearray] = []
         self._writer = Waiter()
         self._reader = Waiter()
         self._scope = trio.CancelScope()
@@ -54,9 +54,19 @@ class StreamLink(Link):
             return
         if not self.buffered:
             self.progressed = trio.current_time()
-        self._outgoing.append(data)
+        self._append(data)
         self.buffered += len(data)
         self._writer.wake()
+
+    def _append(self, data: bytes) -> None:
+        """Behind the first part the small ones are put together: each by itself would take 50 bytes more."""
+        outgoing = self._outgoing
+        if not outgoing or len(data) >= LARGE:
+            outgoing.append(data)
+        elif isinstance(outgoing[-1], bytearray):
+            outgoing[-1] += data
+        else:
+            outgoing.append(bytearray(data))
 
     write_later = write  # the writing task joins what it finds when it comes to run
 

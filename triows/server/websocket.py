@@ -7,6 +7,7 @@ progress of sending.
 from __future__ import annotations
 
 from collections import deque
+from sys import getsizeof
 from typing import Protocol as Interface
 
 import trio
@@ -28,7 +29,7 @@ from ..protocol.frames import (
     encode_close,
     header,
 )
-from ..protocol.messages import Protocol
+from ..protocol.messages import TURN, Protocol
 from ..transport import RoundTrip
 from ..waiting import Timer
 from ..websocket_connection import WebSocketConnection
@@ -62,6 +63,7 @@ class WireTransport:
         "_http",
         "_key",
         "_link",
+        "_lost",
         "_min_size",
         "_ping_timer",
         "_pings",
@@ -72,6 +74,7 @@ class WireTransport:
         "_round_trips",
         "_send_timer",
         "_stopped",
+        "_turn_timer",
         "_unproved",
         "bytes_sent",
         "connection",
@@ -94,6 +97,7 @@ class WireTransport:
         self._min_size = 0
         self._close_sent = False
         self._stopped = False  # nothing is wanted any more until the local close
+        self._lost = False  # nothing more arrives
         self._reads = 0  # how often bytes arrived: the signs of life
         # Pings: when they were sent, the reads until then, and the bytes that the client's side had taken.
         self._unproved: deque[tuple[float, int, int | None]] | None = None
@@ -102,6 +106,7 @@ class WireTransport:
         self._ping_timer: Timer | None = None
         self._pong_timer: Timer | None = None
         self._send_timer: Timer | None = None
+        self._turn_timer: Timer | None = None  # set while what waits in the protocol has another turn to come
 
     # The connection's transport
 
@@ -131,14 +136,14 @@ class WireTransport:
         self._http.switch_protocols([*fields, *headers])
         self._receive_buffer = limits.receive_buffer
         self._protocol = Protocol(
-            connection.inbox, limits.max_message_size, inflater, limits.receive_buffer, limits.max_fragments
+            connection.inbox, limits.max_message_size, inflater, limits.receive_buffer, limits.max_fragments, TURN
         )
         self._schedule_ping()
         early, self._early = self._early, b""
         self.full = False
         if early:
-            self.data_received(early)
-        self._link.resume()
+            self._protocol.receive_later(early)
+        self.resume_receiving()
 
     async def reject(self, status: int, headers: Headers, body: bytes) -> None:
         self._http.respond_and_close(status, headers, body)
@@ -196,6 +201,8 @@ class WireTransport:
         if not self._close_sent:
             self._close_sent = True
             self._deflater = None  # no message follows
+            if self._protocol is not None:
+                self._protocol.drop_messages()
             self._link.write(encode_close(code, reason))
             self._link.flush()
             if self._protocol is not None and self._protocol.failure is not None:
@@ -254,16 +261,35 @@ class WireTransport:
         connection = self.connection
         assert protocol is not None
         message = protocol.message
-        unread = connection.inbox.size
-        if message is not None and connection.closed:
-            message.drop()
+        unread = self._unread
+        if connection.inbox.size < self._receive_buffer <= unread:
+            connection.unsettled = True  # receive() knows the size alone
         waits = protocol.stalled  # also while receive() has its message, and not taken it yet
         if message is not None and not connection.collects:
             unread += message.unread
             waits = True
-        if waits and not connection.streaming:
+        turn_is_over = protocol.stalled and not protocol.is_full
+        if waits and (turn_is_over or not connection.streaming):
             connection.unsettled = True  # receive() may have to ask for the rest
+        if turn_is_over and self._turn_timer is None:
+            self._turn_timer = connection.timers.call_later(0, self._next_turn)
         self.full = unread >= self._receive_buffer or protocol.stalled or (self._stopped and not connection.closed)
+
+    @property
+    def _unread(self) -> int:
+        """Bytes of whole messages. Of text Python may keep four for each that came (PEP 393): that is seen in time."""
+        inbox = self.connection.inbox
+        if inbox.size < self._receive_buffer <= 4 * inbox.size:
+            return max(inbox.size, sum(map(getsizeof, inbox)))
+        return inbox.size
+
+    def _next_turn(self) -> None:
+        """Others had theirs: go on, whether or not the handler receives, since a Ping or Close frame may come next."""
+        self._turn_timer = None
+        if self._lost:
+            self.link_lost()
+        else:
+            self.resume_receiving()
 
     # The link's receiver
 
@@ -279,18 +305,18 @@ class WireTransport:
         inbox = connection.inbox
         if inbox:
             connection.messages_arrived()
-            if inbox.size >= self._receive_buffer:
-                self.full = not connection.closed
+            if 4 * inbox.size >= self._receive_buffer:
+                self._look_at_unread()
         if more:
             self._look_at_protocol(protocol)
 
     def _look_at_protocol(self, protocol: Protocol) -> None:
         """Something else than whole messages arrived."""
         connection = self.connection
-        while protocol.stalled and connection.collects and not connection.inbox:
-            protocol.collect_message()
-            if connection.inbox:
-                connection.messages_arrived()
+        if protocol.stalled and connection.collects and not connection.inbox:
+            protocol.collect_some()
+            if connection.inbox or protocol.stalled:
+                connection.messages_arrived()  # or receive() shall ask for the rest of one, turn by turn
         if protocol.streamed is not None:
             connection.streamed = protocol.streamed
             connection.messages_arrived()
@@ -309,14 +335,23 @@ class WireTransport:
 
     def link_lost(self) -> None:
         protocol = self._protocol
-        if protocol is not None and protocol.stalled and protocol.streamed is None and not self.connection.inbox:
+        if protocol is not None and self._may_hold_a_message(protocol):
             # All of it has arrived, perhaps: it is as good as unread.
-            protocol.collect_message()
+            protocol.collect_some()
             if self.connection.inbox:
                 self.connection.messages_arrived()
             self._look_at_protocol(protocol)
+            if self._may_hold_a_message(protocol):
+                self._lost = True
+                if self._turn_timer is None:
+                    self._turn_timer = self.connection.timers.call_later(0, self._next_turn)
+                return
         self._stop()
         self.connection.lose(Disconnect(1006, "", "lost"))
+
+    def _may_hold_a_message(self, protocol: Protocol) -> bool:
+        unwanted = self._stopped or self.connection.closed or self.connection.inbox
+        return protocol.stalled and protocol.streamed is None and not unwanted
 
     def link_progressed(self) -> None:
         self._answer_pings()
@@ -450,6 +485,6 @@ class WireTransport:
         self._deflater = None
 
     def _stop_timers(self) -> None:
-        for timer in (self._ping_timer, self._pong_timer, self._send_timer):
+        for timer in (self._ping_timer, self._pong_timer, self._send_timer, self._turn_timer):
             if timer is not None:
                 timer.cancel()
