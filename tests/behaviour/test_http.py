@@ -153,7 +153,7 @@ async def test_a_websocket_behind_requests_begins_with_the_context_of_the_server
     await wire.read_response()
     await wire.handshake("/who")
     assert (await wire.read_frame())[1] == NOBODY
-    await wire.close()
+    await wire.stream.aclose()
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/both/x"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from triows import websocket
+from triows import request, websocket
 
 from ..wire import BINARY, TEXT, close_frame, frame, upgrade
 from .conftest import Client, Target
@@ -113,4 +113,19 @@ async def test_a_client_that_leaves_before_it_is_accepted_was_never_there(target
     await say_and_leave(target, upgrade("/ws") + MESSAGE + close_frame(1001), how)
     await target.until_handlers_ended()
     assert target.kinds() in (["lost"], ["closed"])  # its end may also be read after the handler has accepted
+    await target.serves()
+
+
+async def test_a_client_that_resets_at_once_still_has_its_address(target: Target) -> None:
+    """The system tells it when the client is accepted, and later may not know it any more."""
+    addresses: list[str | None] = []
+
+    @target.app.before_request
+    async def note() -> None:
+        addresses.append(request.remote_addr)
+
+    for _ in range(20):
+        await say_and_leave(target, get("/"), "reset")
+    await target.until(0)
+    assert set(addresses) <= {"127.0.0.1"}
     await target.serves()

@@ -203,10 +203,10 @@ class Server:
         self._connection_nursery.start_soon(run)
         await ended.wait()
 
-    async def _run_stream(self, stream: trio.abc.Stream) -> None:
+    async def _run_stream(self, stream: trio.abc.Stream, endpoints: Endpoints | None = None) -> None:
         link = StreamLink(stream, self._timers)
         await self._services.start(link.run)
-        await self._connect(link, _stream_endpoints(stream), begun=True).serve()
+        await self._connect(link, endpoints or _stream_endpoints(stream), begun=True).serve()
 
     async def _run_services(self, task_status: trio.TaskStatus[None]) -> None:
         """Everything that an outer cancellation must not tear down before the connections have ended."""
@@ -357,12 +357,12 @@ class Server:
         client.setblocking(False)
         if client.family != socket.AF_UNIX and sys.platform != "linux":
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._reactor is None:
-            self._connection_nursery.start_soon(self._serve_by_tasks, client)
-            return
         if server is None:
             server = own_name(client.getsockname())
         endpoints = Endpoints(client_name(address), server, self._ssl_context is not None)
+        if self._reactor is None:
+            self._connection_nursery.start_soon(self._serve_by_tasks, client, endpoints)
+            return
         if self._ssl_context is not None:
             link: Link = TLSLink(client, self._reactor, self._timers, self._ssl_context)
         else:
@@ -383,11 +383,11 @@ class Server:
         with client, suppress(OSError):  # it may not hear of it
             client.send(answer)
 
-    async def _serve_by_tasks(self, client: socket.socket) -> None:
+    async def _serve_by_tasks(self, client: socket.socket, endpoints: Endpoints) -> None:
         stream: trio.abc.Stream = trio.SocketStream(trio.socket.from_stdlib_socket(client))
         if self._ssl_context is not None:
             stream = trio.SSLStream(stream, self._ssl_context, server_side=True, https_compatible=True)
-        await self._run_stream(stream)
+        await self._run_stream(stream, endpoints)
 
     def _connect(self, link: Link, endpoints: Endpoints, *, begun: bool = False) -> HTTP1Connection:
         """Make a client's connection; it is among those of the server until it has ended."""
