@@ -124,6 +124,7 @@ def hypercorn() -> Iterator[int]:
         text=True,
         cwd=Path(__file__).parent.parent.parent,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        process_group=0,
     )
     assert process.stdout is not None
     lines = []
@@ -140,7 +141,7 @@ def hypercorn() -> Iterator[int]:
     try:
         process.wait(10)
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     drain.join()
     process.stdout.close()
