@@ -160,7 +160,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             transports = ["memory"]
         if named := metafunc.definition.get_closest_marker("transports"):
             transports = list(named.args)
-        metafunc.parametrize("target", transports, indirect=True)
+        metafunc.parametrize("target", [_marked(name) for name in transports], indirect=True)
+
+
+def _marked(transport: str) -> Any:
+    """The transport, with a marker for each part of its name: ``-m "not tls"`` leaves out ``tls-tasks`` too."""
+    return pytest.param(transport, marks=[getattr(pytest.mark, part) for part in transport.split("-")])
 
 
 @pytest.fixture
