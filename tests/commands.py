@@ -115,4 +115,4 @@ async def command(
                     process.terminate()
                 await process.wait()
             if process.poll() is None:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)

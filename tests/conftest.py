@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+from .processes import mark_processes, marked_processes
+
+# A busy machine fails no test. Else this is the profile that Hypothesis has chosen, which newer versions do by CI.
+settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -34,6 +42,17 @@ def _descriptors() -> list[str]:
         if target.startswith(("socket:", "anon_inode:[event")):
             found.append(target)
     return sorted(found)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_process_stays() -> Iterator[None]:
+    """No process may outlive the session: as the first fixture of the session, it looks when all others have ended."""
+    mark_processes()
+    yield
+    deadline = time.monotonic() + 10  # for those that have been told to end
+    while (left := marked_processes()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == []
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import configparser
+import inspect
 import os
 import re
 import signal
@@ -39,8 +40,12 @@ def _imports_are_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
             del sys.modules[name]
 
 
+# Before version 8.2, Click put both streams into one unless it was told not to.
+APART: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
+
+
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["run", *arguments])
+    return CliRunner(**APART).invoke(main, ["run", *arguments])
 
 
 def complaint(*arguments: str) -> str:

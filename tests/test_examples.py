@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import signal
 import subprocess
@@ -76,7 +77,9 @@ class Program:
 async def running(*arguments: str | Path, cwd: Path = ROOT) -> AsyncIterator[tuple[Program, str]]:
     """Run ``python ARGUMENTS``; yield the program and its address, ``127.0.0.1:PORT``."""
     command = [sys.executable, *map(str, arguments)]
-    process = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=cwd)
+    process = await trio.lowlevel.open_process(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=cwd, process_group=0
+    )
     program = Program(process)
     try:
         with trio.fail_after(GUARD):
@@ -85,7 +88,7 @@ async def running(*arguments: str | Path, cwd: Path = ROOT) -> AsyncIterator[tup
     finally:
         with trio.CancelScope(shield=True):
             if process.poll() is None:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)  # Hypercorn has a worker
             await process.wait()
             assert process.stdout is not None
             await process.stdout.aclose()

@@ -161,6 +161,7 @@ def port(authority: trustme.CA) -> Iterator[int]:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            process_group=0,
         )
         assert process.stdout is not None
         output = []
@@ -178,7 +179,7 @@ def port(authority: trustme.CA) -> Iterator[int]:
         try:
             process.wait(GUARD)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         reader.join()
         process.stdout.close()

@@ -33,7 +33,7 @@ BUSY_APP = f"""
 import trio
 from triows import Triows, websocket
 
-app = Triows(__name__, shutdown_timeout={SHUTDOWN_TIMEOUT})
+app = Triows(__name__, shutdown_timeout={SHUTDOWN_TIMEOUT}, stall_timeout=None)  # a busy machine stalls too
 stopping = trio.Event()
 in_flight = running = 0
 

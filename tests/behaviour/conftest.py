@@ -124,6 +124,7 @@ def hypercorn() -> Iterator[int]:
         text=True,
         cwd=Path(__file__).parent.parent.parent,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        process_group=0,
     )
     assert process.stdout is not None
     lines = []
@@ -140,7 +141,7 @@ def hypercorn() -> Iterator[int]:
     try:
         process.wait(10)
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     drain.join()
     process.stdout.close()
@@ -159,7 +160,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             transports = ["memory"]
         if named := metafunc.definition.get_closest_marker("transports"):
             transports = list(named.args)
-        metafunc.parametrize("target", transports, indirect=True)
+        metafunc.parametrize("target", [_marked(name) for name in transports], indirect=True)
+
+
+def _marked(transport: str) -> Any:
+    """The transport, with a marker for each part of its name: ``-m "not tls"`` leaves out ``tls-tasks`` too."""
+    return pytest.param(transport, marks=[getattr(pytest.mark, part) for part in transport.split("-")])
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from inspect import signature
 from typing import Any, Protocol
 
 import aiohttp
@@ -86,6 +87,9 @@ async def _coroutine(task: Callable[[], Awaitable[None]]) -> None:
 
 # websockets
 
+# Since version 15 it asks the proxies that the environment names, unless it is told not to.
+NO_PROXY: dict[str, Any] = {"proxy": None} if "proxy" in signature(websockets_client.connect).parameters else {}
+
 
 class Websockets(AsyncioLibrary):
     """websockets, which offers permessage-deflate unless told not to."""
@@ -104,7 +108,7 @@ class Websockets(AsyncioLibrary):
                 subprotocols=subprotocols or None,  # type: ignore[arg-type]
                 compression=self._compression,
                 max_size=MAX_SIZE,
-                proxy=None,
+                **NO_PROXY,
             ) as connection:
                 yield WebsocketsClient(connection)
         except InvalidStatus as error:
@@ -128,7 +132,7 @@ class WebsocketsClient:
 
     async def close(self, code: int, reason: str) -> int | None:
         await self.connection.close(code, reason)
-        return self.connection.close_code
+        return self.connection.protocol.close_code
 
     async def wait_closed(self) -> tuple[int, str]:
         with pytest.raises(ConnectionClosed) as caught:

@@ -42,6 +42,7 @@ class ServerProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            process_group=0,
         )
         self._output: list[str] = []
         self._more_output = threading.Condition()
@@ -88,7 +89,7 @@ class ServerProcess:
         try:
             code = self._process.wait(GUARD)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
             code = self._process.wait()
         self._reader.join()
         assert self._process.stdout is not None
