@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any
+from unittest import mock
 
 import pytest
 import trio
@@ -221,3 +222,28 @@ def test_a_call_of_an_app_is_looked_for_in_its_class() -> None:
     app = Triows(__name__)
     with pytest.raises(AttributeError, match=r"app\.asgi_app"):
         app.__call__ = Deny(app)  # type: ignore[method-assign]
+
+
+async def test_middleware_may_be_taken_off_again() -> None:
+    app = Plain(__name__)
+    add_routes(app)
+    app.asgi_app = Deny(app.asgi_app)
+    del app.asgi_app
+    assert (await app.test_client().get("/")).status_code == 200
+
+
+@pytest.mark.parametrize("before", [None, Deny(None)])
+async def test_mocked_middleware_leaves_what_was_there(before: Any) -> None:
+    app = Plain(__name__)
+    if before is not None:
+        app.asgi_app = before
+    known = app.asgi_app
+    with mock.patch.object(app, "asgi_app"):
+        assert app.asgi_app is not known
+    assert app.asgi_app == known
+    assert [*vars(app)].count("asgi_app") == (before is not None)
+
+
+def test_what_cannot_be_called_is_no_middleware() -> None:
+    with pytest.raises(TypeError, match=r"app.asgi_app is set to None, which cannot be called"):
+        Triows(__name__).asgi_app = None  # type: ignore[assignment]

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
+from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
-from triows import Request
+from triows import Request, Triows, request
 from triows.connection import Head
 from triows.offline import OfflineConnection
 
@@ -258,3 +260,23 @@ def test_a_name_that_punycode_makes_nothing_of_stays_as_it_is_in_urls(host: str)
 
 def test_a_name_in_punycode_is_shown_as_it_is_meant_in_urls() -> None:
     assert host_request(b"xn--n3h.example").host_url == "http://\N{SNOWMAN}.example/"
+
+
+@pytest.mark.parametrize("multipart", [False, True])
+async def test_forms_are_of_the_classs_own_kind_of_dict(multipart: bool) -> None:
+    class Lenient(MultiDict[str, Any]):
+        pass
+
+    class LenientRequest(Request):
+        parameter_storage_class = Lenient  # type: ignore[assignment]
+
+    app = Triows(__name__)
+    app.request_class = LenientRequest
+
+    @app.post("/")
+    async def view() -> list[str]:
+        return [type(each).__name__ for each in (request.args, await request.form, await request.files)]
+
+    files = {"file": FileStorage(BytesIO(b"x"), "x")} if multipart else None
+    response = await app.test_client().post("/?a=b", form={"a": "b"}, files=files)
+    assert await response.get_json() == ["Lenient"] * 3

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
+from unittest import mock
 
 import pytest
 import trio
 from trio.testing import memory_stream_pair
-from werkzeug.routing import BaseConverter, BuildError
+from werkzeug.routing import BaseConverter, BuildError, Submount
+from werkzeug.routing import Rule as WerkzeugRule
 
-from triows import Blueprint, Request, Triows, WebSocket, current_app, request, url_for, websocket
+from triows import Blueprint, Request, Triows, WebSocket, current_app, request, session, url_for, websocket
 from triows.testing import WebsocketResponseError
 
 from .wire import Wire
@@ -489,6 +492,56 @@ async def test_preprocessors_may_change_the_variables() -> None:
     assert await (await app.test_client().get("/en/")).get_data() == b"EN"
 
 
+async def test_preprocessors_see_the_session_and_may_lift_the_bodys_limit() -> None:
+    app = Triows(__name__, max_body_size=3)
+    app.secret_key = "k"
+
+    @app.url_value_preprocessor
+    def note_visit(endpoint: str | None, values: dict[str, Any] | None) -> None:
+        session["endpoint"] = endpoint
+        request.max_content_length = 5
+
+    @app.post("/")
+    async def view() -> dict[str, Any]:
+        return {"session": dict(session), "size": len(await request.get_data())}
+
+    response = await app.test_client().post("/", data=b"12345")
+    assert await response.get_json() == {"session": {"endpoint": "view"}, "size": 5}
+    async with app.test_request_context("/", method="POST"):
+        assert session == {"endpoint": "view"}
+
+
+@pytest.mark.parametrize("sort", ["url_value_preprocessor", "url_defaults"])
+@pytest.mark.parametrize("owner", [Triows(__name__), Blueprint("part", __name__)])
+def test_hooks_of_urls_are_not_async(owner: Any, sort: str) -> None:
+    async def check(endpoint: str, values: dict[str, Any]) -> None: ...
+
+    with pytest.raises(TypeError, match=r"check at .* is async, and nobody would await it here"):
+        getattr(owner, sort)(check)
+
+
+async def test_rules_of_werkzeugs_own_may_be_added() -> None:
+    app = Triows(__name__)
+    app.url_map.add(WerkzeugRule("/page", endpoint="page"))
+    app.url_map.add(
+        Submount("/below", [WerkzeugRule("/page", endpoint="page"), app.url_rule_class("/", endpoint="page")])
+    )
+    app.url_map.add(WerkzeugRule("/ws", endpoint="ws", websocket=True))
+
+    @app.endpoint("page")
+    async def page() -> str:
+        return request.path
+
+    @app.endpoint("ws")
+    async def ws() -> None:
+        await websocket.send("hello")
+
+    for path in ("/page", "/below/page", "/below/"):
+        assert await body(app, path) == path.encode()
+    async with app.test_client().websocket("/ws") as client:
+        assert await client.receive() == "hello"
+
+
 # URLs of endpoints
 
 
@@ -710,6 +763,49 @@ def test_a_function_that_cannot_be_the_view_is_refused() -> None:
     with pytest.raises(TypeError, match="is not async"):
         app.view_functions = {"page": lambda: "", "ws": lambda: None}
     assert app.view_functions == {"ws": ws}
+
+
+@contextmanager
+def assigned(app: Triows, functions: Any) -> Iterator[None]:
+    old = app.view_functions
+    app.view_functions = functions
+    yield
+    app.view_functions = old
+
+
+@contextmanager
+def monkeypatched(app: Triows, functions: Any) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app, "view_functions", functions)
+        yield
+
+
+@contextmanager
+def mocked(app: Triows, functions: Any) -> Iterator[None]:
+    with mock.patch.object(app, "view_functions", functions):
+        yield
+
+
+@pytest.mark.parametrize("replace", [assigned, monkeypatched, mocked])
+async def test_view_functions_that_were_replaced_may_be_put_back(replace: Any) -> None:
+    app = Triows(__name__)
+    app.get("/", endpoint="view")(lambda: "old")
+    old = app.view_functions
+    for _ in range(2):
+        with replace(app, {"view": lambda: "new"}):
+            assert await body(app) == b"new"
+        assert await body(app) == b"old"
+        assert app.view_functions is old
+
+
+async def test_view_functions_join_other_mappings() -> None:
+    app = Triows(__name__)
+    app.get("/", endpoint="view")(lambda: "old")
+    copied = app.view_functions.copy()  # type: ignore[attr-defined]
+    app.view_functions |= {"view": lambda: "new"}  # type: ignore[operator]
+    assert await body(app) == b"new"
+    app.view_functions = app.view_functions | copied  # type: ignore[operator]
+    assert await body(app) == b"old"
 
 
 async def test_view_functions_are_a_mapping() -> None:

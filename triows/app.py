@@ -73,6 +73,13 @@ class Triows(WithMiddleware, Scaffold):
     url_map_class: type[URLMap] = URLMap
     url_rule_class: type[Rule] = Rule
 
+    view_functions: MutableMapping[str, Callable[..., Any]]
+    """The view functions by their endpoints: ``app.view_functions["name"] = function`` replaces one.
+
+    A function that cannot be the view of its endpoint raises TypeError: one of a websocket has to be async.
+    """
+    views: dict[str, View]
+
     _without_effect = absent.APP
     _missing = absent.APP_CALLS
     _read_when_made = absent.APP_READ_WHEN_MADE
@@ -95,8 +102,7 @@ class Triows(WithMiddleware, Scaffold):
         self.json = self.json_provider_class(self)
         self.url_map = self.url_map_class(host_matching=host_matching)
         self.subdomain_matching = subdomain_matching
-        self.views: dict[str, View] = {}
-        self._view_functions = ViewFunctions(self.views, self._is_websocket)
+        self.view_functions = ViewFunctions(self._is_websocket)
         self.blueprints: dict[str, Blueprint] = {}
         self.extensions: dict[str, Any] = {}
         self.teardown_functions: list[Callable[..., Any]] = []
@@ -242,19 +248,7 @@ class Triows(WithMiddleware, Scaffold):
 
         :raises AssertionError: if it has another one already.
         """
-        self._view_functions.add(endpoint, function, websocket=websocket)
-
-    @property
-    def view_functions(self) -> MutableMapping[str, Callable[..., Any]]:
-        """The view functions by their endpoints: ``app.view_functions["name"] = function`` replaces one.
-
-        :raises TypeError: if a function cannot be the view of its endpoint: one of a websocket has to be async.
-        """
-        return self._view_functions
-
-    @view_functions.setter
-    def view_functions(self, functions: Mapping[str, Callable[..., Any]]) -> None:
-        self._view_functions.replace(functions)
+        cast(ViewFunctions, self.view_functions).add(endpoint, function, websocket=websocket)
 
     def _is_websocket(self, endpoint: str) -> bool:
         return any(rule.websocket and rule.endpoint == endpoint for rule in self.url_map.iter_rules())
@@ -315,6 +309,11 @@ class Triows(WithMiddleware, Scaffold):
     if not TYPE_CHECKING:
 
         def __setattr__(self, name: str, value: Any) -> None:
+            if name == "view_functions":
+                # Those before stay what they are: whoever has kept them, as tests do, puts them back.
+                if not isinstance(value, ViewFunctions):
+                    value = ViewFunctions(self._is_websocket, value)
+                self.views = value.views
             super().__setattr__(name, value)
             if name == "make_response":
                 self._look_at_make_response()
@@ -408,6 +407,7 @@ class Triows(WithMiddleware, Scaffold):
         try:
             exchange.match()
             await exchange.open_session()
+            exchange.preprocess_url_values()
             yield exchange.context
         finally:
             exchange.context.pop(token)

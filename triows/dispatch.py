@@ -84,6 +84,7 @@ class Exchange(ABC):
         try:
             self.match()
             await self.open_session()
+            self.preprocess_url_values()
             value = await self._run_before_hooks()
             if value is not None:
                 await self._finish(await make_response(self.app, value))
@@ -112,15 +113,18 @@ class Exchange(ABC):
             subject.url_rule, subject.view_args = url_map.match(adapter, subject, websocket=self.kind == "websocket")
         except HTTPException as error:
             subject.routing_exception = error
-        if app.url_value_preprocessors:
-            for function in self._hooks(app.url_value_preprocessors):
-                function(subject.endpoint, subject.view_args)
 
     async def open_session(self) -> None:
         """Put the session into the context."""
         interface = self.app.session_interface
         session = await interface.open_session(self.app, self.subject)
         self.context.session = session if session is not None else await interface.make_null_session(self.app)
+
+    def preprocess_url_values(self) -> None:
+        """Let the hooks change the URL's variables; they may look at the session for it."""
+        if table := self.app.url_value_preprocessors:
+            for function in self._hooks(table):
+                function(self.subject.endpoint, self.subject.view_args)
 
     async def _run_before_hooks(self) -> Any:
         for function in self._hooks(self.app.hooks[self.kind].before):

@@ -23,7 +23,6 @@ _REMEDY = (
 class WithMiddleware:
     """The side of the app that ASGI servers see."""
 
-    _middleware: ASGIApp | None = None
     _native_servers = 0  # how many serve the app now, test clients among them
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -49,10 +48,23 @@ class WithMiddleware:
 
     @asgi_app.setter
     def asgi_app(self, value: ASGIApp) -> None:
-        middleware = None if value == self._asgi_app else value
-        if middleware is not None and self._native_servers:
+        if not callable(value):
+            raise TypeError(f"app.asgi_app is set to {value!r:.100}, which cannot be called")
+        if value == self._asgi_app:
+            del self.asgi_app
+        elif self._native_servers:
             raise RuntimeError(f"app.asgi_app is set to {_name(value)} while the app is served{_REMEDY}")
-        self._middleware = middleware
+        else:
+            # Under the name itself, where unittest.mock looks for what it has to put back.
+            self.__dict__["asgi_app"] = value
+
+    @asgi_app.deleter
+    def asgi_app(self) -> None:
+        self.__dict__.pop("asgi_app", None)
+
+    @property
+    def _middleware(self) -> ASGIApp | None:
+        return self.__dict__.get("asgi_app")
 
     if not TYPE_CHECKING:
 

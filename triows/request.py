@@ -9,7 +9,7 @@ from typing import Any, Generic, Literal, Protocol, Self, TypeVar, cast, overloa
 from urllib.parse import quote
 
 import trio
-from werkzeug.datastructures import Authorization, CombinedMultiDict, Headers, ImmutableMultiDict, MultiDict
+from werkzeug.datastructures import Authorization, CombinedMultiDict, Headers, MultiDict
 from werkzeug.exceptions import BadHost, BadRequest, RequestEntityTooLarge
 from werkzeug.sansio.utils import get_current_url, get_host
 
@@ -443,8 +443,9 @@ class Request(RequestBase):
             parser = self._form_parser = self._form_parser or self._make_form_parser()
             if parser is not None:
                 await parser.read(self.body)
-            self._files = ImmutableMultiDict(parser.files if parser is not None else ())
-            self._form = ImmutableMultiDict(parser.fields if parser is not None else ())  # last: the form is parsed
+            class_ = self.parameter_storage_class
+            self._files = cast(Any, class_(parser.files if parser is not None else ()))
+            self._form = class_(parser.fields if parser is not None else ())  # last: the form is parsed
 
     def _make_form_parser(self) -> FormParser | None:
         if self.mimetype == "multipart/form-data":

@@ -106,11 +106,15 @@ class URLMap(Map):
         super().__init__(rules, **options)
 
     def add(self, rulefactory: RuleFactory) -> None:
-        """Add a rule.
+        """Add a rule, which may be one of werkzeug's own, or several of a factory's.
 
         :raises ValueError: if its host or subdomain would not be looked at.
         """
-        for rule in rulefactory.get_rules(self):
+        # Of werkzeug's factories each call of get_rules() makes other rules.
+        rules = [*rulefactory.get_rules(self)]
+        for rule in rules:
+            if not isinstance(rule, Rule):
+                vars(rule).update(provide_automatic_options=False, own_limits={}, limits=None, request_limits=None)
             if rule.host is not None and not self.host_matching:
                 raise ValueError(
                     f"the route {rule.rule!r} is for the host {rule.host!r}, and hosts are not matched;"
@@ -123,7 +127,8 @@ class URLMap(Map):
                 )
             self.has_subdomains = self.has_subdomains or bool(rule.subdomain)
         self._found.clear()
-        super().add(rulefactory)
+        for rule in rules:
+            super().add(rule)
 
     def check(self, server_name: str | None) -> None:
         """Raise RuntimeError if there are rules that match no request, since there is no SERVER_NAME."""

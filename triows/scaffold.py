@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Literal, TypeVar
 
@@ -38,6 +39,12 @@ def add_hook(table: HookTable, function: F) -> F:
     """Add a function that runs for everything the table's owner serves."""
     table.setdefault(None, []).append(function)
     return function
+
+
+def check_not_async(function: Callable[..., Any], remedy: str) -> None:
+    """Raise TypeError if calling the function gives a coroutine."""
+    if inspect.iscoroutinefunction(function):
+        raise TypeError(f"{function!r} is async, and nobody would await it here: {remedy}")
 
 
 def error_key(key: type[BaseException] | int) -> tuple[type[BaseException], int | None]:
@@ -179,13 +186,21 @@ class Scaffold(Known):
         return add_hook(self.hooks["websocket"].teardown, function)
 
     def url_value_preprocessor(self, function: F) -> F:
-        """Call ``function(endpoint, view_args)``, synchronously, before the view; it may change the variables."""
+        """Call ``function(endpoint, view_args)``, synchronously, before the view; it may change the variables.
+
+        :raises TypeError: if it is async.
+        """
         self._check_setup()
+        check_not_async(function, "write 'def', or use before_request and request.view_args")
         return add_hook(self.url_value_preprocessors, function)
 
     def url_defaults(self, function: F) -> F:
-        """Call ``function(endpoint, values)``, synchronously, in ``url_for``; it may add to the values."""
+        """Call ``function(endpoint, values)``, synchronously, in ``url_for``; it may add to the values.
+
+        :raises TypeError: if it is async.
+        """
         self._check_setup()
+        check_not_async(function, "write 'def'")
         return add_hook(self.url_default_functions, function)
 
     # Errors

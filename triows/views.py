@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine, Iterator, Mapping, MutableMapping
 from functools import partial
-from typing import Any, get_type_hints
+from typing import Any, Self, get_type_hints
 
 import trio
 
@@ -107,26 +107,30 @@ class ViewFunctions(MutableMapping[str, Callable[..., Any]]):
     """``app.view_functions``: the functions of an app's views by their endpoints, as the user wrote them.
 
     :param is_websocket: whether an endpoint is one of websockets, whose functions have to be async.
+    :param functions: those that are there from the start.
+    :ivar views: what is made of them.
     """
 
-    def __init__(self, views: dict[str, View], is_websocket: Callable[[str], bool]) -> None:
-        self._views = views
+    def __init__(
+        self, is_websocket: Callable[[str], bool], functions: Mapping[str, Callable[..., Any]] | None = None
+    ) -> None:
         self._is_websocket = is_websocket
+        self.views = {endpoint: self._view(endpoint, function) for endpoint, function in (functions or {}).items()}
 
     def __getitem__(self, endpoint: str) -> Callable[..., Any]:
-        return self._views[endpoint].function
+        return self.views[endpoint].function
 
     def __setitem__(self, endpoint: str, function: Callable[..., Any]) -> None:
-        self._views[endpoint] = self._view(endpoint, function)
+        self.views[endpoint] = self._view(endpoint, function)
 
     def __delitem__(self, endpoint: str) -> None:
-        del self._views[endpoint]
+        del self.views[endpoint]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._views)
+        return iter(self.views)
 
     def __len__(self) -> int:
-        return len(self._views)
+        return len(self.views)
 
     def __repr__(self) -> str:
         return repr(dict(self))
@@ -136,19 +140,24 @@ class ViewFunctions(MutableMapping[str, Callable[..., Any]]):
 
         :raises AssertionError: if its endpoint has another one already.
         """
-        known = self._views.get(endpoint)
+        known = self.views.get(endpoint)
         if known is None or (websocket and known.function is function):
-            self._views[endpoint] = View(function, websocket=websocket)
+            self.views[endpoint] = View(function, websocket=websocket)
         elif known.function is not function:
             raise AssertionError(
                 f"the endpoint {endpoint!r} has another function already; give one of them an endpoint='other_name'"
             )
 
-    def replace(self, functions: Mapping[str, Callable[..., Any]]) -> None:
-        """Hold these functions and no others; all of the former ones stay if one of these is wrong."""
-        views = {endpoint: self._view(endpoint, function) for endpoint, function in functions.items()}
-        self._views.clear()
-        self._views.update(views)
+    def copy(self) -> dict[str, Callable[..., Any]]:
+        """The functions in a dict, as they are now."""
+        return dict(self)
+
+    def __or__(self, other: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
+        return {**self, **other}
+
+    def __ior__(self, other: Mapping[str, Callable[..., Any]]) -> Self:
+        self.update(other)
+        return self
 
     def _view(self, endpoint: str, function: Callable[..., Any]) -> View:
         return View(function, websocket=self._is_websocket(endpoint))
