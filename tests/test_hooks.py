@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -657,3 +657,68 @@ async def test_a_plain_function_that_returns_a_coroutine_is_awaited(events: list
     app.before_request(lambda: hook())
     await app.test_client().get("/")
     assert events == ["before"]
+
+
+# What would never run
+
+
+async def yielding(*args: Any) -> AsyncIterator[None]:
+    yield
+
+
+def yielding_plainly(*args: Any) -> Iterator[None]:
+    yield
+
+
+@pytest.mark.parametrize("function", [yielding, yielding_plainly])
+@pytest.mark.parametrize(
+    "register",
+    [
+        lambda app, part: app.before_serving,
+        lambda app, part: app.after_serving,
+        lambda app, part: app.teardown_request,
+        lambda app, part: app.teardown_websocket,
+        lambda app, part: app.teardown_appcontext,
+        lambda app, part: part.teardown_request,
+        lambda app, part: part.teardown_websocket,
+        lambda app, part: part.teardown_app_request,
+        lambda app, part: part.teardown_app_websocket,
+        lambda app, part: part.before_app_serving,
+        lambda app, part: part.after_app_serving,
+    ],
+)
+def test_functions_that_yield_are_refused_where_nothing_iterates_over_them(register: Any, function: Any) -> None:
+    add = register(Triows(__name__), Blueprint("part", __name__))
+    with pytest.raises(TypeError, match=r"yielding.* yields, and nothing of it would run here: (use|write)"):
+        add(function)
+
+
+@pytest.mark.parametrize("method", ["record", "record_once"])
+def test_what_a_blueprint_records_is_not_async(method: str) -> None:
+    async def function(setup: Any) -> None: ...
+
+    with pytest.raises(TypeError, match="is async, and nobody would await it here: write 'def'"):
+        getattr(Blueprint("part", __name__), method)(function)
+
+
+@pytest.mark.parametrize("place", ["teardown", "stream"])
+async def test_after_this_request_is_too_late_when_the_response_has_begun(place: str) -> None:
+    app = Triows(__name__)
+    caught: list[str] = []
+
+    def too_late() -> None:
+        with pytest.raises(RuntimeError, match="comes too late: the response has begun") as error:
+            after_this_request(lambda response: response)
+        caught.append(str(error.value))
+
+    if place == "teardown":
+        app.teardown_request(lambda error: too_late())
+
+    @app.get("/")
+    async def view() -> AsyncIterator[str]:
+        if place == "stream":
+            too_late()
+        yield "body"
+
+    assert await (await app.test_client().get("/")).get_data() == b"body"
+    assert len(caught) == 1

@@ -438,3 +438,14 @@ async def test_what_is_for_the_shutdown_may_be_added_until_then() -> None:
     async with app.test_app():
         app.after_serving(lambda: events.append("after"))
     assert events == ["after"]
+
+
+async def test_a_function_that_yields_is_no_background_task() -> None:
+    app = Triows(__name__)
+
+    async def task() -> AsyncIterator[None]:
+        yield
+
+    async with app.test_app():
+        with pytest.raises(TypeError, match=r"yields, .* iterate over it in an async function"):
+            app.add_background_task(task)

@@ -1089,3 +1089,24 @@ async def test_requests_that_came_together_let_others_have_their_turn(request_: 
             answered = now
         await wire.stream.aclose()
     assert most <= 2  # the turns of one pass of the scheduler come in any order
+
+
+async def test_settings_that_change_while_the_app_is_served_are_for_the_clients_that_come_next() -> None:
+    app = make_app()
+    head = b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 200 + b"\r\n\r\n"
+    async with served(app) as target:
+        first = target.connect()
+        await first.send(head)
+        assert (await first.read_response()).status == 200
+        app.config["MAX_HEAD_SIZE"] = 100
+        second = target.connect()
+        await second.send(head)
+        assert (await second.read_response()).status == 431
+        await first.send(head)
+        assert (await first.read_response()).status == 200
+        app.config["MAX_HEAD_SIZE"] = 1000
+        third = target.connect()
+        await third.send(head)
+        assert (await third.read_response()).status == 200
+        for wire in (first, second, third):
+            await wire.stream.aclose()

@@ -26,7 +26,7 @@ from .request import Request
 from .response import Response
 from .returning import response_from
 from .routing import Rule, URLMap, check_options, endpoint_name, wanted_methods
-from .scaffold import F, Scaffold
+from .scaffold import TEARDOWN_REMEDY, F, Scaffold, check_no_generator
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .stats import Counters, Stats
 from .views import View, ViewFunctions
@@ -329,8 +329,7 @@ class Triows(WithMiddleware, Scaffold):
 
     def after_serving(self, function: F) -> F:
         """Call ``function()`` when the app shuts down, after connections and background tasks have ended."""
-        self._lifespan.after.append(function)
-        return function
+        return self._lifespan.add_after(function)
 
     def while_serving(self, function: F) -> F:
         """Run an async generator function: up to its ``yield`` at start-up, and on from there at shutdown."""
@@ -347,6 +346,7 @@ class Triows(WithMiddleware, Scaffold):
 
     def teardown_appcontext(self, function: F) -> F:
         """Call ``function(error)`` at the end of each request, websocket, and :meth:`app_context`."""
+        check_no_generator(function, TEARDOWN_REMEDY)
         self.teardown_functions.append(function)
         return function
 

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 from . import absent
 from .limits import REQUEST_LIMITS, WEBSOCKET_LIMITS, take_limits
 from .routing import check_options
-from .scaffold import F, Scaffold, add_hook, register_handler
+from .scaffold import (
+    TEARDOWN_REMEDY,
+    F,
+    Scaffold,
+    add_hook,
+    check_no_generator,
+    check_not_async,
+    register_handler,
+)
 
 if TYPE_CHECKING:
     from .app import Triows
@@ -122,12 +130,18 @@ class Blueprint(Scaffold):
         """Call ``function(setup)`` whenever the blueprint is registered on an app.
 
         :raises RuntimeError: if it is registered already: the app would not see it.
+        :raises TypeError: if the function is async.
         """
+        check_not_async(function, "write 'def', and use before_app_serving for what has to wait")
         self._record(function)
         self._reads_options = True
 
     def record_once(self, function: Callable[[BlueprintSetup], None]) -> None:
-        """Call ``function(setup)`` when the blueprint is registered on an app for the first time."""
+        """Call ``function(setup)`` when the blueprint is registered on an app for the first time.
+
+        Raises what :meth:`record` does.
+        """
+        check_not_async(function, "write 'def', and use before_app_serving for what has to wait")
         self._record_once(function)
         self._reads_options = True
 
@@ -254,6 +268,7 @@ class Blueprint(Scaffold):
 
     def teardown_app_request(self, function: F) -> F:
         """:meth:`teardown_request` for every request of the app."""
+        check_no_generator(function, TEARDOWN_REMEDY)
         self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["request"].teardown, function)))
         return function
 
@@ -269,16 +284,19 @@ class Blueprint(Scaffold):
 
     def teardown_app_websocket(self, function: F) -> F:
         """:meth:`teardown_websocket` for every websocket of the app."""
+        check_no_generator(function, TEARDOWN_REMEDY)
         self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["websocket"].teardown, function)))
         return function
 
     def before_app_serving(self, function: F) -> F:
         """``before_serving`` of the app."""
+        check_no_generator(function, "use @blueprint.while_app_serving")
         self._record_once(lambda setup: _ignore(setup.app.before_serving(function)))
         return function
 
     def after_app_serving(self, function: F) -> F:
         """``after_serving`` of the app."""
+        check_no_generator(function, "use @blueprint.while_app_serving")
         self._record_once(lambda setup: _ignore(setup.app.after_serving(function)))
         return function
 

@@ -86,11 +86,16 @@ def url_for(
 def after_this_request(function: F) -> F:
     """Call ``function(response)`` with the response of this request; it returns that or another. For use in handlers.
 
-    :raises RuntimeError: outside of a request or websocket.
+    :raises RuntimeError: outside of a request or websocket, and when the response has begun.
     """
     context = current_context()
     if context is None or context.subject is None:
         raise RuntimeError("after_this_request() is only available while a request or websocket is handled")
+    if context.request is not None and context.request.connection.response_started:
+        raise RuntimeError(
+            f"after_this_request({function!r}) comes too late: the response has begun;"
+            " call it before the handler returns, for a streamed response too"
+        )
     if context.after_this_request is None:
         context.after_this_request = []
     context.after_this_request.append(function)

@@ -20,6 +20,7 @@ import trio
 
 from .context import Context
 from .groups import closes_coroutine, ends_program, foreign_cancellation, leaves, split_cancelled, unwrap_group
+from .scaffold import check_no_generator
 from .stalls import background_task, stalls_watched
 from .supervision import open_shields
 from .views import call, describe
@@ -62,6 +63,7 @@ class BackgroundNursery:
 
     def start_call(self, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
         """Start a task that calls ``function(*args, **kwargs)``, in a worker thread if it is not async."""
+        check_no_generator(function, "iterate over it in an async function")
         self._nursery.start_soon(partial(self._guard, partial(call, function, *args, **kwargs)), name=function)
 
     async def start(self, async_fn: Callable[..., Awaitable[Any]], *args: Any, name: object = None) -> Any:
@@ -128,9 +130,20 @@ class Lifespan:
         """Add a function for the start-up.
 
         :raises RuntimeError: if the app has started up.
+        :raises TypeError: if it yields.
         """
         self._check_not_started()
+        check_no_generator(function, "use @app.while_serving")
         self.before.append(function)
+        return function
+
+    def add_after(self, function: F) -> F:
+        """Add a function for the shutdown.
+
+        :raises TypeError: if it yields.
+        """
+        check_no_generator(function, "use @app.while_serving")
+        self.after.append(function)
         return function
 
     def _check_not_started(self) -> None:

@@ -41,10 +41,19 @@ def add_hook(table: HookTable, function: F) -> F:
     return function
 
 
+TEARDOWN_REMEDY = "write it without 'yield'; what comes before belongs into a before hook"
+
+
 def check_not_async(function: Callable[..., Any], remedy: str) -> None:
     """Raise TypeError if calling the function gives a coroutine."""
-    if inspect.iscoroutinefunction(function):
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
         raise TypeError(f"{function!r} is async, and nobody would await it here: {remedy}")
+
+
+def check_no_generator(function: Callable[..., Any], remedy: str) -> None:
+    """Raise TypeError if calling the function gives a generator."""
+    if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+        raise TypeError(f"{function!r} yields, and nothing of it would run here: {remedy}")
 
 
 def error_key(key: type[BaseException] | int) -> tuple[type[BaseException], int | None]:
@@ -168,6 +177,7 @@ class Scaffold(Known):
     def teardown_request(self, function: F) -> F:
         """Call ``function(error)`` at the end of each request, however it ended, with the unhandled error or None."""
         self._check_setup()
+        check_no_generator(function, TEARDOWN_REMEDY)
         return add_hook(self.hooks["request"].teardown, function)
 
     def before_websocket(self, function: F) -> F:
@@ -183,6 +193,7 @@ class Scaffold(Known):
     def teardown_websocket(self, function: F) -> F:
         """Call ``function(error)`` at the end of each websocket, however it ended, with the unhandled error or None."""
         self._check_setup()
+        check_no_generator(function, TEARDOWN_REMEDY)
         return add_hook(self.hooks["websocket"].teardown, function)
 
     def url_value_preprocessor(self, function: F) -> F:

@@ -17,6 +17,7 @@ import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from dataclasses import replace
 from typing import Any, Protocol
 
 import trio
@@ -391,12 +392,24 @@ class Server:
 
     def _connect(self, link: Link, endpoints: Endpoints, *, begun: bool = False) -> HTTP1Connection:
         """Make a client's connection; it is among those of the server until it has ended."""
+        if self._app.limits is not self.service.limits:
+            self.service = self._configured(self.service)
         connection = HTTP1Connection(link, self.service, endpoints, begun=begun)
         self._connections.add(connection)
         self._app.counters.connections_open += 1
         if self._stopping.is_set():
             connection.shut_down()
         return connection
+
+    def _configured(self, service: Service) -> Service:
+        """The same with the app's settings as they are now: clients that are connected keep those before."""
+        app = self._app
+        return replace(
+            service,
+            limits=app.limits,
+            websocket_limits=app.websocket_limits(),
+            log_query=bool(app.config["ACCESS_LOG_QUERY"]),
+        )
 
     def _disconnect(self, connection: HTTP1Connection) -> None:
         self._connections.discard(connection)
