@@ -8,6 +8,7 @@ import pickle
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
@@ -764,3 +765,23 @@ async def test_the_context_is_gone_for_those_who_kept_a_proxy() -> None:
         assert request.path == "/"
     with pytest.raises(RuntimeError):
         _ = request.path
+
+
+async def test_what_functions_in_threads_set_is_gone_and_g_stays() -> None:
+    variable: ContextVar[str] = ContextVar("variable", default="nothing")
+    app = Triows(__name__)
+
+    @app.before_request
+    def set_in_a_thread() -> None:
+        variable.set("set")
+        g.value = "set"
+
+    @app.before_request
+    async def look() -> None:
+        g.seen = variable.get()
+
+    @app.get("/")
+    async def view() -> list[str]:
+        return [g.seen, g.value]
+
+    assert await (await app.test_client().get("/")).get_json() == ["nothing", "set"]
