@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from unittest import mock
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from triows import Triows, current_app
+from triows import Triows, current_app, request
 
 
 async def test_start_up_and_shutdown_nest() -> None:
@@ -449,3 +451,18 @@ async def test_a_function_that_yields_is_no_background_task() -> None:
     async with app.test_app():
         with pytest.raises(TypeError, match=r"yields, .* iterate over it in an async function"):
             app.add_background_task(task)
+
+
+async def test_tools_may_look_at_all_of_an_app_that_is_not_served() -> None:
+    app = Triows(__name__)
+    assert not hasattr(app, "nursery")
+    assert "nursery" not in dict(inspect.getmembers(app))
+    assert mock.create_autospec(app).name is not None
+    async with app.test_app():
+        assert hasattr(app, "nursery")
+    with pytest.raises(RuntimeError, match=r"in tests, use 'async with app\.test_app"):
+        app.nursery.start_soon(trio.sleep_forever)
+    async with app.test_request_context("/"):
+        assert not hasattr(request, "nursery")
+        with pytest.raises(RuntimeError, match="only while the handler of this connection runs"):
+            request.nursery.start_soon(trio.sleep_forever)

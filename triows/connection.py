@@ -26,6 +26,10 @@ T = TypeVar("T")
 _DEFAULT_LIMITS = ServerLimits()
 
 
+class NoNurseryError(RuntimeError, AttributeError):
+    """There is no nursery now: for ``hasattr()`` and for tools that look at every attribute it is not there."""
+
+
 class Connection(ABC):
     """One HTTP request or one websocket.
 
@@ -70,7 +74,7 @@ class Connection(ABC):
     def nursery(self) -> trio.Nursery:
         """The nursery that the handler runs in; its tasks live as long as the handler and its children do."""
         if self._nursery is None:
-            raise RuntimeError("there is a nursery only while the handler of this connection runs")
+            raise NoNurseryError("there is a nursery only while the handler of this connection runs")
         return self._nursery
 
     @property

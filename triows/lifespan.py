@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
+from .connection import NoNurseryError
 from .context import Context
 from .groups import closes_coroutine, ends_program, foreign_cancellation, leaves, split_cancelled, unwrap_group
 from .scaffold import check_no_generator
@@ -170,7 +171,7 @@ class Lifespan:
         :raises RuntimeError: if the app does not serve.
         """
         if self._life is None or self._life.nursery is None:
-            raise RuntimeError(
+            raise NoNurseryError(
                 "app.nursery is only available while the app serves (and in its start-up functions);"
                 " in tests, use 'async with app.test_app():'"
             )
