@@ -13,7 +13,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from triows import websocket
+from triows import request, websocket
 
 from ..wire import BINARY, CLOSE, PING, PONG, TEXT, close_frame, frame
 from .conftest import Client, Mode, Target, target_of
@@ -69,10 +69,10 @@ class Reader:
                 self.messages.append(payload)
 
 
-async def test_a_pipelining_client_that_reads_everything_stays(healthy: Target, mock_clock: MockClock) -> None:
-    """Time passes in the middle of each burst, when answers have been put off to be joined."""
+def add_busy(target: Target, clock: MockClock) -> None:
+    """An echo during which time passes in the middle of each burst, when answers have been put off to be joined."""
 
-    @healthy.app.websocket("/busy")
+    @target.app.websocket("/busy")
     async def busy() -> None:
         try:
             count = 0
@@ -80,15 +80,22 @@ async def test_a_pipelining_client_that_reads_everything_stays(healthy: Target, 
                 await websocket.send(message)
                 count += 1
                 if count % 10 == 0:
-                    mock_clock.jump(0.9)  # less than what makes the server wait for the others first
+                    clock.jump(0.9)  # less than what makes the server wait for the others first
                     await trio.sleep(0)
         finally:
-            healthy.disconnects.append(websocket.disconnect)
+            target.disconnects.append(websocket.disconnect)
 
+
+@pytest.mark.parametrize("text", ["", "x" * 3000], ids=["small", "large"])
+async def test_a_pipelining_client_that_reads_everything_stays(
+    healthy: Target, mock_clock: MockClock, text: str
+) -> None:
+    add_busy(healthy, mock_clock)
     client = await healthy.connect()
     await client.handshake("/busy")
     reader = Reader(client)
-    burst = b"".join(frame(TEXT, b"%d" % number) for number in range(100))
+    texts = [b"%d" % number + text.encode() for number in range(100)]
+    burst = b"".join(frame(TEXT, one) for one in texts)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(reader.read)
         for number in range(40):
@@ -96,11 +103,61 @@ async def test_a_pipelining_client_that_reads_everything_stays(healthy: Target, 
             while len(reader.messages) < 100 * (number + 1):
                 await trio.sleep(0)
         await reader.send(close_frame(1000))
-    assert reader.messages == [b"%d" % number for number in range(100)] * 40
+    assert reader.messages == texts * 40
     assert reader.code == 1000
     await healthy.until_handlers_ended()
     assert healthy.kinds() == ["closed"]
     await client.vanish()
+
+
+async def test_a_client_whose_messages_wait_for_a_slow_handler_stays(healthy: Target, mock_clock: MockClock) -> None:
+    """Reading is paused for minutes, and with it the Pongs are unread; nothing of that is the client's doing."""
+    handled: list[str] = []
+
+    @healthy.app.websocket("/slow", receive_buffer=1000)
+    async def slow() -> None:
+        try:
+            async for message in websocket:
+                await trio.sleep(15)
+                handled.append(message[:2])
+        finally:
+            healthy.disconnects.append(websocket.disconnect)
+
+    client = await healthy.connect()
+    await client.handshake("/slow")
+    reader = Reader(client)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(reader.read)
+        await reader.send(b"".join(frame(TEXT, b"%02d" % number + b"x" * 900) for number in range(20)))
+        await pass_time(mock_clock, 20 * 15 + 1)
+        assert handled == [f"{number:02}" for number in range(20)]
+        assert healthy.disconnects == []
+        await reader.send(close_frame(1000))
+    await healthy.until_handlers_ended()
+    assert healthy.kinds() == ["closed"]
+    await client.vanish()
+
+
+async def test_a_stream_of_events_far_between_goes_on(healthy: Target, mock_clock: MockClock) -> None:
+    @healthy.app.route("/events")
+    async def events() -> AsyncIterator[str]:
+        try:
+            while True:
+                yield "data: still here\n\n"
+                await trio.sleep(100)
+        finally:
+            healthy.disconnects.append(request.disconnect)
+
+    client = await healthy.connect()
+    await client.send(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await client.read_head()
+    for _ in range(5):
+        assert b"still here" in await client.read(24)
+        await pass_time(mock_clock, 100)
+        assert healthy.disconnects == []
+    await client.reset()
+    await healthy.until_handlers_ended()
+    assert healthy.kinds() == ["lost"]
 
 
 async def test_an_idle_client_that_answers_pings_stays(healthy: Target, mock_clock: MockClock) -> None:

@@ -214,9 +214,8 @@ def _take_apart(head: bytes, start: int, parts: tuple[bytes, bytes, bytes], max_
     target, host = _resolve(method, target, named)
     if host is not named:
         headers = [(b"host", host), *(field for field in headers if field[0] != b"host")]
-    expected = (
-        _members(fields, b"expect") if version == b"1.1" else ()
-    )  # RFC 9110, section 10.1.1: of 1.0 it is ignored
+    # RFC 9110, section 10.1.1: of 1.0 it is ignored.
+    expected = _members(fields, b"expect") if version == b"1.1" else ()
     if any(member != b"100-continue" for member in expected):
         raise BadRequest(417, "the only Expect met here is 100-continue")
     return RequestHead(
