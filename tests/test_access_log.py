@@ -263,6 +263,37 @@ async def test_a_response_that_was_whole_when_its_client_left_is_logged_as_whole
     assert (record.status, record.size, record.kind) == (200, 9, None)
 
 
+async def test_a_handler_that_goes_on_behind_the_whole_response_is_cancelled_after_the_drain_timeout(
+    records: Records, autojump_clock: MockClock
+) -> None:
+    """Nobody waits for it any more, and it holds its connection. The response was whole all the same."""
+    app = make_app()
+    app.config["DRAIN_TIMEOUT"] = 7
+    ended: list[Any] = []
+
+    @app.get("/file")
+    async def file() -> tuple[AsyncIterator[bytes], int, dict[str, str]]:
+        async def pieces() -> AsyncIterator[bytes]:
+            try:
+                yield b"all of it"
+                await trio.sleep_forever()
+            finally:
+                ended.append((trio.current_time() - left, request.disconnect and request.disconnect.kind))
+
+        return pieces(), 200, {"Content-Length": "9"}
+
+    async with served(app) as target:
+        wire = target.connect()
+        await wire.send(get("/file"))
+        assert (await wire.read_response()).body == b"all of it"
+        await wire.stream.aclose()
+        left = trio.current_time()
+        await trio.sleep(20)
+    assert ended == [(pytest.approx(7), "lost")]
+    (record,) = records()
+    assert (record.status, record.size, record.kind) == (200, 9, None)
+
+
 async def test_a_client_that_does_not_take_its_response_is_logged_so(
     records: Records, autojump_clock: MockClock
 ) -> None:

@@ -197,6 +197,7 @@ async def test_what_is_only_put_off_is_nothing_that_the_client_does_not_take(
     link.write(b"x" * 200_000)
     began = trio.current_time()
     await wait_all_tasks_blocked()
+    assert link.stalled() == 0
     mock_clock.jump(10)
     assert link.stalled() == trio.current_time() - began
     await read(client, 200_000)

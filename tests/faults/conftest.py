@@ -16,6 +16,7 @@ import trio
 import trustme
 
 from triows import Disconnect, Triows, request, websocket
+from triows.server.listeners import open_listeners
 from triows.server.serving import Server
 
 from ..wire import Wire
@@ -61,8 +62,11 @@ class Target:
     mode: Mode
     app: Triows
     disconnects: list[Disconnect | None] = field(default_factory=list)
+    path: str | None = None  # of its Unix socket
 
     async def connect_socket(self) -> trio.SocketStream:
+        if self.path is not None:
+            return await trio.open_unix_socket(self.path)
         return await trio.open_tcp_stream("127.0.0.1", self.server.port)
 
     async def connect(self) -> Client:
@@ -156,15 +160,15 @@ def make_app(disconnects: list[Disconnect | None], **limits: Any) -> Triows:
 
 
 @asynccontextmanager
-async def target_of(mode: Mode, **limits: Any) -> AsyncIterator[Target]:
-    """Serve while the block runs, then see that no task is left."""
+async def target_of(mode: Mode, *, path: str | None = None, **limits: Any) -> AsyncIterator[Target]:
+    """Serve while the block runs, over TCP or at this Unix socket, then see that no task is left."""
     disconnects: list[Disconnect | None] = []
     app = make_app(disconnects, **limits)
     async with trio.open_nursery() as nursery:
-        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        listeners = await open_listeners("127.0.0.1" if path is None else f"unix:{path}", 0)
         server = Server(app, ssl_context=mode.server_context, use_reactor=mode.use_reactor)
         await nursery.start(server.run, listeners)
-        yield Target(server, mode, app, disconnects)
+        yield Target(server, mode, app, disconnects, path)
         await _until_idle(server)
         server.shutdown()
 

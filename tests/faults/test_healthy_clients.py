@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import trio
@@ -43,6 +44,14 @@ async def pass_time(clock: MockClock, seconds: float) -> None:
         clock.jump(1)
         await wait_all_tasks_blocked()
     await settle()
+
+
+def send_at_once(client: Client, data: bytes) -> None:
+    """Send without a checkpoint."""
+    if isinstance(client.stream, trio.SSLStream):
+        client.stream._ssl_object.write(data)
+        data = client.stream._outgoing.read()
+    assert client.transport.socket._sock.send(data) == len(data)
 
 
 class Reader:
@@ -199,6 +208,73 @@ async def test_a_client_that_reads_slowly_stays(healthy: Target, mock_clock: Moc
     await client.reset()
     await healthy.until_handlers_ended()
     assert healthy.kinds() == ["lost"]
+
+
+@pytest.mark.parametrize("name", ["reactor", "tasks"])
+async def test_a_client_that_reads_slowly_from_a_unix_socket_stays(
+    modes: dict[str, Mode], name: str, mock_clock: MockClock, tmp_path: Path
+) -> None:
+    """There the system takes more only when three quarters of what it had are read: longer than ``send_timeout``."""
+    async with target_of(modes[name], path=str(tmp_path / "socket")) as target:
+        client = await target.connect()
+        await client.handshake("/push")
+        await settle()
+        for _ in range(200):
+            await pass_time(mock_clock, 1)
+            assert await client.stream.receive_some(4096)  # also of Pings, which it does not answer
+        assert target.disconnects == []
+        await client.vanish()
+        await target.until_handlers_ended()
+        assert target.kinds() == ["lost"]
+
+
+async def test_a_client_that_takes_nothing_from_a_unix_socket_is_found_out(
+    mode: Mode, mock_clock: MockClock, tmp_path: Path
+) -> None:
+    async with target_of(mode, path=str(tmp_path / "socket")) as target:
+        client = await target.connect()
+        await client.handshake("/push")
+        await settle()
+        await pass_time(mock_clock, 36)
+        await target.until_handlers_ended()
+        assert target.kinds() == ["timeout"]
+        await client.vanish()
+
+
+async def test_a_client_whose_bytes_this_side_has_not_read_yet_is_alive(healthy: Target, mock_clock: MockClock) -> None:
+    """Each sign of life comes just in time, and the timer may fire before the reactor comes to read it."""
+    client = await healthy.connect()
+    await client.handshake("/ws")
+    await settle()
+    mock_clock.jump(PING_TIMEOUTS / 2)
+    for _ in range(12):
+        await settle()
+        mock_clock.jump(PING_TIMEOUTS / 2)
+        send_at_once(client, frame(PONG, b""))
+    await settle()
+    assert healthy.disconnects == []
+    await client.vanish()
+    await healthy.until_handlers_ended()
+    assert healthy.kinds() == ["lost"]
+
+
+@pytest.mark.parametrize("behind", ["a request", "nothing"])
+async def test_a_head_that_this_side_has_not_read_yet_is_in_time(
+    healthy: Target, mock_clock: MockClock, behind: str
+) -> None:
+    """The first one, within ``head_timeout``, and one within ``keep_alive_timeout``."""
+    for _ in range(6):
+        client = await healthy.connect()
+        timeout = 10
+        if behind == "a request":
+            await client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await client.read_response()
+            timeout = 75
+        await settle()
+        mock_clock.jump(timeout)
+        send_at_once(client, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert (await client.read_response()).body == b"hello"
+        await client.vanish()
 
 
 async def test_a_response_that_is_read_slowly_comes_whole(healthy: Target, mock_clock: MockClock) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import pytest
 import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from triows import request, websocket
 
 from ..wire import BINARY, TEXT, close_frame, frame, upgrade
-from .conftest import Client, Target
+from .conftest import Client, Mode, Target, target_of
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -129,3 +130,33 @@ async def test_a_client_that_resets_at_once_still_has_its_address(target: Target
     await target.until(0)
     assert set(addresses) <= {"127.0.0.1"}
     await target.serves()
+
+
+@pytest.mark.parametrize("how", ["close", "half-close", "reset"])
+async def test_a_client_that_leaves_behind_a_body_that_nobody_reads_is_lost(
+    mode: Mode, mock_clock: MockClock, how: str
+) -> None:
+    """Its end arrives behind what the server does not read while its handler does not."""
+
+    async with target_of(mode) as target:
+
+        @target.app.post("/unread")
+        async def unread() -> str:
+            try:
+                await trio.sleep_forever()
+            finally:
+                target.disconnects.append(request.disconnect)
+
+        client = await target.connect()
+        await client.send(b"POST /unread HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n")
+        await client.send(b"x" * 100_000)
+        await wait_all_tasks_blocked(0.001)
+        await leave(client, how)
+        await wait_all_tasks_blocked(0.001)
+        mock_clock.jump(1)
+        await target.until_handlers_ended()
+        assert target.kinds() == ["lost"]
+        await client.vanish()
+        while target.server.connections:
+            mock_clock.jump(1)  # what is closed in order may linger
+            await wait_all_tasks_blocked(0.001)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import trio
 
 from ..connection import BodyTooLarge, HTTPConnection
 from ..ends import Disconnect, Head, Headers
-from ..waiting import catch_up
+from ..waiting import Timer, catch_up
 from .body import BodyReader, body_reader
 from .framing import CONTINUE, ResponseFraming
 from .head import BadRequest, RequestHead
@@ -29,7 +30,17 @@ _LEAST_IDLE = 1.0  # seconds between two requests below which no client is asked
 class Exchange(HTTPConnection):
     """One request and its response on an :class:`HTTP1Connection`."""
 
-    __slots__ = ("_body", "_body_size", "_body_waited", "_http", "_logged", "_owes_continue", "_pieces", "_response")
+    __slots__ = (
+        "_body",
+        "_body_size",
+        "_body_waited",
+        "_http",
+        "_logged",
+        "_overtime",
+        "_owes_continue",
+        "_pieces",
+        "_response",
+    )
 
     def __init__(self, http: HTTP1Connection, parsed: RequestHead, head: Head) -> None:
         super().__init__(head, http.service.limits)
@@ -41,6 +52,7 @@ class Exchange(HTTPConnection):
             self.content_length = self._body.announced
         self._owes_continue = parsed.expects_continue
         self._logged = False
+        self._overtime: Timer | None = None  # for a handler whose client has left with the whole response
         self._body_size = 0
         self._pieces = 0  # sent of a streamed response
         self._body_waited = 0.0  # seconds that the handler waited for it
@@ -214,14 +226,21 @@ class Exchange(HTTPConnection):
             self._http.log_access(self.status, size, kind if self.disconnect is None else self.disconnect.kind)
 
     def lose(self, disconnect: Disconnect) -> None:
-        # A client that leaves with the whole response has not left too early, whatever is still done for it here.
         link = self._http.link
-        if not (disconnect.kind == "lost" and self._response.complete and not link.buffered and not link.dropped):
+        if disconnect.kind == "lost" and self._response.complete and not link.buffered and not link.dropped:
+            # It has left with the whole response, and not too early. What is still done for it here has its time.
+            self._log()
+            timeout = self._http.service.websocket_limits.drain_timeout
+            if timeout is not None and self._overtime is None:
+                self._overtime = self._http.service.timers.call_later(timeout, partial(super().lose, disconnect))
+        else:
             super().lose(disconnect)
 
     def log_end(self) -> None:
         """Log a request whose response has not come to its end, and why."""
         self._log("error")
+        if self._overtime is not None:
+            self._overtime.cancel()
 
     def abort(self) -> None:
         self._http.link.abort()

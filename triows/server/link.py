@@ -13,6 +13,7 @@ idempotent, and after either the receiver hears nothing more.
 from __future__ import annotations
 
 import logging
+import select
 import socket
 import struct
 import sys
@@ -26,7 +27,7 @@ import trio
 
 if sys.platform == "linux":
     from fcntl import ioctl
-    from termios import TIOCOUTQ
+    from termios import FIONREAD, TIOCOUTQ
 
 from ..waiting import Timer, Timers
 
@@ -141,8 +142,20 @@ class Link(ABC):
         return None
 
     @property
+    def unread(self) -> int:
+        """How many bytes of the client's the system has that nobody has read yet; 0 where it does not tell.
+
+        A client is not to blame for a silence that this side has not listened to: see :func:`waiting.catch_up`.
+        """
+        return 0
+
+    @property
     def taken(self) -> int | None:
-        """How many bytes the client's side has acknowledged so far; None where nobody tells."""
+        """Grows with what the client's side takes; None where nobody tells.
+
+        Of TCP these are the bytes that were acknowledged so far. A Unix socket tells what was not read yet: there it
+        is that, below zero, and what is sent makes it smaller again.
+        """
         return None
 
     def stalled(self) -> float:
@@ -236,18 +249,37 @@ class Link(ABC):
 
 def bytes_on_the_way(fileno: int) -> int | None:
     """How many bytes the system has not got rid of yet; None where it does not tell."""
+    return _ask(fileno, TIOCOUTQ) if sys.platform == "linux" else None  # SIOCOUTQ in tcp(7), of two names
+
+
+def bytes_unread(fileno: int) -> int:
+    """How many bytes have arrived that nobody has read yet; 0 where the system does not tell."""
+    return (_ask(fileno, FIONREAD) if sys.platform == "linux" else None) or 0
+
+
+def end_arrived(fileno: int) -> bool:
+    """Whether the end of what the other side sends has arrived, or a reset; False where the system does not tell."""
     if sys.platform != "linux":
-        return None
+        return False
+    poll = select.poll()
+    poll.register(fileno, select.POLLRDHUP)
+    return bool(poll.poll(0))
+
+
+def _ask(fileno: int, request: int) -> int | None:
     try:
-        return int.from_bytes(ioctl(fileno, TIOCOUTQ, bytes(4)), sys.byteorder)  # SIOCOUTQ in tcp(7), of two names
+        return int.from_bytes(ioctl(fileno, request, bytes(4)), sys.byteorder)
     except OSError:
         return None
 
 
 def bytes_taken(sock: socket.socket | trio.socket.SocketType) -> int | None:
-    """How many bytes the other side of a TCP connection has acknowledged; None where the system does not tell."""
+    """What the other side of a connection has taken, as :attr:`Link.taken` tells it."""
     if sys.platform != "linux":
         return None
+    if sock.family == socket.AF_UNIX:
+        unread = bytes_on_the_way(sock.fileno())
+        return None if unread is None else -unread
     try:
         info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
     except OSError:

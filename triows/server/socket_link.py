@@ -21,6 +21,7 @@ from .link import (
     Receiver,
     bytes_on_the_way,
     bytes_taken,
+    bytes_unread,
     guarded,
     link_failed,
     logger,
@@ -66,6 +67,10 @@ class SocketLink(Link):
     def on_the_way(self) -> int | None:
         waiting = None if self.is_closed else bytes_on_the_way(self.fileno)
         return None if waiting is None else waiting + self.buffered
+
+    @property
+    def unread(self) -> int:
+        return 0 if self.is_closed else bytes_unread(self.fileno)
 
     @property
     def taken(self) -> int | None:

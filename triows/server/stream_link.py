@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from math import inf
 
 import trio
 
 from ..waiting import Timers, Waiter
-from .link import LARGE, READ_SIZE, Link, bytes_on_the_way, bytes_taken, guarded
+from .link import LARGE, READ_SIZE, Link, bytes_on_the_way, bytes_taken, bytes_unread, end_arrived, guarded
 
 _SMALL_PIECE = 4096  # bytes given at once to a stream that only tells when it has taken all of them
+_LOOK_FOR_END = 1.0  # seconds between two looks for a client's end while reading is paused
 _CLOSE_STREAM_WITHIN = 1.0  # seconds, for a stream whose closing sends something (TLS)
 
 
@@ -44,6 +46,10 @@ class StreamLink(Link):
         sock = self._socket
         waiting = None if sock is None or self._ended else bytes_on_the_way(sock.fileno())
         return None if waiting is None else waiting + self.buffered
+
+    @property
+    def unread(self) -> int:
+        return 0 if self._socket is None or self._ended else bytes_unread(self._socket.fileno())
 
     @property
     def taken(self) -> int | None:
@@ -166,12 +172,18 @@ class StreamLink(Link):
         elif self.receiver is not None:
             self.receiver.link_progressed()  # nothing waits any more
 
+    @property
+    def _client_has_ended(self) -> bool:
+        """Whether the client's end has arrived, behind what is still to be read."""
+        return self._socket is not None and end_arrived(self._socket.fileno())
+
     async def _read(self) -> None:
         while True:
             receiver = self.receiver
-            if receiver is not None and receiver.full and not self._broken:
+            if receiver is not None and receiver.full and not self._broken and not self._client_has_ended:
                 self.paused = True
-                await self._reader.park()
+                with trio.move_on_after(inf if self._socket is None else _LOOK_FOR_END):
+                    await self._reader.park()
                 continue
             try:
                 data = bytes(await self._stream.receive_some(self.read_size))

@@ -119,6 +119,10 @@ class TLSLink(Link):
         return None if waiting is None else waiting + sum(map(len, self._joined))
 
     @property
+    def unread(self) -> int:
+        return self._socket.unread
+
+    @property
     def taken(self) -> int | None:
         return self._socket.taken
 

@@ -443,18 +443,27 @@ class WireTransport:
         """Time is over for the oldest Ping: did anything arrive since it was sent?"""
         if not self._unproved:
             return
-        _, reads, taken = self._unproved.popleft()
+        sent, reads, taken = self._unproved.popleft()
+        silent = self._reads == reads and not self._link.unread
         if self._link.paused:
             # Nobody listens for signs of life while the handler has not taken what is there.
             self._unproved.clear()
-        elif self._reads == reads and self._link.taken != taken and (self._link.on_the_way or 0) > _MUCH:
+        elif silent and self._took_some(sent, taken):
             # The client is taking what was sent before the Ping, and has not got to it yet.
             self._unproved.appendleft((trio.current_time(), reads, self._link.taken))
             self._await_sign_of_life()
-        elif self._reads == reads:
+        elif silent:
             self._time_out(f"no sign of life for {self.connection.limits.ping_timeout:g} s after a ping")
         elif self._unproved:
             self._await_sign_of_life()
+
+    def _took_some(self, since: float, taken_then: int | None) -> bool:
+        """Whether the client has taken some of what was sent since then, and has much of it still to take."""
+        link, taken = self._link, self._link.taken
+        took = None not in (taken, taken_then) and (
+            taken > taken_then or (link.buffered > 0 and link.progressed > since)
+        )  # type: ignore[operator]
+        return took and (link.on_the_way or 0) > _MUCH
 
     # Progress of sending
 
