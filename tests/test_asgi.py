@@ -426,6 +426,30 @@ async def test_a_client_that_goes_away_cancels_an_upload(app: Triows, seen: list
     assert seen == []
 
 
+@pytest.mark.parametrize(("seconds", "end"), [(4, None), (6, Disconnect(1006, "", "lost"))])
+async def test_what_follows_a_whole_response_has_its_time_when_the_client_has_left(
+    app: Triows, seen: list[Any], autojump_clock: MockClock, seconds: float, end: Disconnect | None
+) -> None:
+    @app.get("/")
+    async def view() -> Any:
+        async def pieces() -> AsyncIterator[bytes]:
+            try:
+                yield b"all of it"
+                await trio.sleep(seconds)
+            finally:
+                seen.append((trio.current_time() - began, request.disconnect))
+
+        return pieces(), {"Content-Length": "9"}
+
+    async with http(app) as server:
+        server.put("http.request")
+        await wait_all_tasks_blocked()
+        began = trio.current_time()
+        server.put("http.disconnect")
+        await server.rest()
+    assert seen == [(min(seconds, 5), end)]
+
+
 async def test_a_client_that_goes_away_closes_a_stream(app: Triows, seen: list[Any]) -> None:
     @app.get("/")
     async def view() -> AsyncIterator[str]:

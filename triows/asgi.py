@@ -11,6 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager, suppress
+from math import inf
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -109,7 +110,7 @@ async def _serve_lifespan(app: App, receive: Receive, send: Send) -> None:
 async def _serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> None:
     connection = ASGIHTTPConnection(_head(scope), app.limits, receive, send)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(connection.listen)
+        nursery.start_soon(connection.listen, app.config["DRAIN_TIMEOUT"])
         try:
             await connection.serve(app.handle)
         except BaseException:
@@ -154,8 +155,8 @@ class ASGIHTTPConnection(HTTPConnection):
         self._waiting = trio.lowlevel.ParkingLot()  # for a piece of the body
         self._fetching = Waiter()
 
-    async def listen(self) -> None:
-        """Fetch the body, and then wait for the client to go away."""
+    async def listen(self, drain_timeout: float | None) -> None:
+        """Fetch the body, and then wait for the client to go away: too early, or with the whole response."""
         while True:
             if self._body.size >= _BODY_BUFFER:
                 await self._fetching.park()
@@ -163,7 +164,10 @@ class ASGIHTTPConnection(HTTPConnection):
             event = await self._receive()
             if event["type"] == "http.disconnect":
                 self._body_ended = True
-                if not self._response_ended and self._left != 0:
+                if not self._response_ended and self._left == 0:
+                    self._waiting.unpark_all()
+                    await trio.sleep(inf if drain_timeout is None else drain_timeout)
+                if not self._response_ended:
                     self.lose(Disconnect(ABNORMAL, "", "lost"))
                 self._waiting.unpark_all()
                 return

@@ -21,7 +21,7 @@ _SWEEP_FROM = 1024
 # Seconds that one task runs on with what many connections want, before it lets others run.
 PASS = 0.005
 
-_LATE = 0.1  # seconds by which the event loop must be late for a deadline, so that it waits,
+_LATE = 1.0  # seconds by which the event loop must be late for a deadline, so that it waits,
 _PASSES_TO_READ = 16  # and for how many of the scheduler's passes: each reads from a thousand sockets
 
 

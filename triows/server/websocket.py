@@ -460,10 +460,9 @@ class WireTransport:
     def _took_some(self, since: float, taken_then: int | None) -> bool:
         """Whether the client has taken some of what was sent since then, and has much of it still to take."""
         link, taken = self._link, self._link.taken
-        took = None not in (taken, taken_then) and (
-            taken > taken_then or (link.buffered > 0 and link.progressed > since)
-        )  # type: ignore[operator]
-        return took and (link.on_the_way or 0) > _MUCH
+        if taken is None or taken_then is None or (link.on_the_way or 0) <= _MUCH:
+            return False
+        return taken > taken_then or (link.buffered > 0 and link.progressed > since)
 
     # Progress of sending
 
