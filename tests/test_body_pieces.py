@@ -120,7 +120,7 @@ async def test_what_is_fetched_ahead_of_an_asgi_server_is_bounded_whatever_its_e
     tracemalloc.start()
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(connection.listen)
+            nursery.start_soon(connection.listen, None)
             await wait_all_tasks_blocked()
             fetched = sent
             cost, _ = tracemalloc.get_traced_memory()

@@ -173,13 +173,14 @@ class MultipartForm(FormParser):
             await self._take_events()
 
     async def _decode(self) -> None:
-        """Decode what is ready. It waits only for the disk, and a cancellation loses nothing."""
+        """Decode what is ready, in turns. A cancellation loses nothing."""
         await self._take_events()
         while self._decoded < len(self._ready):
             step = self._ready[self._decoded : self._decoded + _STEP]
             self._decoded += len(step)
             self._decoder.receive_data(step)
             await self._take_events()
+            await trio.lowlevel.checkpoint()  # a step may be hundreds of parts: others get their turn
         self._ready, self._decoded = b"", 0
 
     def _hold_back(self, data: bytes | None) -> bytes:
