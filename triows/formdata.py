@@ -180,7 +180,8 @@ class MultipartForm(FormParser):
             self._decoded += len(step)
             self._decoder.receive_data(step)
             await self._take_events()
-            await trio.lowlevel.checkpoint()  # a step may be hundreds of parts: others get their turn
+            if self._decoded < len(self._ready):
+                await trio.lowlevel.checkpoint()  # a step may be hundreds of parts: others get their turn
         self._ready, self._decoded = b"", 0
 
     def _hold_back(self, data: bytes | None) -> bytes:

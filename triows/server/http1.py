@@ -34,7 +34,7 @@ from .websocket import WireTransport
 
 _MAX_INPUT = 65536  # raw bytes held back while the handler does not read
 _LAST_CHANCE = 0.5  # seconds that a shutdown waits for a head that has not come as a whole
-_LOOK_AGAIN = 0.05  # seconds in which bytes that came in time should be read
+_LATE = 0.05  # seconds behind a deadline from which on bytes that wait unread may have come in time
 _LOGGED = 200  # bytes of a request line that is refused before it is whole
 
 Handle = Callable[[Connection], Awaitable[None]]
@@ -336,10 +336,10 @@ class HTTP1Connection:
 
     def _check_deadline(self) -> None:
         self._timer = None
-        late = trio.current_time() >= self._deadline
-        if late and self.link.unread and not self.link.paused:
-            self._timer = self.service.timers.call_later(_LOOK_AGAIN, self._check_deadline)
-        elif late:
+        late = trio.current_time() - self._deadline
+        if late >= _LATE and self.link.unread and not self.link.paused:
+            self._timer = self.service.timers.call_later(_LATE, self._check_deadline)
+        elif late >= 0:
             # Its last bytes may have come in the same pass: whoever reads it judges what there is.
             self._overdue = bool(self.input) and not self._last_chance
             self.closing = True
