@@ -57,6 +57,7 @@ class Head:
     server: tuple[str, int | None] | None = None
     asgi_scope: dict[str, Any] | None = field(default=None, repr=False)
     received: Head | None = field(default=None, repr=False)
+    _host: str | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def path(self) -> str:
@@ -69,11 +70,10 @@ class Head:
 
     @property
     def host(self) -> str:
-        """The Host field; empty where there is none."""
-        for name, value in self.headers:
-            if name == b"host":
-                return value.decode("latin-1")
-        return ""
+        """The Host field; empty where there is none. It is looked for once, since several ask for each request."""
+        if self._host is None:
+            self._host = next((value.decode("latin-1") for name, value in self.headers if name == b"host"), "")
+        return self._host
 
     @property
     def subprotocols(self) -> list[str]:

@@ -143,7 +143,9 @@ class Counters:
         self.websockets.discard(websocket)
         if websocket.status == 101:
             self.disconnects[websocket.ending.kind] += 1
-            self.ended = _sum(self.ended, websocket.traffic)
+            traffic = websocket.traffic
+            if any(traffic):
+                self.ended = _sum(self.ended, traffic)
         elif websocket.status is None:
             self.handshakes_abandoned += 1
         else:

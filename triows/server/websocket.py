@@ -143,7 +143,9 @@ class WireTransport:
         self.full = False
         if early:
             self._protocol.receive_later(early)
-        self.resume_receiving()
+            self.resume_receiving()
+        else:
+            self._link.resume()
 
     async def reject(self, status: int, headers: Headers, body: bytes) -> None:
         self._http.respond_and_close(status, headers, body)
@@ -350,8 +352,8 @@ class WireTransport:
         self.connection.lose(Disconnect(1006, "", "lost"))
 
     def _may_hold_a_message(self, protocol: Protocol) -> bool:
-        unwanted = self._stopped or self.connection.closed or self.connection.inbox
-        return protocol.stalled and protocol.streamed is None and not unwanted
+        waits = protocol.stalled and protocol.streamed is None
+        return waits and not (self._stopped or self.connection.closed or self.connection.inbox)
 
     def link_progressed(self) -> None:
         self._answer_pings()
