@@ -831,3 +831,23 @@ async def test_tiny_writes_that_wait_for_the_client_take_little_more_than_their_
     while len(received) < 140_000:
         received += await mine.receive_some(65536)
     assert received[100_000:] == b"".join(bytes((0x81, number & 0x7F)) for number in range(20_000))
+
+
+async def test_a_stream_that_its_owner_closes_while_reading_is_paused_is_lost(
+    nursery: trio.Nursery, mock_clock: MockClock
+) -> None:
+    ours, theirs = trio.socket.socketpair()
+    stream = trio.SocketStream(ours)
+    link = StreamLink(stream, Timers())
+    receiver = Recorder(link)
+    receiver.full = True
+    with theirs:
+        await nursery.start(link.run)
+        await wait_all_tasks_blocked()
+        ours.close()
+        assert link.unread == 0
+        assert link.on_the_way is None
+        mock_clock.jump(2)
+        await wait_all_tasks_blocked()
+        assert receiver.lost == 1
+        link.abort()

@@ -259,6 +259,8 @@ def bytes_unread(fileno: int) -> int:
 
 def end_arrived(fileno: int) -> bool:
     """Whether the end of what the other side sends has arrived, or a reset; False where the system does not tell."""
+    if fileno < 0:
+        return True  # somebody has closed the socket: nothing more can arrive
     if sys.platform != "linux":
         return False
     poll = select.poll()
@@ -267,6 +269,8 @@ def end_arrived(fileno: int) -> bool:
 
 
 def _ask(fileno: int, request: int) -> int | None:
+    if fileno < 0:
+        return None
     try:
         return int.from_bytes(ioctl(fileno, request, bytes(4)), sys.byteorder)
     except OSError:
