@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from triows import Blueprint, Config, Request, Response, Triows, WebSocket, absent, g, websocket
+from triows import Blueprint, Config, Request, Response, Triows, WebSocket, g, websocket
+from triows.framework import quart_names as absent
+from triows.web import quart_names as of_web
 
 from . import quart_names
 
@@ -140,9 +142,9 @@ def test_the_constructor_refuses_quarts_arguments_with_a_remedy(name: str) -> No
 @pytest.mark.parametrize(
     ("base", "name"),
     [
-        *((base, name) for base in (Request, WebSocket) for name in absent.REQUEST),
-        *((Request, name) for name in absent.REQUEST_LIMITS),
-        *((Response, name) for name in absent.RESPONSE),
+        *((base, name) for base in (Request, WebSocket) for name in of_web.REQUEST),
+        *((Request, name) for name in of_web.REQUEST_LIMITS),
+        *((Response, name) for name in of_web.RESPONSE),
     ],
 )
 def test_a_subclass_cannot_define_what_is_never_looked_at(base: type, name: str) -> None:

@@ -13,7 +13,8 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from triows import Disconnect, Triows, request, websocket
-from triows.logs import RequestLine, guarded_logger, hide_values, printable, visible
+from triows.connection.logs import RequestLine, guarded_logger, hide_values
+from triows.protocol.text import printable, visible
 from triows.testing import memory_stream_pair
 
 from .served import served

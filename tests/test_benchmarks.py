@@ -116,13 +116,14 @@ def test_ctrl_c_ends_the_servers() -> None:
 
 
 def test_frames_are_what_the_protocol_says() -> None:
-    from triows.protocol.frames import BINARY, TEXT, encode
-    from triows.protocol.messages import Inbox, Protocol
+    from triows.protocol.websocket.frames import BINARY, TEXT, encode
+    from triows.protocol.websocket.inbox import Inbox
+    from triows.protocol.websocket.reader import MessageReader
 
     for size, binary in ((5, False), (126, True), (65536, True)):
         talk = talks.FrameTalk(size, binary=binary)
         inbox = Inbox()
-        Protocol(inbox).receive_data(talk.request)
+        MessageReader(inbox).receive_data(talk.request)
         [message] = inbox
         assert message == (talk.payload if binary else talk.payload.decode())
         assert talk.reply == encode(BINARY if binary else TEXT, talk.payload)

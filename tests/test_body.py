@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from triows import ServerLimits
-from triows.server.body import ChunkedBody, SizedBody
-from triows.server.head import BadRequest
+from triows.protocol.http1.errors import BadRequest
+from triows.protocol.http1.request_body import ChunkedBody, SizedBody
 
 LIMITS = ServerLimits()
 

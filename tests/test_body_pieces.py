@@ -11,11 +11,11 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from triows import Request, Triows, request
-from triows.asgi import ASGIHTTPConnection
-from triows.connection import Head
-from triows.limits import ServerLimits
-from triows.offline import OfflineConnection
-from triows.server.body import ChunkedBody
+from triows.asgi.http import ASGIHTTPConnection
+from triows.connection.limits import ServerLimits
+from triows.protocol.head import Head
+from triows.protocol.http1.request_body import ChunkedBody
+from triows.testing.request_context import ClientlessConnection
 
 from .served import served
 
@@ -61,7 +61,7 @@ KINDS: dict[str, tuple[Read, str, bytes, int]] = {
 }
 
 
-class TinyPieces(OfflineConnection):
+class TinyPieces(ClientlessConnection):
     """Hands out its body two bytes at a time."""
 
     def __init__(self, head: Head, body: bytes) -> None:

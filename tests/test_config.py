@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import pytest
 
 from triows import Blueprint, Compression, Config, Triows, WebSocketLimits
-from triows.limits import DEFAULTS, LIMITS
-from triows.routing import Rule, URLMap
+from triows.connection.limits import DEFAULTS, LIMITS
+from triows.framework.routes.rules import Rule, URLMap
 from triows.testing import TestApp, TestClient
 
 

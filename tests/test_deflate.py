@@ -17,15 +17,8 @@ from websockets.frames import Opcode as WebsocketsOpcode
 from wsproto.extensions import PerMessageDeflate as WsprotoDeflate
 from wsproto.frame_protocol import FrameProtocol, Opcode, RsvBits
 
-from triows.protocol.deflate import (
-    MAX_STREAMS,
-    Agreement,
-    Compression,
-    Deflater,
-    InflateError,
-    Inflater,
-    negotiate,
-)
+from triows.protocol.websocket.compression import Agreement, Compression, negotiate
+from triows.protocol.websocket.deflate import MAX_STREAMS, Deflater, InflateError, Inflater
 
 MIB = 1 << 20
 TAIL = b"\x00\x00\xff\xff"

@@ -12,13 +12,13 @@ from werkzeug.datastructures import IfRange
 from werkzeug.sansio.http import parse_cookie
 
 from triows import Request
-from triows.connection import Head
-from triows.offline import OfflineConnection
+from triows.protocol.head import Head
+from triows.testing.request_context import ClientlessConnection
 
 
 def request(*fields: tuple[bytes, str]) -> Request:
     headers = [(name, value.encode("latin-1")) for name, value in fields]
-    return Request(OfflineConnection(Head("GET", b"/", b"", headers, "1.1", "http"), b""))
+    return Request(ClientlessConnection(Head("GET", b"/", b"", headers, "1.1", "http"), b""))
 
 
 # Dates

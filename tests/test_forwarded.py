@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from triows import Triows, request, session, url_for, websocket
-from triows.ends import Head
-from triows.forwarded import ForwardedError, forwarded
-from triows.limits import ServerLimits
+from triows.connection.limits import ServerLimits
+from triows.protocol.forwarded import ForwardedError, forwarded
+from triows.protocol.head import Head
 from triows.testing import TestClient, WebsocketResponseError
 
 from .served import served

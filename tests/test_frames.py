@@ -4,20 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triows.protocol.frames import (
-    BINARY,
-    CLOSE,
+from triows.protocol.websocket.close_codes import (
     CLOSE_CODE_NAMES,
     MAX_CLOSE_REASON,
     NO_STATUS,
-    PING,
-    TEXT,
     check_close,
-    encode,
-    encode_close,
     may_be_sent,
     shortened,
 )
+from triows.protocol.websocket.frames import BINARY, CLOSE, PING, TEXT, encode, encode_close
 
 SENDABLE = [1000, 1001, 1002, 1003, *range(1007, 1015), 3000, 3999, 4000, 4999]
 NOT_SENDABLE = [-1, 0, 999, 1004, 1005, 1006, 1015, 1016, 2000, 2999, 5000, 65535, 65536]

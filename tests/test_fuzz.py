@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from triows.protocol.deflate import Inflater
+from triows.protocol.websocket.deflate import Inflater
 
 from .fuzz import __main__ as command
 from .fuzz import serving

@@ -4,16 +4,8 @@ import time
 
 import pytest
 
-from triows.protocol.handshake import (
-    HandshakeError,
-    Headers,
-    accept_token,
-    check,
-    list_values,
-    subprotocols,
-    values,
-    wants_websocket,
-)
+from triows.protocol.headers import Headers, list_values, values
+from triows.protocol.websocket.handshake import HandshakeError, accept_token, check, subprotocols, wants_websocket
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 

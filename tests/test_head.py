@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from triows import ServerLimits
-from triows.server.head import BadRequest, HeadReader
+from triows.protocol.http1.errors import BadRequest
+from triows.protocol.http1.request_head import HeadReader
 
 LIMITS = ServerLimits()
 MAX_HEAD, MAX_REQUEST_LINE = LIMITS.max_head_size, LIMITS.max_request_line

@@ -12,8 +12,8 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from triows import Blueprint, Response, Triows, abort, after_this_request, g, request, session, websocket
-from triows.helpers import after_this_websocket
 from triows.testing import WebsocketDisconnectError, WebsocketResponseError
+from triows.web.helpers import after_this_websocket
 
 
 class Ours(Exception):

@@ -15,13 +15,13 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from triows.server import reactor
-from triows.server.link import READ_SIZE, Link
-from triows.server.reactor import Reactor
-from triows.server.socket_link import SocketLink
-from triows.server.stream_link import StreamLink
+from triows.server.links import reactor
+from triows.server.links.link import READ_SIZE, Link
+from triows.server.links.reactor import Reactor
+from triows.server.links.socket import SocketLink
+from triows.server.links.stream import StreamLink
+from triows.tasks.timers import Timers
 from triows.testing.streams import memory_stream_pair
-from triows.waiting import Timers
 
 needs_reactor = pytest.mark.skipif(not reactor.AVAILABLE, reason="there is no reactor on this platform")
 
@@ -421,7 +421,7 @@ async def test_of_bytes_that_take_long_fewer_are_read_at_once(
         now += len(data) * seconds_a_byte
         sizes.append(len(data))
 
-    monkeypatch.setattr("triows.server.link.perf_counter", lambda: now)
+    monkeypatch.setattr("triows.server.links.link.perf_counter", lambda: now)
     link, client, recorder = await links.make()
     recorder._when_received = received
     for cost, read_size in ((1e-6, 4096), (1e-7, 10_000), (0.0, READ_SIZE)):

@@ -14,8 +14,8 @@ import pytest
 import trio
 
 from triows import Triows, request
-from triows.server import systemd
 from triows.server.listeners import SocketFile, open_listeners, url
+from triows.server.process import systemd
 from triows.server.serving import Server
 
 from .wire import Wire

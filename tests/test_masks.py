@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from triows.protocol import masks
-from triows.protocol.masks import unmask, unmask_in_python
+from triows.protocol.websocket import masking as masks
+from triows.protocol.websocket.masking import unmask, unmask_in_python
 
 MASKS = st.binary(min_size=4, max_size=4)
 AROUND_THE_CHANGE = [masks._SMALL + offset for offset in range(-5, 6)]

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from triows import Triows, WebSocketLimits, session, websocket
-from triows.origins import origin_allowed, split_authority
+from triows.protocol.hosts import split_authority
+from triows.protocol.origins import origin_allowed
 from triows.testing import WebsocketResponseError
 
 from .served import served

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triows.protocol.deflate import Agreement, Compression, Deflater, Inflater
-from triows.protocol.frames import Fault
-from triows.protocol.partial import STEP, PartialMessage
+from triows.protocol.websocket.close_codes import Fault
+from triows.protocol.websocket.compression import Agreement, Compression
+from triows.protocol.websocket.deflate import Deflater, Inflater
+from triows.protocol.websocket.partial_message import STEP, PartialMessage
 
 BOTH = Agreement(15, 15, True, True)
 

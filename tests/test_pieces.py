@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triows.pieces import Pieces
+from triows.protocol.pieces import Pieces
 
 sizes = st.lists(st.sampled_from([0, 1, 2, 100, 4095, 4096, 70_000]), max_size=20)
 

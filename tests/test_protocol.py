@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from wsproto.extensions import PerMessageDeflate
 from wsproto.frame_protocol import FrameProtocol, Opcode, ParseFailed
 
-from triows.protocol.deflate import Agreement, Compression, Deflater, Inflater
-from triows.protocol.frames import Close
-from triows.protocol.messages import MESSAGE_COST, Inbox, Protocol
+from triows.protocol.websocket.close_codes import Close
+from triows.protocol.websocket.compression import Agreement, Compression
+from triows.protocol.websocket.deflate import Deflater, Inflater
+from triows.protocol.websocket.inbox import MESSAGE_COST, Inbox
+from triows.protocol.websocket.reader import MessageReader
 
 from .wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close_frame, frame
 
@@ -37,8 +39,8 @@ class Outcome:
     failure: int | None = None
 
 
-def protocol(max_message_size: int | None = MIB) -> Protocol:
-    return Protocol(Inbox(), max_message_size)
+def protocol(max_message_size: int | None = MIB) -> MessageReader:
+    return MessageReader(Inbox(), max_message_size)
 
 
 def outcome_of(pieces: Iterable[bytes], max_message_size: int | None = MIB) -> Outcome:
@@ -437,7 +439,7 @@ def test_memory_is_not_taken_from_the_announced_length() -> None:
 @pytest.mark.parametrize("payload", [b"x", b""])
 def test_the_final_fragment_is_not_counted(limit: int, payload: bytes) -> None:
     data = frame(BINARY, payload, fin=False) + frame(CONTINUATION, payload, fin=False) * (limit - 1)
-    within, beyond = Protocol(Inbox(), max_fragments=limit), Protocol(Inbox(), max_fragments=limit)
+    within, beyond = MessageReader(Inbox(), max_fragments=limit), MessageReader(Inbox(), max_fragments=limit)
     within.receive_data(data + frame(CONTINUATION, b"end"))
     assert list(within.inbox) == [payload * limit + b"end"]
     beyond.receive_data(data)
@@ -447,21 +449,21 @@ def test_the_final_fragment_is_not_counted(limit: int, payload: bytes) -> None:
 
 
 def test_fragments_are_counted_for_each_message_by_itself() -> None:
-    receiving = Protocol(Inbox(), max_fragments=2)
+    receiving = MessageReader(Inbox(), max_fragments=2)
     data = frame(TEXT, b"a", fin=False) + frame(CONTINUATION, b"b", fin=False) + frame(CONTINUATION, b"c")
     receiving.receive_data(data * 5)
     assert list(receiving.inbox) == ["abc"] * 5
 
 
 def test_a_message_in_one_frame_is_no_fragment_of_anything() -> None:
-    receiving = Protocol(Inbox(), max_fragments=1)
+    receiving = MessageReader(Inbox(), max_fragments=1)
     for byte in frame(BINARY, b"x" * 200) * 3:
         receiving.receive_data(bytes([byte]))
     assert list(receiving.inbox) == [b"x" * 200] * 3
 
 
 def test_fragments_of_a_compressed_message_are_counted_too() -> None:
-    receiving = Protocol(Inbox(), MIB, Inflater(Agreement(15, 15, True, True)), max_fragments=3)
+    receiving = MessageReader(Inbox(), MIB, Inflater(Agreement(15, 15, True, True)), max_fragments=3)
     receiving.receive_data(frame(BINARY, b"", fin=False, reserved=0x40) + frame(CONTINUATION, fin=False) * 3)
     assert receiving.failure is not None
     assert receiving.failure.code == 1008
@@ -474,7 +476,7 @@ def test_65536_fragments_are_the_default() -> None:
 
 
 def test_control_frames_do_not_count_as_fragments() -> None:
-    receiving = Protocol(Inbox(), max_fragments=1)
+    receiving = MessageReader(Inbox(), max_fragments=1)
     receiving.receive_data(frame(TEXT, b"a", fin=False) + frame(PING) * 50 + frame(CONTINUATION, b"b"))
     assert list(receiving.inbox) == ["ab"]
 
@@ -482,7 +484,7 @@ def test_control_frames_do_not_count_as_fragments() -> None:
 # Compressed messages, and messages in pieces
 
 
-def take_all(receiving: Protocol, pieces: Iterable[bytes], *, streamed: bool) -> list[str | bytes]:
+def take_all(receiving: MessageReader, pieces: Iterable[bytes], *, streamed: bool) -> list[str | bytes]:
     """The messages that come of the pieces, each received as a whole or in pieces."""
     received: list[str | bytes] = []
     parts: list[str | bytes] = []
@@ -564,7 +566,7 @@ def test_compressed_and_streamed_messages_arrive_whatever_the_segments_and_fragm
     stream: tuple[Agreement, list[str | bytes], bytes], places: list[int], streamed: bool
 ) -> None:
     agreement, sent, data = stream
-    receiving = Protocol(Inbox(), MIB, Inflater(agreement))
+    receiving = MessageReader(Inbox(), MIB, Inflater(agreement))
     assert take_all(receiving, cut(data, places), streamed=streamed) == sent
     assert receiving.failure is None
     assert not receiving.stalled
@@ -584,7 +586,7 @@ def test_no_bytes_make_an_inflating_one_raise_or_hang(data: st.DataObject, place
     for _ in range(data.draw(st.integers(0, 4))):
         if raw:
             raw[data.draw(st.integers(0, len(raw) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-    receiving = Protocol(Inbox(), MIB, Inflater(Agreement(15, 15, True, True)))
+    receiving = MessageReader(Inbox(), MIB, Inflater(Agreement(15, 15, True, True)))
     take_all(receiving, cut(bytes(raw), places), streamed=streamed)
     event(f"failure {receiving.failure.code if receiving.failure else None}")
 
@@ -593,8 +595,8 @@ def compressed(payload: bytes) -> bytes:
     return Deflater(Agreement(15, 15, True, True), Compression()).deflate(payload)
 
 
-def inflating(max_message_size: int = MIB, receive_buffer: int = 65536) -> Protocol:
-    return Protocol(Inbox(), max_message_size, Inflater(Agreement(15, 15, True, True)), receive_buffer)
+def inflating(max_message_size: int = MIB, receive_buffer: int = 65536) -> MessageReader:
+    return MessageReader(Inbox(), max_message_size, Inflater(Agreement(15, 15, True, True)), receive_buffer)
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -910,7 +912,7 @@ def test_compressed_streams_are_what_they_are_to_wsproto(
 ) -> None:
     agreement, _, data = stream
     theirs = outcome_of_wsproto(data, [wsproto_extension(agreement)])
-    receiving = Protocol(Inbox(), MIB, Inflater(agreement))
+    receiving = MessageReader(Inbox(), MIB, Inflater(agreement))
     assert take_all(receiving, cut(data, places), streamed=False) == theirs.messages
     assert theirs.failure is None
 
@@ -939,7 +941,7 @@ STRUCTURE = (
 def test_the_clients_close_is_found_whenever_the_local_one_came(turn: int, size: int) -> None:
     data = STRUCTURE + close_frame(4000, "bye") + frame(3)
     for place in (*range(60), *range(60, len(STRUCTURE), 53), len(STRUCTURE)):
-        receiving = Protocol(Inbox(), MIB, Inflater(Agreement(15, 15, True, True)), turn=turn)
+        receiving = MessageReader(Inbox(), MIB, Inflater(Agreement(15, 15, True, True)), turn=turn)
         receiving.receive_data(data[:place])
         receiving.inbox.clear()
         receiving.pings.clear()

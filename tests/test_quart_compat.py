@@ -24,7 +24,6 @@ from triows import (
     session,
     websocket,
 )
-from triows.sessions import SecureCookieSession, SessionInterface
 from triows.testing import (
     FileStorage,
     TestClient,
@@ -33,6 +32,7 @@ from triows.testing import (
     make_test_headers_path_and_query_string,
     make_test_scope,
 )
+from triows.web.sessions import SecureCookieSession, SessionInterface
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from triows import Request, Triows, request
-from triows.connection import Head
-from triows.offline import OfflineConnection
+from triows.protocol.head import Head
+from triows.testing.request_context import ClientlessConnection
 
 MULTIPART = (
     b'--B\r\nContent-Disposition: form-data; name="field"\r\n\r\nvalue\r\n'
@@ -20,7 +20,7 @@ MULTIPART = (
 )
 
 
-class PiecewiseConnection(OfflineConnection):
+class PiecewiseConnection(ClientlessConnection):
     """Hands out its body in pieces, with a checkpoint before each."""
 
     def __init__(self, head: Head, pieces: list[bytes]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from triows import Response, Triows
-from triows.response import encode_headers
+from triows.web.headers import encode_headers
 
 
 async def pieces(closed: list[str]) -> AsyncIterator[str]:

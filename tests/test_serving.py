@@ -19,7 +19,7 @@ from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from triows import Triows, request, websocket
 from triows.server.listeners import url
-from triows.server.process import run
+from triows.server.process.runner import run
 from triows.server.serving import Server
 from triows.testing.streams import memory_stream_pair as narrow_stream_pair
 

@@ -9,10 +9,10 @@ from uuid import UUID
 import pytest
 
 from triows import Response, Triows, session
-from triows.offline import offline_request
-from triows.request import RequestBase
-from triows.sessions import SecureCookieSession, SecureCookieSessionInterface
-from triows.tagged_json import TaggedJSONSerializer
+from triows.testing.request_context import pipeline_for
+from triows.web.request import RequestBase
+from triows.web.sessions import SecureCookieSession, SecureCookieSessionInterface
+from triows.web.tagged_json import TaggedJSONSerializer
 
 
 def make_app(secret: str | None = "secret") -> Triows:
@@ -30,7 +30,7 @@ async def save(app: Triows, **values: Any) -> Response:
 
 
 def request_with(app: Triows, cookie: str) -> RequestBase:
-    return offline_request(app, "/", headers={"Cookie": cookie.partition(";")[0]}).subject
+    return pipeline_for(app, "/", headers={"Cookie": cookie.partition(";")[0]}).subject
 
 
 async def test_a_session_comes_back_in_its_cookie() -> None:

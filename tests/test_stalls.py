@@ -13,9 +13,10 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from triows import Triows, request, stalls, websocket
-from triows.stalls import EventLoop, Watched, stalls_watched
-from triows.stats import Counters
+from triows import Triows, request, websocket
+from triows.connection.stats import Counters
+from triows.tasks import stalls
+from triows.tasks.stalls import EventLoop, Watched, stalls_watched
 
 from .wire import Wire
 

@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from triows import Compression, Stats, Triows, websocket
-from triows.ends import Kind
+from triows.protocol.disconnect import Kind
 
 from .served import served
 from .test_asgi import accepted, http, ws

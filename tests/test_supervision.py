@@ -10,8 +10,9 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from triows.errors import CancelledSwallowedError
-from triows.groups import leaves
-from triows.supervision import Watch, describe
+from triows.tasks.cancellation import Watch
+from triows.tasks.exception_groups import leaves
+from triows.tasks.functions import describe
 
 REASON = "websocket disconnected: 1001 going away"
 
@@ -87,7 +88,7 @@ async def test_the_report_names_the_handler_its_file_and_line_and_the_remedy() -
     text = str((await disconnected(careless)).swallowed)
     line = careless.__code__.co_firstlineno
     assert text == (
-        f"{careless.__qualname__} ({__file__}:{line}) swallowed trio.Cancelled ({REASON}): catch Exception instead of "
+        f"{careless.__qualname__}() ({__file__}:{line}) swallowed trio.Cancelled ({REASON}): catch Exception instead of "
         "BaseException, or raise Cancelled again after the cleanup"
     )
 
@@ -492,7 +493,7 @@ async def test_the_handler_runs_in_the_task_that_watches() -> None:
 
 def test_a_function_is_described_by_its_name_and_place() -> None:
     line = test_a_function_is_described_by_its_name_and_place.__code__.co_firstlineno
-    expected = f"test_a_function_is_described_by_its_name_and_place ({__file__}:{line})"
+    expected = f"test_a_function_is_described_by_its_name_and_place() ({__file__}:{line})"
     assert describe(test_a_function_is_described_by_its_name_and_place) == expected
 
 

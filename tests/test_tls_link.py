@@ -16,13 +16,13 @@ import trustme
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from triows import Triows, websocket
-from triows.server import reactor
-from triows.server.link import READ_SIZE
+from triows.server.links import reactor
+from triows.server.links.link import READ_SIZE
+from triows.server.links.reactor import Reactor
+from triows.server.links.tls import TLSLink
 from triows.server.listeners import open_listeners
-from triows.server.reactor import Reactor
 from triows.server.serving import Server
-from triows.server.tls import TLSLink
-from triows.waiting import Timers
+from triows.tasks.timers import Timers
 
 from .test_link import LARGE, Recorder, read, read_all
 from .wire import Wire

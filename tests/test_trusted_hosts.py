@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from triows import Request, Triows, request, websocket
-from triows.limits import ServerLimits
-from triows.origins import host_trusted
+from triows.connection.limits import ServerLimits
+from triows.protocol.hosts import host_trusted
 from triows.testing import TestClient, WebsocketResponseError
 
 from .served import served

@@ -6,7 +6,8 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from triows.waiting import Timers, Waiter
+from triows.tasks.timers import Timers
+from triows.tasks.waiter import Waiter
 
 # Waiter
 

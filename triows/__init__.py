@@ -1,25 +1,10 @@
 """triows: a web framework for Trio, with WebSockets first."""
 
-# The proxies `request` and `websocket` have the names of submodules: those must be bound first, or type checkers
-# (and an import that comes late) would see the submodules.
-# isort: off
-from .request import FileStorage as FileStorage
-from .request import Request as Request
-from .websocket import WebSocket as WebSocket
-
-# isort: on
 from .app import Triows as Triows
-from .blueprints import Blueprint as Blueprint
-from .config import Config as Config
-from .context import current_app as current_app
-from .context import g as g
-from .context import has_app_context as has_app_context
-from .context import has_request_context as has_request_context
-from .context import has_websocket_context as has_websocket_context
-from .context import request as request
-from .context import session as session
-from .context import websocket as websocket
-from .ends import Disconnect as Disconnect
+from .app import current_app as current_app
+from .connection.limits import ServerLimits as ServerLimits
+from .connection.limits import WebSocketLimits as WebSocketLimits
+from .connection.stats import Stats as Stats
 from .errors import CancelledSwallowedError as CancelledSwallowedError
 from .errors import JSONMessageError as JSONMessageError
 from .errors import LifespanError as LifespanError
@@ -27,22 +12,32 @@ from .errors import TriowsError as TriowsError
 from .errors import WebSocketClosed as WebSocketClosed
 from .errors import WebsocketResponseError as WebsocketResponseError
 from .errors import WebSocketStateError as WebSocketStateError
-from .helpers import abort as abort
-from .helpers import after_this_request as after_this_request
-from .helpers import copy_current_app_context as copy_current_app_context
-from .helpers import copy_current_request_context as copy_current_request_context
-from .helpers import copy_current_websocket_context as copy_current_websocket_context
-from .helpers import jsonify as jsonify
-from .helpers import make_response as make_response
-from .helpers import redirect as redirect
-from .helpers import stream_with_context as stream_with_context
-from .helpers import url_for as url_for
-from .json import JSONProvider as JSONProvider
-from .limits import ServerLimits as ServerLimits
-from .limits import WebSocketLimits as WebSocketLimits
-from .protocol.deflate import Compression as Compression
-from .response import Response as Response
-from .sessions import SessionInterface as SessionInterface
-from .stats import Stats as Stats
+from .framework.config import Config as Config
+from .framework.routes.blueprints import Blueprint as Blueprint
+from .protocol.disconnect import Disconnect as Disconnect
+from .protocol.websocket.compression import Compression as Compression
+from .web.context import has_app_context as has_app_context
+from .web.context import has_request_context as has_request_context
+from .web.context import has_websocket_context as has_websocket_context
+from .web.forms import FileStorage as FileStorage
+from .web.globals import g as g
+from .web.globals import request as request
+from .web.globals import session as session
+from .web.globals import websocket as websocket
+from .web.helpers import abort as abort
+from .web.helpers import after_this_request as after_this_request
+from .web.helpers import copy_current_app_context as copy_current_app_context
+from .web.helpers import copy_current_request_context as copy_current_request_context
+from .web.helpers import copy_current_websocket_context as copy_current_websocket_context
+from .web.helpers import jsonify as jsonify
+from .web.helpers import make_response as make_response
+from .web.helpers import redirect as redirect
+from .web.helpers import stream_with_context as stream_with_context
+from .web.helpers import url_for as url_for
+from .web.json import JSONProvider as JSONProvider
+from .web.request import Request as Request
+from .web.response import Response as Response
+from .web.sessions import SessionInterface as SessionInterface
+from .web.websocket import WebSocket as WebSocket
 
 __version__ = "0.1.0"

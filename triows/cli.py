@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib
 import importlib.util
 import signal
 import socket
@@ -20,10 +19,12 @@ from typing import Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from .app import Triows
-from .groups import unwrap_group
-from .server import listeners, process, systemd
-from .views import is_async
+from .framework.application import App
+from .server import listeners
+from .server.process import runner as process
+from .server.process import systemd
+from .tasks.exception_groups import unwrap_group
+from .tasks.functions import is_async
 
 _DEFAULT_NAMES = ("app", "application")
 
@@ -183,7 +184,7 @@ def _refuse_password() -> NoReturn:
     raise ValueError("the key is encrypted")
 
 
-def load_app(target: str) -> Triows:
+def load_app(target: str) -> App:
     """The app that ``MODULE_OR_FILE[:NAME]`` names.
 
     :raises UsageError: if there is none. Errors in the module itself are raised as they are.
@@ -198,13 +199,13 @@ def load_app(target: str) -> Triows:
         value: Any = module
         for part in candidate.split("."):
             value = getattr(value, part, None)
-        if isinstance(value, Triows):
+        if isinstance(value, App):
             return value
         if value is not None:
             raise UsageError(
                 f"{candidate} in {place} is {type(value).__name__}, not a Triows app{_wrapped(value, place, candidate)}"
             )
-    apps = sorted(key for key, value in vars(module).items() if isinstance(value, Triows))
+    apps = sorted(key for key, value in vars(module).items() if isinstance(value, App))
     hint = f"; it has {', '.join(apps)}" if apps else "; it has no Triows app at all"
     raise UsageError(f"there is no {' or '.join(names)} in {place}{hint}")
 
@@ -251,9 +252,6 @@ def _load_module(name: str) -> ModuleType:
         if name and not name.startswith("."):
             raise
         raise UsageError(f"{name!r} is neither a module nor a file") from error
-
-
-# Reloading: a parent that watches, and a child that serves
 
 
 def _run_reloading(target: str, fds: Sequence[int]) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
-from .context import request
+from .framework.application import App
+from .web.globals import request
 
 try:
     from prometheus_client import CollectorRegistry
@@ -14,9 +14,6 @@ try:
     from prometheus_client.registry import Collector
 except ModuleNotFoundError as error:
     raise ImportError('triows.metrics needs prometheus-client: pip install "triows[metrics]"') from error
-
-if TYPE_CHECKING:
-    from .app import Triows
 
 
 class Metrics(Collector):
@@ -30,7 +27,7 @@ class Metrics(Collector):
     ``before_request`` hook.
     """
 
-    def __init__(self, app: Triows, path: str = "/metrics", *, registry: CollectorRegistry | None = None) -> None:
+    def __init__(self, app: App, path: str = "/metrics", *, registry: CollectorRegistry | None = None) -> None:
         self._app = app
         self.registry = CollectorRegistry() if registry is None else registry
         self.registry.register(self)

@@ -5,11 +5,12 @@ Names are those of OpenTelemetry's semantic conventions for HTTP; what these do 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .connection import Connection
-from .context import current_context
-from .websocket_connection import WebSocketConnection
+from .connection.base import Connection
+from .connection.websocket import WebSocketConnection
+from .framework.application import App
+from .web.context import current_context
 
 try:
     from opentelemetry import propagate, trace
@@ -17,9 +18,6 @@ try:
     from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
 except ModuleNotFoundError as error:
     raise ImportError('triows.tracing needs opentelemetry-api: pip install "triows[otel]"') from error
-
-if TYPE_CHECKING:
-    from .app import Triows
 
 _METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 
@@ -33,7 +31,7 @@ class Tracing:
     :param tracer_provider: where spans go; by default OpenTelemetry's global one.
     """
 
-    def __init__(self, app: Triows, tracer_provider: TracerProvider | None = None) -> None:
+    def __init__(self, app: App, tracer_provider: TracerProvider | None = None) -> None:
         self._tracer = trace.get_tracer("triows", tracer_provider=tracer_provider)
         self._spans: dict[Connection, Span] = {}
         self._handle = app.handle

@@ -269,7 +269,7 @@ async def first_log(target: Target) -> list[str]:
 
 def assert_names_the_handler(log: list[str], path: str) -> None:
     assert len(log) == 1, log
-    assert f"{path[1:].replace('-', '_')} (" in log[0]
+    assert f"{path[1:].replace('-', '_')}() (" in log[0]
     assert "app.py:" in log[0]
     assert "swallowed trio.Cancelled" in log[0]
 

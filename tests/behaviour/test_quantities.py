@@ -18,9 +18,11 @@ import trio
 from trio.testing import MockClock
 
 from triows import Disconnect, websocket
-from triows.protocol.deflate import Agreement, Inflater
-from triows.protocol.messages import MESSAGE_COST, Inbox, Protocol
-from triows.server.link import READ_SIZE
+from triows.protocol.websocket.compression import Agreement
+from triows.protocol.websocket.deflate import Inflater
+from triows.protocol.websocket.inbox import MESSAGE_COST, Inbox
+from triows.protocol.websocket.reader import MessageReader
+from triows.server.links.link import READ_SIZE
 
 from ..wire import BINARY, CONTINUATION, PING, PONG, TEXT, Wire, close_frame, frame, upgrade
 from .conftest import Target, virtual_clock
@@ -280,7 +282,7 @@ def test_q2_a_bomb_of_256_mib_takes_no_more_than_the_limit() -> None:
     first, further = (compressor.compress(bytes(MIB)) + compressor.flush(zlib.Z_SYNC_FLUSH) for _ in range(2))
     bomb = first + further * 255
     assert len(bomb) < 300 * KIB
-    receiving = Protocol(Inbox(), MIB, Inflater(Agreement(15, 15, True, True)))
+    receiving = MessageReader(Inbox(), MIB, Inflater(Agreement(15, 15, True, True)))
     data = frame(BINARY, bomb[:-4], reserved=0x40)
     with growth() as measured:
         while not receiving.finished and data:

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from triows import websocket
-from triows.server.link import READ_SIZE
+from triows.server.links.link import READ_SIZE
 
 from ..wire import BINARY, PING, PONG, TEXT, Gone, frame
 from .conftest import Target, native_only, virtual_clock

@@ -11,10 +11,11 @@ import trio
 from trio.testing import MockClock
 
 from triows import Disconnect, websocket
-from triows.protocol import deflate
-from triows.protocol.deflate import Agreement, Compression, Deflater, Inflater
-from triows.protocol.messages import TURN, Protocol
-from triows.protocol.partial import STEP
+from triows.protocol.websocket import deflate
+from triows.protocol.websocket.compression import Agreement, Compression
+from triows.protocol.websocket.deflate import Deflater, Inflater
+from triows.protocol.websocket.partial_message import STEP
+from triows.protocol.websocket.reader import TURN, MessageReader
 
 from ..wire import BINARY, CONTINUATION, PING, PONG, TEXT, Wire, close_frame, frame
 from .conftest import Target, virtual_clock
@@ -281,9 +282,9 @@ async def test_a_flood_is_taken_in_turns_and_all_of_it(
     target: Target, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, data: bytes, early: bool
 ) -> None:
     steps = 0
-    begin_frame, decompress = Protocol._begin_frame, deflate._decompress
+    begin_frame, decompress = MessageReader._begin_frame, deflate._decompress
 
-    def counting(self: Protocol, data: bytes, position: int) -> int:
+    def counting(self: MessageReader, data: bytes, position: int) -> int:
         nonlocal steps
         steps += 1
         return begin_frame(self, data, position)
@@ -293,7 +294,7 @@ async def test_a_flood_is_taken_in_turns_and_all_of_it(
         steps += 1
         return decompress(*args)
 
-    monkeypatch.setattr(Protocol, "_begin_frame", counting)
+    monkeypatch.setattr(MessageReader, "_begin_frame", counting)
     monkeypatch.setattr(deflate, "_decompress", counting_too)
 
     async def listen() -> None:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from triows.protocol.deflate import Agreement, Compression, Deflater, Inflater, negotiate
+from triows.protocol.websocket.compression import Agreement, Compression, negotiate
+from triows.protocol.websocket.deflate import Deflater, Inflater
 
 from .fleet import Unavailable
 from .measure import Effort, Figures, Row
@@ -54,10 +55,11 @@ class Part:
 
 def _triows_receives(data: bytes, count: int) -> Prepare:
     def prepare() -> Timed:
-        from triows.protocol.messages import Inbox, Protocol
+        from triows.protocol.websocket.inbox import Inbox
+        from triows.protocol.websocket.reader import MessageReader
 
         inbox = Inbox()
-        protocol = Protocol(inbox, 1 << 20)
+        protocol = MessageReader(inbox, 1 << 20)
 
         def run() -> None:
             protocol.receive_data(data)
@@ -107,7 +109,7 @@ def _websockets_receives(data: bytes, count: int) -> Prepare:
 
 
 def _triows_encodes() -> Timed:
-    from triows.protocol.frames import TEXT, encode
+    from triows.protocol.websocket.frames import TEXT, encode
 
     return lambda: encode(TEXT, _TEXT.encode()), 1
 
@@ -153,8 +155,8 @@ def _masks(module: str, name: str, size: int, *needs: str) -> Prepare:
 
 
 def _triows_reads_head() -> Timed:
-    from triows.limits import ServerLimits
-    from triows.server.head import HeadReader
+    from triows.connection.limits import ServerLimits
+    from triows.protocol.http1.request_head import HeadReader
 
     reader = HeadReader(ServerLimits())
 
@@ -188,7 +190,7 @@ def _websockets_reads_head() -> Timed:
 
 
 def _triows_checks_handshake() -> Timed:
-    from triows.protocol import handshake
+    from triows.protocol.websocket import handshake
 
     lines = (line.partition(b": ") for line in _HEAD.split(b"\r\n")[1:] if line)
     headers = [(name.lower(), value) for name, _, value in lines]
@@ -264,8 +266,8 @@ def _mask_part(name: str, size: int) -> Part:
         f"mask-{name}",
         f"Unmask {name.replace('B', ' B').replace('Ki B', ' KiB').replace('Mi B', ' MiB')}",
         {
-            "triows, in Python": _masks("triows.protocol.masks", "unmask_in_python", size),
-            "triows with speedups": _masks("triows.protocol.masks", "unmask", size, "websockets.speedups"),
+            "triows, in Python": _masks("triows.protocol.websocket.masking", "unmask_in_python", size),
+            "triows with speedups": _masks("triows.protocol.websocket.masking", "unmask", size, "websockets.speedups"),
             "websockets, in Python": _masks("websockets.utils", "apply_mask", size),
         },
     )

@@ -16,7 +16,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from triows import WebSocket, WebSocketClosed
-from triows.groups import leaves
+from triows.tasks.exception_groups import leaves
 
 from .peers import Peer
 from .points import Point

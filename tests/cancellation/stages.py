@@ -15,7 +15,7 @@ import trio
 import trustme
 
 from triows import Triows
-from triows.asgi import _timers_of_this_run
+from triows.asgi.websocket import _timers_of_this_run
 from triows.server.serving import Server
 from triows.testing.streams import MemoryStream, memory_stream_pair
 

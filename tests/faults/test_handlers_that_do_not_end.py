@@ -54,7 +54,7 @@ async def test_a_shield_is_opened_when_the_time_is_over(
     assert await shut_down(websocket_app(stubborn)) == pytest.approx(7, abs=0.5)
     line = stubborn.__code__.co_firstlineno
     assert errors(caplog) == [
-        f"{stubborn.__qualname__} ({__file__}:{line}) has not ended within shutdown_timeout, 7.0 seconds; "
+        f"{stubborn.__qualname__}() ({__file__}:{line}) has not ended within shutdown_timeout, 7.0 seconds; "
         "it is forced to"
     ]
 

@@ -15,8 +15,8 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from triows import Disconnect, request, websocket
-from triows.groups import unwrap_group
-from triows.server.socket_link import SocketLink
+from triows.server.links.socket import SocketLink
+from triows.tasks.exception_groups import unwrap_group
 
 from ..wire import CLOSE, PING, PONG, TEXT, close_frame, frame
 from .conftest import Client, Mode, Target, target_of

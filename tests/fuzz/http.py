@@ -15,8 +15,9 @@ from typing import Any
 import h11
 
 from triows import Triows
-from triows.connection import BodyTooLarge, Connection, HTTPConnection
-from triows.websocket_connection import WebSocketConnection
+from triows.connection.base import Connection
+from triows.connection.http import BodyTooLarge, HTTPConnection
+from triows.connection.websocket import WebSocketConnection
 
 from .cuts import other_cuts
 from .responses import Answers, read_answers

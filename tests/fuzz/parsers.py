@@ -13,13 +13,15 @@ from typing import Any
 from werkzeug.exceptions import BadRequest as BadForm
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from triows.ends import Head
-from triows.formdata import MultipartForm, UrlencodedForm
-from triows.forwarded import ForwardedError, forwarded
-from triows.origins import origin_allowed
-from triows.protocol.deflate import Agreement, Compression, Deflater, InflateError, Inflater, negotiate
-from triows.protocol.handshake import HandshakeError, check, list_values, wants_websocket
-from triows.server.head import FIELD
+from triows.protocol.forwarded import ForwardedError, forwarded
+from triows.protocol.grammar import FIELD
+from triows.protocol.head import Head
+from triows.protocol.headers import list_values
+from triows.protocol.origins import origin_allowed
+from triows.protocol.websocket.compression import Agreement, Compression, negotiate
+from triows.protocol.websocket.deflate import Deflater, InflateError, Inflater
+from triows.protocol.websocket.handshake import HandshakeError, check, wants_websocket
+from triows.web.forms import MultipartForm, UrlencodedForm
 
 from .cuts import other_cuts
 

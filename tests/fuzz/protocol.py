@@ -1,4 +1,4 @@
-"""What a client's frames may not do to :class:`triows.protocol.messages.Protocol`.
+"""What a client's frames may not do to :class:`triows.protocol.websocket.reader.MessageReader`.
 
 The first byte of an input chooses the settings (see :class:`_Settings`), the others are the client's. Whatever they
 are: nothing is raised; the close code is one of those that a server sends for a fault; what is delivered is within the
@@ -12,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from triows.protocol.deflate import Agreement, Inflater
-from triows.protocol.frames import NO_STATUS, Close, may_be_sent
-from triows.protocol.messages import Inbox, Protocol
-from triows.protocol.partial import STEP, PartialMessage
+from triows.protocol.websocket.close_codes import NO_STATUS, Close, may_be_sent
+from triows.protocol.websocket.compression import Agreement
+from triows.protocol.websocket.deflate import Inflater
+from triows.protocol.websocket.inbox import Inbox
+from triows.protocol.websocket.partial_message import STEP, PartialMessage
+from triows.protocol.websocket.reader import MessageReader
 
 from ..test_protocol import Outcome as SimpleOutcome
 from ..test_protocol import explain, frames_taken, outcome_of_wsproto
@@ -34,9 +36,11 @@ class _Settings:
         self.limit = 1000 if byte & 4 else 200_000
         self.receive_buffer = 100 if byte & 8 else STEP
 
-    def protocol(self) -> Protocol:
+    def protocol(self) -> MessageReader:
         inflater = Inflater(Agreement(15, 15, True, self.takeover)) if self.compressed else None
-        return Protocol(Inbox(), max_message_size=self.limit, inflater=inflater, receive_buffer=self.receive_buffer)
+        return MessageReader(
+            Inbox(), max_message_size=self.limit, inflater=inflater, receive_buffer=self.receive_buffer
+        )
 
 
 @dataclass
@@ -125,14 +129,14 @@ def _stream(pieces: Iterable[bytes], settings: _Settings) -> _Outcome:
     return _outcome(protocol, messages)
 
 
-def _outcome(protocol: Protocol, messages: list[str | bytes]) -> _Outcome:
+def _outcome(protocol: MessageReader, messages: list[str | bytes]) -> _Outcome:
     assert not protocol.inbox
     failure = protocol.failure
     assert failure is None or 0 < len(failure.reason.encode()) <= 123
     return _Outcome(messages, protocol.pings, protocol.pongs, protocol.close, failure.code if failure else None)
 
 
-def _check_memory(protocol: Protocol, piece: bytes, settings: _Settings) -> None:
+def _check_memory(protocol: MessageReader, piece: bytes, settings: _Settings) -> None:
     message = protocol.message
     unread = protocol.inbox.size + (0 if message is None else message.unread)
     if settings.compressed:

@@ -10,8 +10,8 @@ from typing import Any
 from trio.testing import wait_all_tasks_blocked
 
 from triows import Triows
-from triows.server.http1 import Endpoints
-from triows.server.link import Link, guarded
+from triows.server.links.link import Link, guarded
+from triows.server.service import Endpoints
 from triows.server.serving import Server
 
 from .guest import Guest

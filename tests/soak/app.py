@@ -23,8 +23,8 @@ from typing import Any
 import trio
 
 from triows import Triows, request, websocket
-from triows.server import reactor
 from triows.server.http1 import HTTP1Connection
+from triows.server.links import reactor
 
 from . import day_app, timed_app
 from .lateness import watch_lateness

@@ -14,10 +14,10 @@ import logging
 import re
 from typing import Any, NamedTuple
 
-from .protocol.frames import CLOSE_CODE_NAMES
+from ..protocol.text import _MAX_TARGET, printable
+from ..protocol.websocket.close_codes import CLOSE_CODE_NAMES
 from .stats import Ending, Traffic
 
-_MAX_TARGET = 1000  # characters of a path, and of a query
 _MAX_NAME = 40  # what is longer is no name of a parameter, but perhaps a token
 _MAX_CLIENT = 64  # of an address, which an ASGI server's middleware may have from a header
 _HIDDEN = "***"
@@ -51,18 +51,6 @@ def guarded_logger(name: str) -> logging.Logger:
 
 error_log = guarded_logger("triows.error")
 access_log = guarded_logger("triows.access")
-
-
-def printable(text: str, limit: int = _MAX_TARGET) -> str:
-    """Text of a client's for a log: ASCII alone, with quotes and control characters escaped, and cut at ``limit``."""
-    if len(text) > limit:
-        text = f"{text[:limit]}..."
-    return ascii(text)[1:-1].replace('"', '\\"')
-
-
-def visible(text: str) -> str:
-    """Text of a client's for people: control and formatting characters (newlines, bidirectional marks) are escaped."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def hide_values(query: str) -> str:

@@ -151,6 +151,10 @@ class Counters:
         else:
             self.handshakes_refused += 1
 
+    def count_stall(self) -> None:
+        """Something has held up the event loop."""
+        self.stalls += 1
+
     def stats(self) -> Stats:
         """Add it all up."""
         open_ = [websocket for websocket in self.websockets if websocket.status == 101]

@@ -8,10 +8,10 @@ from types import TracebackType
 import trio
 from trio.lowlevel import checkpoint, current_task
 
-from .errors import WebSocketStateError
-from .protocol.partial import WholeMessage
+from ..errors import WebSocketStateError
+from ..protocol.websocket.partial_message import WholeMessage
 from .transport import as_message
-from .websocket_connection import WebSocketConnection
+from .websocket import WebSocketConnection
 
 
 class MessageStream:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import trio
 
-from .ends import Headers
+from ..protocol.headers import Headers
 
 
 class RoundTrip:

@@ -1,6 +1,6 @@
 """One websocket, whatever carries it: its inbox, sending, streaming, closing, and how it ends.
 
-How it ends (DESIGN, "Disconnect"), all through :meth:`WebSocketConnection.lose`, which is idempotent:
+How it ends, all through :meth:`WebSocketConnection.lose`, which is idempotent:
 
 - the value is set first, and only then is anybody cancelled;
 - with unread messages the scope stays whole until ``receive()`` is called with none left, or nobody asks for them
@@ -20,26 +20,26 @@ from time import perf_counter
 import trio
 from trio.lowlevel import ParkingLot, Task, checkpoint, checkpoint_if_cancelled, current_task
 
-from .connection import Connection
-from .ends import Disconnect, Head, Headers
-from .errors import WebSocketClosed, WebSocketStateError
+from ..errors import WebSocketClosed, WebSocketStateError
+from ..protocol.disconnect import Disconnect
+from ..protocol.head import Head
+from ..protocol.headers import Headers
+from ..protocol.websocket.close_codes import GOING_AWAY, INTERNAL_ERROR, NORMAL, check_close
+from ..protocol.websocket.inbox import Inbox
+from ..protocol.websocket.partial_message import PartialMessage
+from ..tasks.timers import Timer, Timers
+from ..tasks.waiter import Waiter
+from .base import Connection
 from .limits import WebSocketLimits
-from .protocol.frames import GOING_AWAY, INTERNAL_ERROR, NORMAL, check_close
-from .protocol.messages import Inbox
-from .protocol.partial import PartialMessage
 from .stats import Counters, Ending, Traffic
 from .transport import RoundTrips, WebSocketTransport, as_message
-from .waiting import Timer, Timers, Waiter
 
-# receive() and send() let other tasks run at the latest every 64 calls or every millisecond of uninterrupted run: after
-# the call that has done so, this many more go on at once.
-_CALLS_PER_RUN = 63
-_SECONDS_PER_RUN = 0.001
+_CALLS_PER_RUN = 63  # of receive() and send() that go on at once, after one that let other tasks run,
+_SECONDS_PER_RUN = 0.001  # within this time of uninterrupted run
 
 _CONNECTING, _OPEN, _CLOSED, _REJECTED = "connecting", "open", "closed", "rejected"
 
-# After these kinds of disconnect nobody reads what is sent; after the others the client still does.
-_UNHEARD = ("closed", "lost", "timeout")
+_UNHEARD = ("closed", "lost", "timeout")  # kinds of disconnect after which nobody reads what is sent
 
 _MESSAGE_TYPES = frozenset((str, bytes))
 

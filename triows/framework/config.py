@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from typing import Any
 
 from werkzeug.utils import import_string
 
-from .limits import DEFAULTS, check_config, check_variable
+from ..connection.checks import _MAX_NUMBER, Checks, shown, size
+from ..connection.limits import CHECKS, DEFAULTS, _compression, _subprotocols
+from ..protocol.websocket.compression import Compression
+from .quart_names import SETTINGS
 
 DEFAULT_CONFIG: dict[str, Any] = {
     # Whether logs show the values of queries.
@@ -48,7 +52,7 @@ DEFAULT_CONFIG: dict[str, Any] = {
     "TRAP_HTTP_EXCEPTIONS": False,
     **{name.upper(): default for name, default in DEFAULTS.items()},
 }
-"""What a new app's config holds. The limits are those of :mod:`triows.limits`, in capitals."""
+"""What a new app's config holds. The limits are those of :mod:`triows.connection.limits`, in capitals."""
 
 
 _revisions = count()
@@ -164,3 +168,120 @@ class Config(dict[str, Any]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {dict.__repr__(self)}>"
+
+
+def _size_or_none(name: str, value: Any) -> int | None:
+    return None if value is None else size(name, value)
+
+
+def _cookie_size(name: str, value: Any) -> int:
+    return size(name, value, least=0)
+
+
+def _flag(name: str, value: Any) -> bool:
+    if value not in (True, False):  # 1 and 0 are equal to them
+        raise TypeError(f"{name} is {shown(value)}; it must be True or False")
+    return bool(value)
+
+
+def _flag_or_none(name: str, value: Any) -> bool | None:
+    return None if value is None else _flag(name, value)
+
+
+def _without_effect(setting: tuple[tuple[Any, ...], str], name: str, value: Any) -> Any:
+    harmless, remedy = setting
+    if value not in (None, False, *harmless):
+        raise ValueError(f"{name} is {shown(value)}, which has no effect in triows: {remedy}")
+    return value
+
+
+def _secret(name: str, value: Any) -> str | bytes | None:
+    if value is not None and not isinstance(value, str | bytes):
+        # Without the value: it is to be one.
+        raise TypeError(f"{name} is of the type {type(value).__name__}; it must be text or bytes, or None")
+    return value
+
+
+def _secrets(name: str, value: Any) -> list[str | bytes] | None:
+    if value is None:
+        return None
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise TypeError(f"{name} is of the type {type(value).__name__}; it must be a list of former keys, or None")
+    return [secret for item in value if (secret := _secret(f"an item of {name}", item)) is not None]
+
+
+def _lifetime(name: str, value: Any) -> timedelta | float:
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} is {shown(value)}; it must be a number of seconds or a datetime.timedelta")
+    if not 0 <= value <= _MAX_NUMBER:  # refuses NaN too
+        raise ValueError(f"{name} is {shown(value)}; it must be from 0 to {_MAX_NUMBER:,.0f} seconds")
+    return value
+
+
+def _same_site(name: str, value: Any) -> str | None:
+    if value is not None and (not isinstance(value, str) or value.title() not in ("Lax", "Strict", "None")):
+        raise ValueError(f"{name} is {shown(value)}; it must be 'Lax', 'Strict' or 'None', or None to leave it out")
+    return value
+
+
+# In the config beside the limits, in its capitals.
+_CONFIG_CHECKS: Checks = {
+    **dict.fromkeys(
+        (
+            "ACCESS_LOG_QUERY",
+            "BACKGROUND_TASK_CRASH_STOPS",
+            "DEBUG",
+            "SESSION_COOKIE_HTTPONLY",
+            "SESSION_COOKIE_PARTITIONED",
+            "SESSION_COOKIE_SECURE",
+            "SESSION_REFRESH_EACH_REQUEST",
+            "TESTING",
+        ),
+        _flag,
+    ),
+    "PROVIDE_AUTOMATIC_OPTIONS": _flag,
+    "TRAP_BAD_REQUEST_ERRORS": _flag_or_none,
+    "TRAP_HTTP_EXCEPTIONS": _flag,
+    **{key: partial(_without_effect, setting) for key, setting in SETTINGS.items()},
+    "MAX_CONTENT_LENGTH": _size_or_none,
+    "MAX_COOKIE_SIZE": _cookie_size,
+    "MAX_FORM_MEMORY_SIZE": _size_or_none,
+    "MAX_FORM_PARTS": _size_or_none,
+    "PERMANENT_SESSION_LIFETIME": _lifetime,
+    "SECRET_KEY": _secret,
+    "SECRET_KEY_FALLBACKS": _secrets,
+    "SESSION_COOKIE_SAMESITE": _same_site,
+}
+_CHECKS_BY_KEY = {**_CONFIG_CHECKS, **{name.upper(): check for name, check in CHECKS.items()}}
+
+
+def check_config(key: str, value: Any) -> Any:
+    """Return ``value`` as the config holds it under ``key``; raise TypeError or ValueError for a wrong one."""
+    check = _CHECKS_BY_KEY.get(key)
+    if check is None:
+        if key in CHECKS:
+            raise ValueError(f"{key!r} has no effect in the config; its key is {key.upper()!r}")
+        return value
+    return check(key.lower() if key.lower() in CHECKS else key, value)
+
+
+def check_variable(variable: str, key: str, value: Any) -> Any:
+    """Do the same for what an environment variable says, once its JSON is read.
+
+    Lists may be written with commas, and the settings of compression as an object.
+    """
+    check = _CHECKS_BY_KEY.get(key)
+    if check is None:
+        return value
+    try:
+        if check is _subprotocols and isinstance(value, str):
+            value = [item.strip() for item in value.split(",")]
+        elif check is _compression and isinstance(value, dict):
+            value = Compression(**value)
+        return check(variable, value)
+    except (TypeError, ValueError) as error:
+        text = str(error) if variable in str(error) else f"{variable} is {shown(value)}; {error}"
+        hint = "in the environment None is null, True is true, and digits that are text stand in double quotes"
+        raise type(error)(f"{text} ({hint})") from None

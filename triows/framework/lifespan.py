@@ -9,118 +9,49 @@ over, and then the log says so.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from contextvars import copy_context
 from functools import partial
+from logging import Logger
 from math import inf
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import trio
 
-from .connection import NoNurseryError
-from .context import Context
-from .groups import closes_coroutine, ends_program, foreign_cancellation, leaves, split_cancelled, unwrap_group
-from .scaffold import check_no_generator
-from .stalls import background_task, stalls_watched
-from .supervision import open_shields
-from .views import call, describe
-
-if TYPE_CHECKING:
-    from .app import Triows
+from ..connection.base import NoNurseryError
+from ..connection.limits import ServerLimits
+from ..connection.stats import Counters
+from ..tasks.exception_groups import leaves, unwrap_group
+from ..tasks.functions import call, check_no_generator, describe
+from ..tasks.stalls import stalls_watched
+from ..tasks.trio_internals import open_shields
+from ..web.context import Context
+from .background import BackgroundNursery
 
 F = TypeVar("F", bound=Callable[..., Any])
 _FORCE_EVERY = 0.25  # seconds between two attempts to end background tasks that do not end
 _Steps = list[Callable[..., Any]]
 
 
-class BackgroundNursery:
-    """``app.nursery``: tasks that live as long as the app serves.
+class App(Protocol):
+    """Whose life it is."""
 
-    As a :class:`trio.Nursery` has it, :meth:`start_soon` and :meth:`start` start tasks. Unlike there, a task's crash is
-    logged and leaves the other tasks alone; with ``BACKGROUND_TASK_CRASH_STOPS`` in the config it ends the app.
-    """
-
-    def __init__(self, nursery: trio.Nursery, on_crash: Callable[[Callable[..., Any], BaseException], None]) -> None:
-        self._nursery = nursery
-        self._on_crash = on_crash
+    logger: Logger
+    counters: Counters
 
     @property
-    def cancel_scope(self) -> trio.CancelScope:
-        """The scope around all tasks."""
-        return self._nursery.cancel_scope
-
+    def app_ctx_globals_class(self) -> type[Any]: ...
     @property
-    def child_tasks(self) -> frozenset[trio.lowlevel.Task]:
-        """The tasks that run now."""
-        return self._nursery.child_tasks
-
-    def start_soon(self, async_fn: Callable[..., Awaitable[Any]], *args: Any, name: object = None) -> None:
-        """Start a task that runs ``async_fn(*args)`` until it ends or the app stops serving.
-
-        :raises RuntimeError: if the app is shutting down.
-        """
-        self._nursery.start_soon(partial(self._guard, async_fn, *args), name=name or async_fn)
-
-    def start_call(self, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
-        """Start a task that calls ``function(*args, **kwargs)``, in a worker thread if it is not async."""
-        check_no_generator(function, "iterate over it in an async function")
-        self._nursery.start_soon(partial(self._guard, partial(call, function, *args, **kwargs)), name=function)
-
-    async def start(self, async_fn: Callable[..., Awaitable[Any]], *args: Any, name: object = None) -> Any:
-        """Start a task and wait until it calls ``task_status.started(value)``; return the value.
-
-        An error before that is raised here; cancelled before that, the task is cancelled too.
-        """
-        return await self._nursery.start(partial(self._guard_start, async_fn, *args), name=name or async_fn)
-
-    async def _guard(self, async_fn: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> None:
-        background_task.set(trio.lowlevel.current_task().name)
-        try:
-            await async_fn(*args, **kwargs)
-        except BaseException as raised:  # noqa: ASYNC103 - raised again in there, unless it is an error
-            self._take_failure(async_fn, raised)
-
-    async def _guard_start(
-        self, async_fn: Callable[..., Awaitable[Any]], *args: Any, task_status: trio.TaskStatus[Any]
-    ) -> None:
-        background_task.set(trio.lowlevel.current_task().name)
-        status = _Status(task_status)
-        try:
-            await async_fn(*args, task_status=status)
-        except BaseException as raised:  # noqa: ASYNC103 - raised again in there, unless it is an error
-            if not status.is_started:
-                raise
-            self._take_failure(async_fn, raised)
-
-    def _take_failure(self, async_fn: Callable[..., Any], raised: BaseException) -> None:
-        """Report what has failed. A cancellation goes on to its scope, and what ends the program to the program."""
-        cancelled, error = split_cancelled(raised)
-        if error is not None:
-            if ends_program(error) or closes_coroutine(error):
-                raise raised
-            self._on_crash(async_fn, error)
-        if cancelled is not None:
-            foreign = foreign_cancellation(cancelled)
-            if foreign is None:
-                raise cancelled from None
-            self._on_crash(async_fn, foreign)
-
-
-class _Status:
-    def __init__(self, status: trio.TaskStatus[Any]) -> None:
-        self._status = status
-        self.is_started = False
-
-    def started(self, value: Any = None) -> None:
-        self._status.started(value)
-        self.is_started = True
+    def config(self) -> Mapping[str, Any]: ...
+    @property
+    def limits(self) -> ServerLimits: ...
 
 
 class Lifespan:
     """What an app registers for its start-up and shutdown, and its life while at least one server uses it."""
 
-    def __init__(self, app: Triows) -> None:
+    def __init__(self, app: App) -> None:
         self._app = app
         self.before: _Steps = []
         self.after: _Steps = []
@@ -221,7 +152,7 @@ class Lifespan:
 class _Life:
     """One run from start-up to shutdown, in a system task: a task that belongs to no user of the app."""
 
-    def __init__(self, app: Triows, lifespan: Lifespan) -> None:
+    def __init__(self, app: App, lifespan: Lifespan) -> None:
         self.app = app
         self.lifespan = lifespan
         self.users = 0
@@ -249,7 +180,7 @@ class _Life:
     async def _run(self) -> None:
         token = (context := Context(self.app)).push()
         try:
-            with stalls_watched(self.app.limits.stall_timeout, self.app.counters):
+            with stalls_watched(self.app.limits.stall_timeout, self.app.counters.count_stall):
                 await self._live()
         except BaseException as raised:  # noqa: ASYNC103 - Cancelled is raised again
             error = unwrap_group(raised)
@@ -369,7 +300,7 @@ def _context_factory(function: Callable[..., Any]) -> Callable[..., AbstractAsyn
 
 
 def _open_context(
-    factory: Callable[..., AbstractAsyncContextManager[Any]], app: Triows
+    factory: Callable[..., AbstractAsyncContextManager[Any]], app: App
 ) -> AbstractAsyncContextManager[Any]:
     takes_app = any(
         parameter.default is parameter.empty

@@ -1,4 +1,1 @@
-"""The WebSocket protocol (RFC 6455) without input or output: bytes and messages in, bytes and messages out.
-
-Nothing here imports Trio, waits, or knows of sockets.
-"""
+"""What the RFCs say of HTTP and WebSocket, as bytes and values: no I/O, no clock, no Trio, no app."""

@@ -17,12 +17,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from .origins import DEFAULT_PORTS, split_authority
-
-if TYPE_CHECKING:
-    from .ends import Head
+from .head import Head
+from .hosts import DEFAULT_PORTS, split_authority
 
 UNIX = "unix"
 """Stands among trusted proxies for those that connect over a Unix socket."""
@@ -134,9 +132,6 @@ def _unmapped_network(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6N
     return network if address.version == network.version else IPv4Network((int(address), network.prefixlen - 96))
 
 
-# What the fields say
-
-
 def _walk(hops: Iterable[_Claims], proxies: _Proxies) -> _Claims:
     """Join what was said at each hop, from the last one back to the client's."""
     said: _Claims = {}
@@ -194,9 +189,6 @@ def _node(text: str) -> _Node:
     except ValueError:
         pass
     raise ForwardedError("X-Forwarded-For, or Forwarded's for=, names no address")
-
-
-# What becomes of the head
 
 
 def _apply(head: Head, said: _Claims) -> Head:

@@ -1,41 +1,12 @@
-"""The two ends of a connection, as values: the head that it began with, and the disconnect that it ended by."""
+"""The head of a request, as a value."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from .logs import visible
-from .protocol import handshake
-from .protocol.frames import CLOSE_CODE_NAMES
-
-Headers = list[tuple[bytes, bytes]]
-Kind = Literal["closed", "lost", "protocol_error", "timeout", "shutdown"]
-
-
-@dataclass(frozen=True, slots=True)
-class Disconnect:
-    """Why a connection ended.
-
-    :ivar code: the close code (RFC 6455, section 7.4); 1006 when there was none because the transport was lost.
-    :ivar reason: the client's own words, or what it did wrong; may be empty.
-    :ivar kind: ``closed`` (the client sent Close), ``lost`` (end of file or reset without one), ``protocol_error``,
-        ``timeout`` (keepalive, or no progress on sending) or ``shutdown``.
-    """
-
-    code: int
-    reason: str
-    kind: Kind
-
-    def describe(self) -> str:
-        """The code, its registered name, and the client's words, for people: ``1001 going away: bye``.
-
-        Newlines and the like are escaped in it, so that it may stand in a log.
-        """
-        name = CLOSE_CODE_NAMES.get(self.code)
-        text = f"{self.code} {name}" if name else str(self.code)
-        return f"{text}: {visible(self.reason)}" if self.reason else text
+from .headers import Headers, list_values
 
 
 @dataclass(slots=True)
@@ -78,4 +49,4 @@ class Head:
     @property
     def subprotocols(self) -> list[str]:
         """The subprotocols that a websocket's client offers, in its order."""
-        return handshake.subprotocols(self.headers)
+        return list_values(self.headers, b"sec-websocket-protocol")

@@ -1,1 +1,1 @@
-"""The embedded server: sockets, HTTP/1.1 and the upgrade to websockets, below the app and knowing nothing of it."""
+"""The embedded server: it carries connections over sockets and streams, and never routes."""

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import trio
 
-from ..connection import BodyTooLarge, HTTPConnection
-from ..ends import Disconnect, Head, Headers
-from ..waiting import Timer, catch_up
-from .body import BodyReader, body_reader
-from .framing import CONTINUE, ResponseFraming
-from .head import BadRequest, RequestHead
-from .link import LOOKS
-
-if TYPE_CHECKING:
-    from .http1 import HTTP1Connection
+from ..connection.http import BodyTooLarge, HTTPConnection
+from ..protocol.disconnect import Disconnect
+from ..protocol.head import Head
+from ..protocol.headers import Headers
+from ..protocol.http1.errors import BadRequest
+from ..protocol.http1.request_body import BodyReader, body_reader
+from ..protocol.http1.request_head import RequestHead
+from ..protocol.http1.response import CONTINUE, ResponseFraming
+from ..tasks.timers import Timer, catch_up
+from .http_date import date
+from .links.link import LOOKS, Link
+from .service import Service
 
 LINGER = 2.0  # seconds that a client is let send on after a response that is its last,
 PATIENCE = 30.0  # and those for one that keeps sending a body which nobody wants: it may read the response behind that
@@ -27,8 +29,31 @@ _DRAIN_UP_TO = 262144  # bytes of an unread body that have yet to arrive, and ar
 _LEAST_IDLE = 1.0  # seconds between two requests below which no client is asked to be so quick
 
 
+class HTTP1(Protocol):
+    """The connection that an exchange is on.
+
+    :ivar input: bytes that came and that nobody has been given yet.
+    :ivar lost: whether the link is.
+    :ivar closing: whether no further request is wanted.
+    """
+
+    input: bytearray
+    lost: bool
+    closing: bool
+
+    @property
+    def link(self) -> Link: ...
+    @property
+    def service(self) -> Service: ...
+    async def wait_for_bytes(self) -> None: ...
+    async def wait_for_progress(self) -> None: ...
+    def respond_and_close(self, status: int, headers: Headers, body: bytes) -> None: ...
+    def log_access(self, status: int | None, size: int | None = None, kind: str | None = None) -> None: ...
+    def close(self, patience: float = 0.0) -> None: ...
+
+
 class Exchange(HTTPConnection):
-    """One request and its response on an :class:`HTTP1Connection`."""
+    """One request and its response on a connection of HTTP/1.1."""
 
     __slots__ = (
         "_body",
@@ -42,10 +67,10 @@ class Exchange(HTTPConnection):
         "_response",
     )
 
-    def __init__(self, http: HTTP1Connection, parsed: RequestHead, head: Head) -> None:
+    def __init__(self, http: HTTP1, parsed: RequestHead, head: Head) -> None:
         super().__init__(head, http.service.limits)
         self._http = http
-        self._response = ResponseFraming(parsed.method, parsed.http_version, parsed.keep_alive)
+        self._response = ResponseFraming(parsed.method, parsed.http_version, parsed.keep_alive, date)
         self._body: BodyReader | None = None  # None: there is no more of it
         if parsed.framing is not None:
             self._body = body_reader(parsed.framing, self.limits)

@@ -1,74 +1,42 @@
 """HTTP/1.1 on a link (RFC 9112): one request after the other, in one task, until the connection ends or is upgraded.
 
-Heads are judged and taken apart in :mod:`.head`; each request and its response is an :mod:`.exchange`, and responses
-become bytes in :mod:`.framing`. Here are the input that nobody has been given yet (so that pipelined requests and bytes
-behind an upgrade are never mixed up with a body), the clocks of heads and idle connections, and the log.
+The parsers are in :mod:`triows.protocol.http1`; each request and its response is an :mod:`.exchange`. Here are the input
+that nobody has been given yet (so that pipelined requests and bytes behind an upgrade are never mixed up with a body),
+the clocks of heads and idle connections, and the log.
 """
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Awaitable, Callable
 from contextvars import copy_context
-from dataclasses import dataclass
 from math import inf
 
 import trio
 
-from ..connection import Connection
-from ..ends import Disconnect, Head, Headers
-from ..groups import ends_program
-from ..limits import ServerLimits, WebSocketLimits
-from ..logs import RequestLine, access_log, log_response, log_websocket
-from ..logs import error_log as logger
-from ..protocol import handshake
-from ..stats import Counters
-from ..waiting import Timer, Timers, Waiter
-from ..websocket_connection import WebSocketConnection
+from ..connection.base import Connection
+from ..connection.logs import RequestLine, log_response, log_websocket
+from ..connection.logs import error_log as logger
+from ..connection.websocket import WebSocketConnection
+from ..protocol.disconnect import Disconnect
+from ..protocol.head import Head
+from ..protocol.headers import Headers
+from ..protocol.http1.errors import BadRequest
+from ..protocol.http1.request_head import HeadReader, RequestHead
+from ..protocol.http1.response import ResponseFraming, head_bytes
+from ..protocol.websocket import handshake
+from ..tasks.exception_groups import ends_program
+from ..tasks.timers import Timer
+from ..tasks.waiter import Waiter
 from .exchange import LINGER, PATIENCE, Exchange
-from .framing import ResponseFraming, head_bytes
-from .head import BadRequest, HeadReader, RequestHead
-from .link import Link
+from .http_date import date
+from .links.link import Link
+from .service import Endpoints, Service
 from .websocket import WireTransport
 
 _MAX_INPUT = 65536  # raw bytes held back while the handler does not read
 _LAST_CHANCE = 0.5  # seconds that a shutdown waits for a head that has not come as a whole
 _LATE = 0.05  # seconds behind a deadline from which on bytes that wait unread may have come in time
 _LOGGED = 200  # bytes of a request line that is refused before it is whole
-
-Handle = Callable[[Connection], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """What all connections of a server share."""
-
-    handle: Handle
-    limits: ServerLimits
-    websocket_limits: WebSocketLimits
-    timers: Timers
-    counters: Counters
-    access_log: bool = True
-    log_query: bool = False  # with its values
-    ended: Callable[[Connection], None] = lambda connection: None
-    begin: Callable[[HTTP1Connection], None] = lambda connection: None
-    gone: Callable[[HTTP1Connection], None] = lambda connection: None
-    end_program: Callable[[BaseException], bool] = lambda error: False
-
-    @property
-    def logs(self) -> bool:
-        """Whether somebody wants the access log."""
-        return self.access_log and access_log.isEnabledFor(logging.INFO)
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoints:
-    """Who talks to whom on a connection."""
-
-    client: tuple[str, int] | None = None
-    server: tuple[str, int | None] | None = None
-    secure: bool = False
 
 
 class HTTP1Connection:
@@ -178,7 +146,6 @@ class HTTP1Connection:
                     await websocket.finish()  # noqa: ASYNC102 - not cancelled
                 finally:
                     self._log_websocket(websocket)
-                    self.service.ended(websocket)
             else:
                 self.close()
                 await self.link.wait_closed()
@@ -243,7 +210,6 @@ class HTTP1Connection:
             finally:
                 exchange.log_end()
                 self._current = None
-                self.service.ended(exchange)
             if not await exchange.can_be_followed():
                 return None
             if self.closing and self.input:
@@ -363,7 +329,7 @@ class HTTP1Connection:
         """Answer with the connection's last response."""
         self.closing = True
         method = "HEAD" if self._request_line.startswith(b"HEAD ") else "GET"
-        response = ResponseFraming(method, "1.1", keep_alive=False)
+        response = ResponseFraming(method, "1.1", keep_alive=False, date=date)
         self.link.write(response.whole(status, headers, body))
         self.close(patience=0.0 if status == 408 else PATIENCE)
         self.log_access(status, response.size)

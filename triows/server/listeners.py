@@ -142,9 +142,6 @@ class SocketFile:
         return found.st_dev, found.st_ino
 
 
-# Names of addresses
-
-
 def address_of(listener: object) -> tuple[str, int] | str:
     """Host and port, or the path, that a listener is at."""
     while isinstance(listener, trio.SSLListener):

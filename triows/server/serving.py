@@ -15,29 +15,28 @@ import socket
 import ssl
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import trio
 
-from ..connection import Connection
-from ..groups import leaves
-from ..limits import ServerLimits, WebSocketLimits
-from ..logs import RequestLine, log_response
-from ..logs import error_log as logger
-from ..stats import Counters
-from ..waiting import Timers
-from . import reactor
+from ..connection.app import App
+from ..connection.logs import RequestLine, log_response
+from ..connection.logs import error_log as logger
+from ..protocol.http1.response import head_bytes
+from ..tasks.exception_groups import leaves
+from ..tasks.timers import Timers
 from .exchange import LINGER
-from .framing import head_bytes
-from .http1 import Endpoints, HTTP1Connection, Service
-from .link import Link
+from .http1 import HTTP1Connection
+from .links import reactor
+from .links.link import Link
+from .links.socket import SocketLink
+from .links.stream import StreamLink
+from .links.tls import TLSLink
 from .listeners import SocketFile, address_of, client_name, open_listeners, own_name, unix_path
-from .socket_link import SocketLink
-from .stream_link import StreamLink
-from .tls import TLSLink
+from .service import ClientConnection, Endpoints, Service
 
 _ACCEPT_AT_ONCE = 64
 _TURNED_AWAY_AT_ONCE = 100  # clients beyond max_connections whose sockets are kept until they have read why
@@ -67,20 +66,6 @@ _KEPT_MEMORY = 8 * 1024 * 1024
 _ALL_ADDRESSES = ("0.0.0.0", "::")
 
 
-class App(Protocol):
-    """What a server needs of an app."""
-
-    counters: Counters
-
-    @property
-    def config(self) -> Mapping[str, Any]: ...
-    @property
-    def limits(self) -> ServerLimits: ...
-    def handle(self, connection: Connection) -> Awaitable[None]: ...
-    def serving(self) -> AbstractAsyncContextManager[object]: ...
-    def websocket_limits(self) -> WebSocketLimits: ...
-
-
 class Server:
     """A running server.
 
@@ -104,7 +89,7 @@ class Server:
         self._timers = Timers()
         self._use_reactor = reactor.AVAILABLE if use_reactor is None else use_reactor
         self._reactor: reactor.Reactor | None = None
-        self._connections: set[HTTP1Connection] = set()
+        self._connections: set[ClientConnection] = set()
         self._asked_to_stop = trio.Event()
         self._stopping = trio.Event()
         self._file: SocketFile | None = None
@@ -112,7 +97,7 @@ class Server:
         self._services: trio.Nursery
         self._last_complaint = -math.inf
         self._ended_by: BaseException | None = None
-        self._held_up: Counter[HTTP1Connection] = Counter()  # how often each was forced to end
+        self._held_up: Counter[ClientConnection] = Counter()  # how often each was forced to end
         self._turned_away: list[SocketLink] = []  # clients that are told so, while they still send
         self.last_resort: Callable[[], None] | None = None
         self.service = Service(
@@ -411,7 +396,7 @@ class Server:
             log_query=bool(app.config["ACCESS_LOG_QUERY"]),
         )
 
-    def _disconnect(self, connection: HTTP1Connection) -> None:
+    def _disconnect(self, connection: ClientConnection) -> None:
         self._connections.discard(connection)
         self._app.counters.connections_open -= 1
 
@@ -438,9 +423,6 @@ def _stream_endpoints(stream: object) -> Endpoints:
         return Endpoints(client_name(client), own_name(own), secure)
     except OSError:
         return Endpoints(secure=secure)  # the client is gone already
-
-
-# What the app's methods of the same names do
 
 
 async def serve(

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections import deque
 from sys import getsizeof
-from typing import Protocol as Interface
+from typing import Protocol
 
 import trio
 
-from ..ends import Disconnect, Headers
-from ..protocol import handshake
-from ..protocol.deflate import Compression, Deflater, Inflater, negotiate
-from ..protocol.frames import (
+from ..connection.transport import RoundTrip
+from ..connection.websocket import WebSocketConnection
+from ..protocol.disconnect import Disconnect
+from ..protocol.headers import Headers, values
+from ..protocol.websocket import handshake
+from ..protocol.websocket.compression import Compression, negotiate
+from ..protocol.websocket.deflate import Deflater, Inflater
+from ..protocol.websocket.frames import (
     BINARY,
     COMPRESSED,
     CONTINUATION,
@@ -29,19 +33,15 @@ from ..protocol.frames import (
     encode_close,
     header,
 )
-from ..protocol.messages import TURN, Protocol
-from ..transport import RoundTrip
-from ..waiting import Timer
-from ..websocket_connection import WebSocketConnection
-from .link import LARGE, LOOKS, Link
+from ..protocol.websocket.reader import TURN, MessageReader
+from ..tasks.timers import Timer
+from .links.link import LARGE, LOOKS, Link
 
-# Bytes that may wait before the handshake is answered.
-_MAX_EARLY_DATA = 65536
-# Bytes that are more than a few Pings and other frames without a payload.
-_MUCH = 4096
+_MAX_EARLY_DATA = 65536  # bytes that may wait before the handshake is answered
+_MUCH = 4096  # bytes: more than a few Pings and other frames without a payload
 
 
-class Upgradable(Interface):
+class Upgradable(Protocol):
     """The HTTP/1.1 connection that the handshake came on."""
 
     link: Link
@@ -91,7 +91,7 @@ class WireTransport:
         self._link: Link = http.link
         self._key = key
         self._early = early_data
-        self._protocol: Protocol | None = None  # made on accept, with the limits of the route
+        self._protocol: MessageReader | None = None  # made on accept, with the limits of the route
         self._receive_buffer = 0
         self._deflater: Deflater | None = None
         self._min_size = 0
@@ -126,7 +126,7 @@ class WireTransport:
             fields.append((b"sec-websocket-protocol", subprotocol.encode("ascii")))
         inflater = None
         if isinstance(limits.compression, Compression):
-            offers = handshake.values(connection.head.headers, b"sec-websocket-extensions")
+            offers = values(connection.head.headers, b"sec-websocket-extensions")
             agreement = negotiate([offer.decode("latin-1") for offer in offers], limits.compression)
             if agreement is not None:
                 fields.append((b"sec-websocket-extensions", agreement.header.encode("ascii")))
@@ -135,7 +135,7 @@ class WireTransport:
                 self._min_size = limits.compression.min_size
         self._http.switch_protocols([*fields, *headers])
         self._receive_buffer = limits.receive_buffer
-        self._protocol = Protocol(
+        self._protocol = MessageReader(
             connection.inbox, limits.max_message_size, inflater, limits.receive_buffer, limits.max_fragments, TURN
         )
         self._schedule_ping()
@@ -312,7 +312,7 @@ class WireTransport:
         if more:
             self._look_at_protocol(protocol)
 
-    def _look_at_protocol(self, protocol: Protocol) -> None:
+    def _look_at_protocol(self, protocol: MessageReader) -> None:
         """Something else than whole messages arrived."""
         connection = self.connection
         if protocol.stalled and connection.collects and not connection.inbox:
@@ -351,7 +351,7 @@ class WireTransport:
         self._stop()
         self.connection.lose(Disconnect(1006, "", "lost"))
 
-    def _may_hold_a_message(self, protocol: Protocol) -> bool:
+    def _may_hold_a_message(self, protocol: MessageReader) -> bool:
         waits = protocol.stalled and protocol.streamed is None
         return waits and not (self._stopped or self.connection.closed or self.connection.inbox)
 

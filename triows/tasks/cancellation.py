@@ -16,13 +16,14 @@ import ctypes
 import types
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, TypeVar
-from weakref import WeakSet
 
 import trio
 from outcome import Error
 
-from .errors import CancelledSwallowedError
-from .groups import leaves
+from ..errors import CancelledSwallowedError
+from .exception_groups import leaves
+from .functions import describe
+from .trio_internals import innermost_status
 
 T = TypeVar("T")
 
@@ -31,8 +32,6 @@ _PATIENCE = 100
 _PAUSE = 0.05  # seconds
 _PAUSES = 20
 
-_timed: WeakSet[trio.CancelScope] = WeakSet()
-
 
 def _keep_for_ever(coroutines: list[object]) -> None:
     """Leak them on purpose. They swallow even GeneratorExit: whoever collects them runs their endless loop again.
@@ -40,13 +39,6 @@ def _keep_for_ever(coroutines: list[object]) -> None:
     A reference of this module's would not do: the interpreter drops it at exit, and would then never exit.
     """
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(coroutines))
-
-
-def describe(function: Callable[..., Any]) -> str:
-    """A handler for people: its name, file and line."""
-    code = getattr(function, "__code__", None)
-    name = getattr(function, "__qualname__", repr(function))
-    return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code else name
 
 
 class Watch:
@@ -65,7 +57,7 @@ class Watch:
         self._met = 0  # how often the cancellation was raised in the handler
         self._task = trio.lowlevel.current_task()
         self._depth = len(self._task.child_nurseries)
-        self._outside = _scope_status(self._task)
+        self._outside = innermost_status(self._task)
 
     @types.coroutine
     def drive(self, coroutine: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
@@ -109,7 +101,7 @@ class Watch:
         The reason does not tell: a scope that is entered after the cancellation takes its reason over, and keeps it
         for its own when it is shielded then.
         """
-        status = _scope_status(self._task)
+        status = innermost_status(self._task)
         while status is not None:
             if status._scope.shield:
                 return True
@@ -145,38 +137,3 @@ class Watch:
         except RuntimeError:
             _keep_for_ever(chain)
         return True
-
-
-def _scope_status(task: trio.lowlevel.Task) -> Any:
-    """The innermost scope of a task, as Trio keeps it; None where Trio does not show it."""
-    return getattr(task, "_cancel_status", None)
-
-
-def keep_shielded(scope: trio.CancelScope) -> None:
-    """Keep :func:`open_shields` away from this scope, and from all inside it, until the scope itself is cancelled."""
-    _timed.add(scope)
-
-
-def open_shields(scope: trio.CancelScope) -> bool:
-    """Open every shield inside ``scope``, so that its cancellation reaches what is behind them.
-
-    What is entered later may be shielded again: repeat this until nobody is left. Returns whether any task was inside,
-    those apart that have time of their own (:func:`keep_shielded`). Where Trio does not show what is inside, this
-    opens nothing, and takes it that somebody is.
-    """
-    try:
-        status = scope._cancel_status
-        to_do = [] if status is None else [status]
-        occupied = False
-        while to_do:
-            status = to_do.pop()
-            inner: trio.CancelScope = status._scope
-            if inner in _timed and not inner.cancel_called:
-                continue
-            if inner is not scope and inner.shield:
-                inner.shield = False
-            occupied = occupied or bool(status.tasks)
-            to_do += status.children
-    except AttributeError:
-        return True
-    return occupied

@@ -1,24 +1,16 @@
-"""What a handler and all of its child tasks see: one context object in one ContextVar, and the proxies onto it.
+"""What a task and all of its child tasks see: one object in one ContextVar, and proxies onto its attributes.
 
-Trio gives each new task a copy of its parent's context variables, so a context set by the dispatcher is inherited by
-every task that a handler starts, and ends with them.
+Trio gives each new task a copy of its parent's context variables, so a context that a task has set is inherited by
+every task that it starts, and ends with them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Protocol
 
-if TYPE_CHECKING:
-    from trio.lowlevel import Task
-    from werkzeug.routing import MapAdapter
-
-    from .app import Triows
-    from .request import Request
-    from .response import Response
-    from .sessions import SessionMixin
-    from .websocket import WebSocket
+from trio.lowlevel import Task
 
 _MISSING: Any = object()
 
@@ -57,45 +49,25 @@ class Namespace:
         return f"<g {self.__dict__!r}>"
 
 
-class Context:
-    """Everything that belongs to one request, one websocket, or (neither given) the app alone."""
+class TaskContext(Protocol):
+    """What :data:`current` holds.
 
-    __slots__ = ("after_this_request", "app", "g", "request", "session", "url_adapter", "websocket")
+    :ivar app: the app that the task works for.
+    :ivar name: what the request or websocket is called in messages; None where there is neither.
+    """
 
-    def __init__(self, app: Triows, request: Request | None = None, websocket: WebSocket | None = None) -> None:
-        self.app = app
-        self.request = request
-        self.websocket = websocket
-        self.g: Namespace = app.app_ctx_globals_class()
-        self.session: SessionMixin | None = None
-        self.url_adapter: MapAdapter | None = None
-        self.after_this_request: list[Callable[[Response], Any]] | None = None
+    app: Any
 
     @property
-    def subject(self) -> Request | WebSocket | None:
-        """The request or websocket of this context."""
-        return self.request if self.request is not None else self.websocket
-
-    def push(self) -> Token[Context]:
-        """Make this the current context of the task; what is returned goes to :meth:`pop`."""
-        return _current.set(self)
-
-    def pop(self, token: Token[Context]) -> None:
-        """Restore the context that was current before the :meth:`push` that gave ``token``."""
-        _current.reset(token)
+    def name(self) -> str | None: ...
 
 
-_current: ContextVar[Context] = ContextVar("triows.context")
+current: ContextVar[TaskContext] = ContextVar("triows.context")
 
 
-def current_context() -> Context | None:
-    """Return the context of this task, or None outside of any."""
-    return _current.get(None)
-
-
-def context_of(task: Task) -> Context | None:
+def context_of(task: Task) -> TaskContext | None:
     """Return the context of another task, or None outside of any. Any thread may ask."""
-    return task.context.get(_current)
+    return task.context.get(current)
 
 
 class Proxy:
@@ -113,7 +85,7 @@ class Proxy:
         :raises RuntimeError: if there is none here.
         """
         try:
-            target = getattr(_current.get(), self._attribute)
+            target = getattr(current.get(), self._attribute)
         except LookupError:
             target = None
         if target is None:
@@ -123,12 +95,12 @@ class Proxy:
     def __getattr__(self, name: str) -> Any:
         # On the path of every message: one ContextVar.get and two getattr, and nothing else.
         try:
-            return getattr(getattr(_current.get(), self._attribute), name)
+            return getattr(getattr(current.get(), self._attribute), name)
         except (LookupError, AttributeError) as error:
             return self._explain(name, error)
 
     def _explain(self, name: str, error: Exception) -> Any:
-        context = _current.get(None)
+        context = current.get(None)
         if context is not None and getattr(context, self._attribute) is not None:
             raise error
         if name.startswith("__") and name.endswith("__"):
@@ -221,103 +193,3 @@ class Proxy:
         target = self._get_current_object()
         target |= other
         return self
-
-
-class WebSocketProxy(Proxy):
-    """The proxy onto the websocket, with the calls of every message spelled out.
-
-    Python looks for an attribute in the class before it asks ``__getattr__()``: what is found there is twice as quick.
-    """
-
-    __slots__ = ()
-
-    def receive(self) -> Any:
-        """See :meth:`triows.WebSocket.receive`."""
-        context = _current.get(None)
-        if context is None or context.websocket is None:
-            raise RuntimeError(self._remedy)
-        return context.websocket.receive()
-
-    def send(self, message: Any) -> Any:
-        """See :meth:`triows.WebSocket.send`."""
-        context = _current.get(None)
-        if context is None or context.websocket is None:
-            raise RuntimeError(self._remedy)
-        return context.websocket.send(message)
-
-
-class SessionProxy(Proxy):
-    """The proxy onto the session. Whoever comes through it has looked at the session, in whatever way."""
-
-    __slots__ = ()
-
-    def _get_current_object(self) -> Any:
-        session = super()._get_current_object()
-        session.accessed = True
-        return session
-
-    def __getattr__(self, name: str) -> Any:
-        value = super().__getattr__(name)
-        self._get_current_object()
-        return value
-
-
-if TYPE_CHECKING:
-    request: Request
-    websocket: WebSocket
-    session: SessionMixin
-    g: Namespace
-    current_app: Triows
-else:
-    request = Proxy(
-        "request",
-        "'request' is only available while a request is handled, and in the tasks that its handler starts;"
-        " in tests, wrap the code in 'async with app.test_request_context(path):';"
-        " in a websocket handler use 'websocket'",
-    )
-    websocket = WebSocketProxy(
-        "websocket",
-        "'websocket' is only available while a websocket is handled, and in the tasks that its handler starts;"
-        " pass the object itself to tasks elsewhere: websocket.current()",
-    )
-    session = SessionProxy(
-        "session",
-        "'session' is only available while a request or websocket is handled, and in the tasks that its handler starts",
-    )
-    g = Proxy(
-        "g",
-        "'g' is only available while a request or websocket is handled, or inside 'async with app.app_context():'",
-    )
-    current_app = Proxy(
-        "app",
-        "'current_app' is only available while a request or websocket is handled, in app.nursery,"
-        " or inside 'async with app.app_context():'",
-    )
-
-
-def has_app_context() -> bool:
-    """Return whether ``current_app`` and ``g`` are available here."""
-    return _current.get(None) is not None
-
-
-def has_request_context() -> bool:
-    """Return whether ``request`` is available here."""
-    context = _current.get(None)
-    return context is not None and context.request is not None
-
-
-def has_websocket_context() -> bool:
-    """Return whether ``websocket`` is available here."""
-    context = _current.get(None)
-    return context is not None and context.websocket is not None
-
-
-def require_context(what: str) -> Context:
-    """Return the current context.
-
-    :raises RuntimeError: naming ``what`` was tried outside of one.
-    """
-    context = _current.get(None)
-    if context is None:
-        raise RuntimeError(f"{what} needs a request, a websocket or 'async with app.app_context():' around it")
-    return context

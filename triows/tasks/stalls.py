@@ -16,7 +16,7 @@ import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -27,14 +27,13 @@ from types import FrameType
 import trio
 
 from .context import context_of
-from .stats import Counters
 
 logger = logging.getLogger("triows.error")
 
 _SIGNS = 4  # of life, in the time that a stall may last
 _STILL = 10.0  # seconds after which a stall that goes on is logged, once, before its end
 
-_OURS = (str(Path(__file__).parent), str(Path(trio.__file__).parent), "<frozen ")
+_OURS = (str(Path(__file__).parent.parent), str(Path(trio.__file__).parent), "<frozen ")
 _STDLIB = sysconfig.get_path("stdlib")
 
 
@@ -90,7 +89,8 @@ def _name(task: trio.lowlevel.Task | None) -> str:
     if background is not None:
         return f"background task {background}"
     context = context_of(task)
-    return f"task {task.name}" if context is None or context.subject is None else context.subject.connection.name
+    name = None if context is None else context.name
+    return f"task {task.name}" if name is None else name
 
 
 def _place(frame: FrameType | None) -> str:
@@ -131,6 +131,10 @@ class _Sign:
         self.given = time.monotonic()
 
 
+User = tuple[float, Callable[[], None]]
+"""For whom a loop is watched: the ``stall_timeout``, and what is called after each stall."""
+
+
 class Watched:
     """An event loop, what is known of its life, and for whom.
 
@@ -139,7 +143,7 @@ class Watched:
 
     def __init__(self, loop: EventLoop) -> None:
         self.loop = loop
-        self.users: list[tuple[float, Counters]] = []
+        self.users: list[User] = []
         self._sign: _Sign | None = None
         self._activity: Activity | None = None  # while the sign is late
         self._alone = True  # whether every look has found the same task
@@ -193,8 +197,8 @@ class Watched:
                 activity.name,
                 activity.place,
             )
-        for _, counters in self.users:
-            counters.stalls += 1
+        for _, on_stall in self.users:
+            on_stall()
 
 
 class _Watcher:
@@ -205,7 +209,7 @@ class _Watcher:
         self._changed = threading.Condition()
         self._runs = False
 
-    def add(self, user: tuple[float, Counters]) -> None:
+    def add(self, user: User) -> None:
         """Watch the event loop of the calling task for this user."""
         loop = EventLoop()
         with self._changed:
@@ -215,7 +219,7 @@ class _Watcher:
                 threading.Thread(target=self._run, name="triows stalls", daemon=True).start()
             self._changed.notify()
 
-    def remove(self, user: tuple[float, Counters]) -> None:
+    def remove(self, user: User) -> None:
         """Watch the event loop of the calling task no longer for this user."""
         token = trio.lowlevel.current_trio_token()
         with self._changed:
@@ -250,16 +254,17 @@ _watcher = _Watcher()
 
 
 @contextmanager
-def stalls_watched(timeout: float | None, counters: Counters) -> Iterator[None]:
-    """Log and count in the block what holds up the calling task's event loop for longer than ``timeout`` seconds.
+def stalls_watched(timeout: float | None, on_stall: Callable[[], None]) -> Iterator[None]:
+    """Log in the block what holds up the calling task's event loop for longer than ``timeout`` seconds.
 
-    None looks for nothing. So does a virtual clock, whose seconds nobody has to wait for.
+    ``on_stall()`` is called after each stall, in the watching thread. A timeout of None looks for nothing; so does a
+    virtual clock, whose seconds nobody has to wait for.
     """
     testing = sys.modules.get("trio.testing")
     if timeout is None or (testing is not None and isinstance(trio.lowlevel.current_clock(), testing.MockClock)):
         yield
         return
-    user = (timeout, counters)
+    user = (timeout, on_stall)
     _watcher.add(user)
     try:
         yield

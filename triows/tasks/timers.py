@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import logging
-import types
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from math import inf
 from time import perf_counter
-from typing import Any
 
 import trio
-from trio.lowlevel import Abort, Task, current_task, reschedule, wait_task_rescheduled
 
 logger = logging.getLogger("triows.error")
 
@@ -23,50 +20,6 @@ PASS = 0.005
 
 _LATE = 1.0  # seconds by which the event loop must be late for a deadline, so that it waits,
 _PASSES_TO_READ = 16  # and for how many of the scheduler's passes: each reads from a thousand sockets
-
-
-def _trap_type() -> Callable[[Callable[[Any], Abort]], Any]:
-    """The class of what ``wait_task_rescheduled()`` yields to Trio, which has no public name."""
-    waiting = wait_task_rescheduled(lambda _: Abort.SUCCEEDED)  # noqa: ASYNC105 - only what it yields is wanted
-    trap = waiting.send(None)
-    waiting.close()
-    return type(trap)
-
-
-_Trap = _trap_type()
-
-
-class Waiter:
-    """A place where one task waits to be woken. Waking when nobody waits does nothing and is not remembered.
-
-    Each message parks a task once, so this departs from the plain ``wait_task_rescheduled()``: what that yields to Trio
-    is made once and kept, and a task is woken with None instead of a new :class:`outcome.Value` (which Trio hands
-    through as it is).
-    """
-
-    __slots__ = ("_trap", "task")
-
-    def __init__(self) -> None:
-        self.task: Task | None = None
-        self._trap = _Trap(self._leave)
-
-    @types.coroutine
-    def park(self) -> Generator[Any, Any, None]:
-        """Wait for :meth:`wake`. A checkpoint; a cancellation leaves the place free."""
-        self.task = current_task()
-        outcome = yield self._trap
-        if outcome is not None:
-            outcome.unwrap()
-
-    def wake(self) -> None:
-        task = self.task
-        if task is not None:
-            self.task = None
-            reschedule(task, None)  # type: ignore[arg-type]  # see park()
-
-    def _leave(self, _raise_cancel: Any) -> Abort:
-        self.task = None
-        return Abort.SUCCEEDED
 
 
 async def catch_up(deadline: float) -> bool:

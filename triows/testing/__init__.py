@@ -5,7 +5,7 @@ Everything happens in the test's own Trio run, without sockets and threads, and 
 """
 
 from ..errors import HTTPDisconnectError, LifespanError, WebsocketDisconnectError, WebsocketResponseError
-from ..formdata import FileStorage
+from ..web.forms import FileStorage
 from .app import TestApp
 from .client import TestClient
 from .content import make_test_body_with_headers, make_test_headers_path_and_query_string, make_test_scope

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Protocol, Self
 
 import trio
 
 from ..errors import LifespanError
+from .client import TestClient
 
-if TYPE_CHECKING:
-    from ..app import Triows
-    from .client import TestClient
+
+class App(Protocol):
+    """What is tested: a :class:`triows.Triows`, which makes its clients itself."""
+
+    def serving(self) -> AbstractAsyncContextManager[object]: ...
+    def test_client(self, **options: Any) -> TestClient: ...
 
 
 class TestApp:
@@ -24,7 +28,7 @@ class TestApp:
 
     __test__ = False  # pytest takes any class named Test... for a collection of tests
 
-    def __init__(self, app: Triows) -> None:
+    def __init__(self, app: App) -> None:
         self.app = app
         self._life = AsyncExitStack()
 

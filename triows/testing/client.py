@@ -8,7 +8,7 @@ from contextvars import Token
 from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import h11
@@ -16,11 +16,12 @@ import trio
 from werkzeug.datastructures import Headers
 from werkzeug.http import dump_cookie
 
-from ..connection import Connection
-from ..context import Context, current_context
-from ..offline import offline_request
-from ..response import Response
-from ..sessions import SessionMixin
+from ..connection.base import Connection
+from ..framework.application import App
+from ..tasks.context import TaskContext
+from ..web.context import Context, current_context
+from ..web.response import Response
+from ..web.sessions import SessionMixin
 from . import cookies
 from .content import (
     UNSET,
@@ -35,11 +36,9 @@ from .content import (
     wire_headers,
 )
 from .http import KeptConnection, TestHTTPConnection
+from .request_context import pipeline_for
 from .serving import serve
 from .websocket import TestWebSocket
-
-if TYPE_CHECKING:
-    from ..app import Triows
 
 _MAX_REDIRECTS = 20
 _METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
@@ -61,10 +60,10 @@ class TestClient:
 
     __test__ = False  # pytest takes any class named Test... for a collection of tests
 
-    def __init__(self, app: Triows, use_cookies: bool = True) -> None:
+    def __init__(self, app: App, use_cookies: bool = True) -> None:
         self.app = app
         self.cookie_jar = cookies.make_jar() if use_cookies else None
-        self._token: Token[Context] | None = None
+        self._token: Token[TaskContext] | None = None
         self._first: Context | None = None
         self._preserving = False
         self._contexts: dict[Connection, Context] = {}
@@ -329,7 +328,7 @@ class TestClient:
         self._require_cookies()
         made = Headers(headers)
         cookies.add_cookies(self.cookie_jar, made, make_target(self.app, path, None, "http", None, Headers()).url)
-        context = offline_request(self.app, path, headers=dict(made), **options).context
+        context = pipeline_for(self.app, path, headers=dict(made), **options).context
         interface = self.app.session_interface
         assert context.request is not None
         token = context.push()
@@ -386,7 +385,7 @@ class TestClient:
                 self._token, self._first = token, context
 
 
-def _redirected(app: Triows, target: Target, location: str) -> Target:
+def _redirected(app: App, target: Target, location: str) -> Target:
     url = urldefrag(urljoin(target.url, location)).url
     host = urlsplit(url).netloc
     return make_target(app, url, None, target.scheme, None, Headers({"host": host}))

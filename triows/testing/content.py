@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from werkzeug.datastructures import Authorization, FileStorage, Headers
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartEncoder, Preamble
 
-from ..json import JSONProvider
+from ..framework.application import App
+from ..web.json import JSONProvider
 from .serving import Endpoint
-
-if TYPE_CHECKING:
-    from ..app import Triows
 
 UNSET: Any = object()
 USER_AGENT = "triows"
@@ -66,7 +64,7 @@ class Target:
 
 
 def make_target(
-    app: Triows, path: str, query_string: Query | None, scheme: str, subdomain: str | None, headers: Headers
+    app: App, path: str, query_string: Query | None, scheme: str, subdomain: str | None, headers: Headers
 ) -> Target:
     """Return the target of a request and set the Host header.
 
@@ -90,7 +88,7 @@ def make_target(
     return Target(scheme, host, f"{resource}?{query}" if query else resource)
 
 
-def _default_host(app: Triows, subdomain: str | None) -> str:
+def _default_host(app: App, subdomain: str | None) -> str:
     host = app.config["SERVER_NAME"] or "localhost"
     return f"{subdomain}.{host}" if subdomain is not None else host
 
@@ -124,7 +122,7 @@ def wire_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
 
 
 def make_test_headers_path_and_query_string(
-    app: Triows,
+    app: App,
     path: str,
     headers: HeadersLike | None = None,
     query_string: Query | None = None,
@@ -147,7 +145,7 @@ def make_test_body_with_headers(
     form: Mapping[str, Any] | None = None,
     files: Files | None = None,
     json: Any = UNSET,
-    app: Triows | None = None,
+    app: App | None = None,
 ) -> tuple[bytes, Headers]:
     """Return the body of a request and the headers that describe it.
 

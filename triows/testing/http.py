@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import h11
 import trio
 from werkzeug.datastructures import Headers
 
 from ..errors import HTTPDisconnectError
-from ..response import Response
+from ..framework.application import App
+from ..web.response import Response
 from .serving import Endpoint, Served, serve
-
-if TYPE_CHECKING:
-    from ..app import Triows
 
 _MAX_HEAD = 1 << 20  # bytes
 _SWITCHING_PROTOCOLS = 101
 _SEND_SIZE = 65536
 
 
-def make_response(app: Triows, body: bytes, status: int, headers: Headers) -> Response:
+def make_response(app: App, body: bytes, status: int, headers: Headers) -> Response:
     """Return what was received as a response of the app's class."""
     response = app.response_class(body, status, headers.copy())
     if "content-type" not in headers:
@@ -37,7 +35,7 @@ def new_protocol() -> h11.Connection:
 class KeptConnection:
     """One connection for several requests, and another one when the server or a half-sent request has ended it."""
 
-    def __init__(self, app: Triows, nursery: trio.Nursery) -> None:
+    def __init__(self, app: App, nursery: trio.Nursery) -> None:
         self._app = app
         self._nursery = nursery
         self._endpoint: Endpoint | None = None
@@ -103,7 +101,7 @@ class TestHTTPConnection:
 
     def __init__(
         self,
-        app: Triows,
+        app: App,
         served: Served,
         request: h11.Request,
         keep: Callable[[Headers], None],

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from werkzeug.datastructures import Headers
 
-from .connection import HTTPConnection
-from .dispatch import RequestExchange
-from .ends import Head
+from ..connection.http import HTTPConnection
+from ..framework.application import App
+from ..framework.pipeline.http import RequestPipeline
+from ..protocol.head import Head
+from ..web.context import Context
 
-if TYPE_CHECKING:
-    from .app import Triows
 
-
-class OfflineConnection(HTTPConnection):
+class ClientlessConnection(HTTPConnection):
     """A request whose body is there already, and whose response goes nowhere."""
 
     __slots__ = ("_body",)
@@ -52,8 +52,8 @@ class OfflineConnection(HTTPConnection):
         pass
 
 
-def offline_request(
-    app: Triows,
+def pipeline_for(
+    app: App,
     path: str,
     *,
     method: str = "GET",
@@ -65,7 +65,7 @@ def offline_request(
     scheme: str = "http",
     root_path: str = "",
     auth: tuple[str, str] | None = None,
-) -> RequestExchange:
+) -> RequestPipeline:
     """Return what the dispatcher would make of such a request."""
     url = urlsplit(path)
     query = url.query if query_string is None else query_string
@@ -91,4 +91,18 @@ def offline_request(
         scheme=scheme,
         root_path=root_path,
     )
-    return RequestExchange(app, OfflineConnection(head, body))
+    return RequestPipeline(app, ClientlessConnection(head, body))
+
+
+@asynccontextmanager
+async def request_context(app: App, path: str, **options: Any) -> AsyncIterator[Context]:
+    """See :meth:`triows.Triows.test_request_context`."""
+    pipeline = pipeline_for(app, path, **options)
+    token = pipeline.context.push()
+    try:
+        pipeline.match()
+        await pipeline.open_session()
+        pipeline.preprocess_url_values()
+        yield pipeline.context
+    finally:
+        pipeline.context.pop(token)

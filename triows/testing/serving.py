@@ -15,20 +15,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import trio
 from trio_websocket import ConnectionClosed
 
-from ..connection import Connection
+from ..connection.base import Connection
+from ..connection.limits import WebSocketLimits
 from ..errors import HTTPDisconnectError, WebsocketDisconnectError, WebsocketResponseError
-from ..groups import leaves, unwrap_group
-from ..limits import WebSocketLimits
+from ..framework.application import App
 from ..server.serving import Server
+from ..tasks.exception_groups import leaves, unwrap_group
 from .streams import memory_stream_pair
-
-if TYPE_CHECKING:
-    from ..app import Triows
 
 # What a test meets because the connection has ended, for a reason that may lie in the handler.
 _CONSEQUENCES = (
@@ -63,7 +61,7 @@ class Served:
 
     nursery: trio.Nursery
 
-    def __init__(self, app: Triows, endpoint: Endpoint) -> None:
+    def __init__(self, app: App, endpoint: Endpoint) -> None:
         self._app = app
         self._endpoint = endpoint
         self.limits = app.limits
@@ -112,7 +110,7 @@ class Served:
 
 
 @asynccontextmanager
-async def serve(app: Triows, endpoint: Endpoint) -> AsyncIterator[Served]:
+async def serve(app: App, endpoint: Endpoint) -> AsyncIterator[Served]:
     """Serve one connection while the block runs, and wait for its end; the block closes ``stream`` in its own way.
 
     When the block raises, or is cancelled, the connection is lost. What is raised then: see the module's text.

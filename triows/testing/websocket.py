@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
+from typing import Any, NoReturn, Self, cast
 
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -12,15 +12,13 @@ from werkzeug.datastructures import Headers
 from wsproto.utilities import LocalProtocolError
 
 from ..errors import WebsocketDisconnectError, WebsocketResponseError
-from ..groups import leaves
+from ..framework.application import App
+from ..tasks.exception_groups import leaves
+from .content import Target
 from .http import make_response
 from .serving import Served
 from .streams import MemoryStream
 from .wire import ServerBytes
-
-if TYPE_CHECKING:
-    from ..app import Triows
-    from .content import Target
 
 # What the client keeps for the test is bounded by the number of messages: beyond it, it does not read.
 _MAX_UNREAD_MESSAGES = 1024
@@ -71,7 +69,7 @@ class TestWebSocket:
 
     def __init__(
         self,
-        app: Triows,
+        app: App,
         served: Served,
         target: Target,
         headers: list[tuple[bytes, bytes]],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, Protocol, TypeVar, cast
 
 from werkzeug.exceptions import abort as _abort
 from werkzeug.sansio.response import Response as SansIOResponse
@@ -13,9 +13,27 @@ from werkzeug.urls import iri_to_uri
 from werkzeug.utils import redirect as _redirect
 
 from .context import Context, current_context, require_context
+from .json import JSONProvider
 from .response import Response
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class App(Protocol):
+    """What these functions need of an app."""
+
+    @property
+    def json(self) -> JSONProvider: ...
+    @property
+    def response_class(self) -> type[Response]: ...
+    @property
+    def url_for(self) -> Callable[..., str]: ...
+    async def make_response(self, value: Any) -> Response: ...
+
+
+def _app(what: str) -> App:
+    app: App = require_context(what).app
+    return app
 
 
 def abort(code: int | SansIOResponse, *args: Any, **kwargs: Any) -> NoReturn:
@@ -49,7 +67,7 @@ def jsonify(*args: Any, **kwargs: Any) -> Response:
 
     :raises TypeError: if a value has no JSON form.
     """
-    return require_context("jsonify()").app.json.response(*args, **kwargs)
+    return _app("jsonify()").json.response(*args, **kwargs)
 
 
 async def make_response(*args: Any) -> Response:
@@ -57,7 +75,7 @@ async def make_response(*args: Any) -> Response:
 
     :raises TypeError: if a handler may not return that.
     """
-    app = require_context("make_response()").app
+    app = _app("make_response()")
     if not args:
         return app.response_class()
     return await app.make_response(args[0] if len(args) == 1 else args)
@@ -78,7 +96,7 @@ def url_for(
     :param _external: with scheme and host. Always so outside of a request and for websocket endpoints.
     :raises werkzeug.routing.BuildError: if no rule fits.
     """
-    return require_context("url_for()").app.url_for(
+    return _app("url_for()").url_for(
         endpoint, _anchor=_anchor, _external=_external, _method=_method, _scheme=_scheme, **values
     )
 

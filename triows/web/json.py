@@ -12,7 +12,7 @@ from uuid import UUID
 
 from werkzeug.http import http_date
 
-from .context import current_context
+from ..tasks.context import current
 from .response import Response
 
 
@@ -73,7 +73,7 @@ class JSONProvider:
     def _current_app(self) -> App | None:
         if self._app is not None and not isinstance(self._app, type):
             return self._app
-        context = current_context()
+        context = current.get(None)
         return None if context is None else context.app
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import json as stdlib_json
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Generic, Literal, Protocol, Self, TypeVar, cast, overload
+from typing import Any, Generic, Literal, Self, TypeVar, cast, overload
 from urllib.parse import quote
 
 import trio
 from werkzeug.datastructures import Authorization, CombinedMultiDict, Headers, MultiDict
-from werkzeug.exceptions import BadHost, BadRequest, RequestEntityTooLarge
+from werkzeug.exceptions import BadHost, BadRequest
+from werkzeug.routing import Rule
 from werkzeug.sansio.utils import get_current_url, get_host
 
-from . import absent
-from .connection import BodyTooLarge, Connection, HTTPConnection
-from .ends import Disconnect, Head
-from .fields import RequestFields
-from .formdata import FileStorage, FormParser, MultipartForm, UrlencodedForm
-from .origins import is_host
-from .pieces import Pieces
-from .response import WireHeaders
-from .routing import Rule
+from ..connection.base import Connection
+from ..connection.http import HTTPConnection
+from ..protocol.disconnect import Disconnect
+from ..protocol.head import Head
+from ..protocol.hosts import is_host
+from .body import Body
+from .forms import FileStorage, FormParser, MultipartForm, UrlencodedForm
+from .headers import WireHeaders
+from .json_codec import JSONCodec, StandardJSON
+from .quart_names import REQUEST, REQUEST_LIMITS, refuse_definitions
+from .werkzeug_fixes import SafeRequest
 
 T = TypeVar("T")
 _UNSET: Any = object()
@@ -47,21 +49,7 @@ def _lazy(function: Callable[[Any], T]) -> T:
     return cast(T, _Lazy(function))
 
 
-class _Loads(Protocol):
-    def loads(self, text: str | bytes) -> Any: ...
-
-    def dumps(self, obj: Any) -> str: ...
-
-
-class _StdlibJSON:
-    def loads(self, text: str | bytes) -> Any:
-        return stdlib_json.loads(text)
-
-    def dumps(self, obj: Any) -> str:
-        return stdlib_json.dumps(obj)
-
-
-class RequestBase(RequestFields):
+class RequestBase(SafeRequest):
     """What HTTP requests and websockets have in common: everything that stands in the head of the request.
 
     :ivar connection: the connection underneath.
@@ -75,13 +63,13 @@ class RequestBase(RequestFields):
     url_rule: Rule | None = None
     view_args: dict[str, Any] | None = None
     routing_exception: Exception | None = None
-    json_provider: _Loads = _StdlibJSON()
+    json_provider: JSONCodec = StandardJSON()
     accept_headers: Callable[[], WireHeaders] | None = None
     """What the app adds to the headers of an accepted websocket: its session's cookie."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        absent.refuse_definitions(cls, absent.REQUEST)
+        refuse_definitions(cls, REQUEST)
 
     def __init__(self, connection: Connection) -> None:
         # Not super().__init__(): it would build what most handlers never look at.
@@ -242,77 +230,6 @@ def _quote_query(query: bytes) -> bytes:
     return quote(query, safe="%!$&'()*+,/:;=?@[]~-._\"<>\\^`{|}# ").encode("ascii")
 
 
-class Body:
-    """The body of a request: ``await`` it for the whole, or iterate over its pieces as they arrive.
-
-    Iterating keeps nothing, so each piece can be had once. More than ``max_size`` bytes raise werkzeug's
-    :exc:`~werkzeug.exceptions.RequestEntityTooLarge` (413), at once if the Content-Length says so.
-    """
-
-    def __init__(self, connection: HTTPConnection, max_size: int | None, content_length: int | None) -> None:
-        self.max_size = max_size
-        self._connection = connection
-        self._content_length = content_length
-        self._lock: trio.Lock | None = None
-        self._received = 0
-        self._ended = False
-        self._pieces = Pieces()
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        """The next piece. A cancellation loses none."""
-        async with self.lock:
-            if self._pieces.size:
-                # What a cancelled read of the whole had collected so far.
-                return self._pieces.popleft()
-            piece = await self._next()
-        if not piece:
-            raise StopAsyncIteration
-        return piece
-
-    def __await__(self) -> Generator[Any, Any, bytes]:
-        return self.read().__await__()
-
-    @property
-    def lock(self) -> trio.Lock:
-        """Held by the task that reads, so that others wait for it."""
-        if self._lock is None:
-            self._lock = trio.Lock()
-        return self._lock
-
-    async def read(self) -> bytes:
-        """The whole body, or what iteration has left of it; the same again later. Cancelled, it keeps what it has."""
-        if self._ended:
-            return self._pieces.joined()
-        async with self.lock:
-            while piece := await self._next():
-                self._pieces.append(piece)
-            return self._pieces.joined()
-
-    def clear(self) -> None:
-        """Forget what was read."""
-        self._pieces.clear()
-
-    async def _next(self) -> bytes:
-        limit = self.max_size
-        if limit is not None and (self._content_length or 0) > limit:
-            raise RequestEntityTooLarge()
-        if self._ended:
-            return b""
-        try:
-            piece = await self._connection.receive_body()
-        except BodyTooLarge:
-            raise RequestEntityTooLarge() from None
-        self._received += len(piece)
-        if not piece:
-            self._ended = True
-        elif limit is not None and self._received > limit:
-            raise RequestEntityTooLarge()
-        return piece
-
-
 class Request(RequestBase):
     """An HTTP request. What concerns the body is awaited: ``await request.get_json()``, ``await request.form``."""
 
@@ -324,7 +241,7 @@ class Request(RequestBase):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        absent.refuse_definitions(cls, absent.REQUEST_LIMITS, Request)
+        refuse_definitions(cls, REQUEST_LIMITS, Request)
 
     def __init__(self, connection: HTTPConnection) -> None:
         super().__init__(connection)

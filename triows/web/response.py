@@ -7,74 +7,23 @@ a worker thread, since they may block.
 
 from __future__ import annotations
 
-import json as stdlib_json
-import re
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Literal, Protocol, cast, overload
+from typing import Any, Literal, cast, overload
 
 import trio
 from werkzeug.datastructures import Headers
 from werkzeug.sansio.response import Response as SansIOResponse
 from werkzeug.utils import get_content_type
 
-from . import absent
-from .context import current_context
+from ..tasks.context import current
+from .headers import WireHeaders, encode_headers
+from .json_codec import JSONCodec, StandardJSON
+from .quart_names import RESPONSE, refuse_definitions
 
 Body = str | bytes | bytearray | Iterable[str | bytes] | AsyncIterable[str | bytes]
 """What a response's body may be given as."""
-
-WireHeaders = list[tuple[bytes, bytes]]
-"""Header lines as connections take them: lower-case names, latin-1."""
-
-# RFC 9110 section 5.5 and 5.6.2: what may not be in a value, above all what would let it start a line of its own, and
-# what a name is made of.
-_UNSAFE_VALUE = re.compile(r"[\x00-\x08\n-\x1f\x7f]")
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
-
-
-class _Loads(Protocol):
-    def loads(self, text: str | bytes) -> Any: ...
-
-
-class _StdlibJSON:
-    def loads(self, text: str | bytes) -> Any:
-        return stdlib_json.loads(text)
-
-
-_encoded_names: dict[str, bytes] = {}
-
-
-def _encode_name(name: str) -> bytes:
-    if not _NAME.match(name):
-        raise ValueError(f"header name {name!r} is not a token; use letters, digits and hyphens (RFC 9110, 5.1)")
-    encoded = name.lower().encode("ascii")
-    if len(_encoded_names) < 256:  # names come from the application, but some applications make them up
-        _encoded_names[name] = encoded
-    return encoded
-
-
-def encode_headers(headers: Iterable[tuple[str, str]]) -> WireHeaders:
-    """Return header lines as they go over the wire.
-
-    :raises ValueError: if a name is not a token, or a value holds control characters or is not latin-1 (RFC 9110, 5.5).
-    """
-    lines = []
-    for name, value in headers:
-        if _UNSAFE_VALUE.search(value):
-            raise ValueError(
-                f"header {name!r} has the value {value!r}; control characters may not be in header values, CR, LF and"
-                " NUL least of all"
-            )
-        try:
-            encoded = value.encode("latin-1").strip(b" \t")
-        except UnicodeEncodeError:
-            raise ValueError(
-                f"header {name!r} has the value {value!r}, which is not latin-1; percent-encode or escape it"
-            ) from None
-        lines.append((_encoded_names.get(name) or _encode_name(name), encoded))
-    return lines
 
 
 class Response(SansIOResponse):
@@ -88,11 +37,11 @@ class Response(SansIOResponse):
     """
 
     default_mimetype = "text/html"
-    json_provider: _Loads = _StdlibJSON()
+    json_provider: JSONCodec = StandardJSON()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        absent.refuse_definitions(cls, absent.RESPONSE)
+        refuse_definitions(cls, RESPONSE)
 
     def __init__(
         self,
@@ -208,7 +157,7 @@ class Response(SansIOResponse):
     @property
     def max_cookie_size(self) -> int:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
         """Bytes of a cookie beyond which setting it warns that browsers may ignore it: MAX_COOKIE_SIZE; 0 for none."""
-        context = current_context()
+        context = current.get(None)
         return super().max_cookie_size if context is None else cast(int, context.app.config["MAX_COOKIE_SIZE"])
 
     async def iter_body(self) -> AsyncGenerator[bytes, None]:

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, NoReturn, cast
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from .response import Response, WireHeaders, encode_headers
+from .headers import WireHeaders, encode_headers
+from .request import RequestBase
+from .response import Response
 from .tagged_json import TaggedJSONSerializer
-
-if TYPE_CHECKING:
-    from .app import Triows
-    from .request import RequestBase
 
 
 class SessionMixin(dict[str, Any]):
@@ -121,18 +119,18 @@ class SessionInterface:
 
     null_session_class: type[SessionMixin] = NullSession
 
-    async def open_session(self, app: Triows, request: RequestBase) -> SessionMixin | None:
+    async def open_session(self, app: Any, request: RequestBase) -> SessionMixin | None:
         """Return the session that belongs to a request or websocket; None if there can be none."""
         raise NotImplementedError(f"{type(self).__name__} needs an open_session() method")
 
-    async def save_session(self, app: Triows, session: SessionMixin, response: Response | None) -> None:
+    async def save_session(self, app: Any, session: SessionMixin, response: Response | None) -> None:
         """Save the session, into the response if it lives in a cookie.
 
         :param response: None at the end of a websocket that was accepted.
         """
         raise NotImplementedError(f"{type(self).__name__} needs a save_session() method")
 
-    async def make_null_session(self, app: Triows) -> SessionMixin:
+    async def make_null_session(self, app: Any) -> SessionMixin:
         """Return what stands for the session where :meth:`open_session` returned None."""
         return self.null_session_class()
 
@@ -140,45 +138,45 @@ class SessionInterface:
         """Whether this is a stand-in that must not be saved."""
         return isinstance(obj, self.null_session_class)
 
-    def accept_headers(self, app: Triows, session: SessionMixin) -> WireHeaders:
+    def accept_headers(self, app: Any, session: SessionMixin) -> WireHeaders:
         """Return the headers that save the session with the acceptance of a websocket, which cannot wait."""
         return []
 
-    def get_cookie_name(self, app: Triows) -> str:
+    def get_cookie_name(self, app: Any) -> str:
         """SESSION_COOKIE_NAME."""
         return cast(str, app.config["SESSION_COOKIE_NAME"])
 
-    def get_cookie_domain(self, app: Triows) -> str | None:
+    def get_cookie_domain(self, app: Any) -> str | None:
         """SESSION_COOKIE_DOMAIN."""
         return cast("str | None", app.config["SESSION_COOKIE_DOMAIN"])
 
-    def get_cookie_path(self, app: Triows) -> str:
+    def get_cookie_path(self, app: Any) -> str:
         """SESSION_COOKIE_PATH, else APPLICATION_ROOT."""
         return cast(str, app.config["SESSION_COOKIE_PATH"] or app.config["APPLICATION_ROOT"])
 
-    def get_cookie_httponly(self, app: Triows) -> bool:
+    def get_cookie_httponly(self, app: Any) -> bool:
         """SESSION_COOKIE_HTTPONLY."""
         return cast(bool, app.config["SESSION_COOKIE_HTTPONLY"])
 
-    def get_cookie_secure(self, app: Triows) -> bool:
+    def get_cookie_secure(self, app: Any) -> bool:
         """SESSION_COOKIE_SECURE."""
         return cast(bool, app.config["SESSION_COOKIE_SECURE"])
 
-    def get_cookie_samesite(self, app: Triows) -> str | None:
+    def get_cookie_samesite(self, app: Any) -> str | None:
         """SESSION_COOKIE_SAMESITE."""
         return cast("str | None", app.config["SESSION_COOKIE_SAMESITE"])
 
-    def get_cookie_partitioned(self, app: Triows) -> bool:
+    def get_cookie_partitioned(self, app: Any) -> bool:
         """SESSION_COOKIE_PARTITIONED."""
         return cast(bool, app.config["SESSION_COOKIE_PARTITIONED"])
 
-    def get_expiration_time(self, app: Triows, session: SessionMixin) -> datetime | None:
+    def get_expiration_time(self, app: Any, session: SessionMixin) -> datetime | None:
         """When the cookie expires; None: with the browser."""
         if session.permanent:
-            return datetime.now(UTC) + app.permanent_session_lifetime
+            return datetime.now(UTC) + cast(timedelta, app.permanent_session_lifetime)
         return None
 
-    def should_set_cookie(self, app: Triows, session: SessionMixin) -> bool:
+    def should_set_cookie(self, app: Any, session: SessionMixin) -> bool:
         """Whether the cookie must be sent again."""
         return session.modified or (session.permanent and app.config["SESSION_REFRESH_EACH_REQUEST"])
 
@@ -192,7 +190,7 @@ class SecureCookieSessionInterface(SessionInterface):
     serializer: Any = TaggedJSONSerializer()
     session_class = SecureCookieSession
 
-    def get_signing_serializer(self, app: Triows) -> URLSafeTimedSerializer | None:
+    def get_signing_serializer(self, app: Any) -> URLSafeTimedSerializer | None:
         """Return what signs the cookies; None without a secret key.
 
         SECRET_KEY_FALLBACKS, a list of former keys, are still accepted.
@@ -207,7 +205,7 @@ class SecureCookieSessionInterface(SessionInterface):
             signer_kwargs={"key_derivation": self.key_derivation, "digest_method": self.digest_method},
         )
 
-    async def open_session(self, app: Triows, request: RequestBase) -> SecureCookieSession | None:
+    async def open_session(self, app: Any, request: RequestBase) -> SecureCookieSession | None:
         """Return what the cookie holds: nothing if it is missing, forged, too old or unreadable. None without a key."""
         if not app.secret_key:
             return None
@@ -223,7 +221,7 @@ class SecureCookieSessionInterface(SessionInterface):
         except BadData:
             return self.session_class()
 
-    async def save_session(self, app: Triows, session: SessionMixin, response: Response | None) -> None:
+    async def save_session(self, app: Any, session: SessionMixin, response: Response | None) -> None:
         """Write the cookie into the response."""
         if response is not None:
             self._write(app, session, response)
@@ -233,7 +231,7 @@ class SecureCookieSessionInterface(SessionInterface):
                 " the changes are lost: make them before websocket.accept()"
             )
 
-    def accept_headers(self, app: Triows, session: SessionMixin) -> WireHeaders:
+    def accept_headers(self, app: Any, session: SessionMixin) -> WireHeaders:
         """Return the cookie as a header for the acceptance of a websocket."""
         if not session.accessed and not session.modified:
             return []
@@ -242,7 +240,7 @@ class SecureCookieSessionInterface(SessionInterface):
         session.modified = False  # from here on it is about what comes too late
         return encode_headers([("Set-Cookie", cookie) for cookie in carrier.headers.getlist("Set-Cookie")])
 
-    def _write(self, app: Triows, session: SessionMixin, response: Response) -> None:
+    def _write(self, app: Any, session: SessionMixin, response: Response) -> None:
         name = self.get_cookie_name(app)
         attributes: dict[str, Any] = {
             "domain": self.get_cookie_domain(app),

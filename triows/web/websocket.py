@@ -8,11 +8,11 @@ from typing import Any
 import trio
 from werkzeug.datastructures import Headers
 
-from .errors import JSONMessageError, WebSocketStateError
+from ..connection.streaming import MessageStream, send_pieces
+from ..connection.websocket import WebSocketConnection
+from ..errors import JSONMessageError, WebSocketStateError
+from .headers import WireHeaders, encode_headers
 from .request import RequestBase
-from .response import WireHeaders, encode_headers
-from .streaming import MessageStream, send_pieces
-from .websocket_connection import WebSocketConnection
 
 # What the handshake's answer is made of by the server itself (RFC 6455, section 4.2.2).
 _RESERVED = {b"upgrade", b"connection", b"content-length", b"transfer-encoding"}

@@ -23,7 +23,7 @@ def _read_date(field: str | None) -> datetime | None:
         return None
 
 
-class RequestFields(SansIORequest):
+class SafeRequest(SansIORequest):
     """The fields that are read here. What makes no sense is left out, as Werkzeug leaves out the rest of it."""
 
     date = header_property[datetime | None]("Date", None, _read_date)

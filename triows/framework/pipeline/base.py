@@ -3,8 +3,8 @@
     match the URL - open the session - before hooks - the handler, in its nursery - a response, or none
     - after hooks - save the session - send - teardown hooks
 
-What is particular to one kind of connection is in :class:`RequestExchange` and :class:`WebSocketExchange`. Everything
-runs inside the connection's cancel scope. An error from any step goes through ``Exchange._take_error``:
+What is particular to one kind of connection is in :class:`RequestPipeline` and :class:`WebSocketPipeline`. Everything
+runs inside the connection's cancel scope. An error from any step goes through ``Pipeline._take_error``:
 
 - ``Cancelled`` goes on to its scope, always; errors beside it in a group are logged and stay on ``connection.error``;
 - an error is answered (error handlers, else 500) while an answer can still be sent, and logged if it was not handled;
@@ -13,63 +13,34 @@ runs inside the connection's cancel scope. An error from any step goes through `
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Iterable, Sequence
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
-import trio
-from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.routing import RoutingException
 
-from .admission import admit, admits_origin, concerns_server, refuse, tell_methods
-from .connection import Connection, HTTPConnection
-from .context import Context
-from .errors import JSONMessageError, WebSocketClosed, WebSocketStateError
-from .groups import closes_coroutine, ends_program, is_error, leaves, split_cancelled, unwrap_group
-from .logs import printable
-from .request import Request, RequestBase
-from .response import Response, WireHeaders
-from .returning import is_trapped, make_response, response_from
-from .routing import Rule
-from .scaffold import ErrorHandler, HookTable, Kind
-from .supervision import keep_shielded
-from .views import View, call, describe
-from .websocket_connection import WebSocketConnection
-
-if TYPE_CHECKING:
-    from .app import Triows
-
-_TEARDOWN_TIMEOUT = 5.0  # seconds for all teardown hooks of one connection
-_INVALID_DATA = 1007  # RFC 6455 section 7.4.1
-_INTERNAL_ERROR = 1011
+from ...connection.base import Connection
+from ...errors import JSONMessageError
+from ...tasks.exception_groups import closes_coroutine, ends_program, leaves, split_cancelled
+from ...tasks.functions import call
+from ...web.context import Context
+from ...web.request import RequestBase
+from ...web.response import Response
+from ..application import App
+from ..routes.hooks import ErrorHandler, HookTable, Kind, run_teardown
+from ..routes.make_response import is_trapped, make_response, response_from
+from ..routes.views import View
 
 
-def handle(app: Triows, connection: Connection) -> Coroutine[Any, Any, None]:
-    """Serve one connection: what the app gives the servers. Await it inside the connection's cancel scope.
-
-    An error that nobody handled is logged and left on ``connection.error``; only ``Cancelled`` and its like are raised.
-    """
-    connection.count(app.counters)
-    refusal = admit(app.config, connection)
-    if refusal is not None:
-        return refuse(connection, refusal)
-    if concerns_server(connection):
-        return tell_methods(connection, app.url_map.methods())
-    if isinstance(connection, WebSocketConnection):
-        return WebSocketExchange(app, connection).run()
-    return RequestExchange(app, cast(HTTPConnection, connection)).run()
-
-
-class Exchange(ABC):
+class Pipeline(ABC):
     """One request or websocket, and what is done with it."""
 
     __slots__ = ("app", "connection", "context", "subject", "unhandled")
 
     kind: ClassVar[Kind]
 
-    def __init__(self, app: Triows, connection: Connection, subject: RequestBase, context: Context) -> None:
+    def __init__(self, app: App, connection: Connection, subject: RequestBase, context: Context) -> None:
         self.app = app
         self.connection = connection
         self.subject = subject
@@ -179,7 +150,7 @@ class Exchange(ABC):
         app = self.app
         functions = [*self._hooks(app.hooks[self.kind].teardown, outwards=True), *reversed(app.teardown_functions)]
         if functions:
-            await run_teardown(app, functions, self.unhandled)
+            await run_teardown(app.logger, functions, self.unhandled)
 
     # Errors
 
@@ -300,179 +271,3 @@ class Exchange(ABC):
         """What is served, for the log; the path is the client's, so control characters are escaped."""
         method = "WEBSOCKET" if self.kind == "websocket" else ascii(self.subject.method)[1:-1]
         return f"{method} {self.subject.path!a:.1000}"
-
-
-class RequestExchange(Exchange):
-    """An HTTP request."""
-
-    __slots__ = ()
-
-    kind = "request"
-    connection: HTTPConnection
-    subject: Request
-
-    def __init__(self, app: Triows, connection: HTTPConnection) -> None:
-        request = app.request_class(connection)
-        super().__init__(app, connection, request, Context(app, request=request))
-
-    def match(self) -> None:
-        """Find the rule for the URL, and give its limits to the request."""
-        super().match()
-        self.app.limit_request(self.subject)
-
-    def _run_view(self, view: View) -> Coroutine[Any, Any, Response | None]:
-        limit = self.connection.max_body_size
-        if limit is not None and self.connection.content_length > limit:
-            raise RequestEntityTooLarge()
-        return self.connection.run_handler(self._call_view, view, name=view.function)
-
-    async def _take_value(self, view: View, value: Response | None) -> None:
-        if value is not None:
-            await self._finish(value)
-        elif self._can_answer() and self.connection.disconnect is None:
-            raise RuntimeError(f"{describe(view.function)} was cancelled by its nursery before it returned a response")
-
-    async def _call_view(self, view: View) -> Response | None:
-        """Run the view. A streamed response is sent from inside the nursery: its tasks may be what feeds the stream."""
-        subject = self.subject
-        if subject.method == "OPTIONS" and cast(Rule, subject.url_rule).provide_automatic_options:
-            value: Any = self.app.options_response(self.context)
-        else:
-            value = await view(subject, subject.view_args)
-        if self.app.overrides_make_response:
-            response = await make_response(self.app, value, view.function)
-        else:
-            response = response_from(self.app, value, view.function)
-        if not response.is_streamed:
-            return response
-        await self._finish(response)
-        return None
-
-    def _can_answer(self) -> bool:
-        return not self.connection.response_started
-
-    async def _send(self, response: Response | None) -> None:
-        assert response is not None
-        try:
-            headers = response.wire_headers()
-            body = response.wire_body()
-            if body is not None:
-                await self.connection.send_response(response.status_code, headers, body)
-                return
-            await self.connection.start_response(response.status_code, headers)
-            if self.subject.method != "HEAD":
-                async with aclosing(response.iter_body()) as pieces:
-                    async for piece in pieces:
-                        await self.connection.send_body(piece)
-            await self.connection.end_response()
-        finally:
-            if response.is_streamed:
-                await response.aclose()
-
-    async def _tear_down(self) -> None:
-        self.subject.close()
-        await super()._tear_down()
-
-
-class WebSocketExchange(Exchange):
-    """A websocket."""
-
-    __slots__ = ()
-
-    kind = "websocket"
-    connection: WebSocketConnection
-
-    def __init__(self, app: Triows, connection: WebSocketConnection) -> None:
-        websocket = app.websocket_class(connection)
-        super().__init__(app, connection, websocket, Context(app, websocket=websocket))
-        websocket.accept_headers = self._accept_headers
-
-    def match(self) -> None:
-        """Find the rule for the URL, and give its limits to the connection."""
-        super().match()
-        rule = self.subject.url_rule
-        if rule is not None:
-            self.connection.limits = self.app.rule_limits(rule)
-
-    async def _run_before_hooks(self) -> Any:
-        # No hook may answer a page that must not connect, or accept its websocket, even where there is no route.
-        if not admits_origin(self.connection, self._name):
-            raise Forbidden("Websockets from this origin are not allowed.")
-        return await super()._run_before_hooks()
-
-    def _run_view(self, view: View) -> Coroutine[Any, Any, Any]:
-        return self.connection.run_handler(view, self.subject, self.subject.view_args, name=view.function)
-
-    async def _take_value(self, view: View, value: Any) -> None:
-        if self.connection.accepted or self.connection.closed:
-            if value is not None:
-                raise WebSocketStateError(
-                    f"{describe(view.function)} returned {type(value).__name__} {value!r:.100} after the websocket had"
-                    " been accepted or closed, when no response can be sent any more; send it as a message instead,"
-                    " or return it before accepting"
-                )
-            await self._finish(None)
-        elif value is None:
-            raise Forbidden()
-        else:
-            await self._finish(await make_response(self.app, value, view.function))
-
-    def _accept_headers(self) -> WireHeaders:
-        interface, session = self.app.session_interface, self.context.session
-        if session is None or interface.is_null_session(session):
-            return []
-        return interface.accept_headers(self.app, session)
-
-    def _can_answer(self) -> bool:
-        return not (self.connection.accepted or self.connection.closed)
-
-    def _is_normal_end(self, error: BaseException) -> bool:
-        return isinstance(error, WebSocketClosed) and error.connection in (None, self.connection)
-
-    async def _end_by_error(self, errors: list[BaseException]) -> None:
-        for error in errors:
-            handler = self._find_handler(error)
-            if handler is not None:
-                await self._tell(handler, error, errors)
-                return
-        if all(isinstance(error, JSONMessageError) for error in errors):
-            self.app.logger.log(logging.INFO, "%s: closed with 1007: %s", self._name, printable(str(errors[0])))
-            await self.connection.close(_INVALID_DATA, "invalid JSON")
-        else:
-            await super()._end_by_error(errors)
-
-    async def _tell(self, handler: ErrorHandler, error: BaseException, errors: list[BaseException]) -> None:
-        """Call an error handler after accepting: it may send and close; a response it returns can go nowhere."""
-        try:
-            value = await call(handler, error)
-        except Exception as second:
-            self._leave_unhandled([*errors, second])
-            return
-        if value is not None:
-            self._leave_unhandled(errors, log=len(errors) == 1)
-        elif not self.connection.closed:
-            await self.connection.close(_INTERNAL_ERROR, "")
-
-    async def _send(self, response: Response | None) -> None:
-        if response is not None and self._can_answer():
-            headers, body = response.wire_headers(), response.wire_body()
-            if body is None:
-                body = await response.get_data()
-                headers = response.wire_headers()
-            await self.connection.reject(response.status_code, headers, body)
-
-
-async def run_teardown(app: Triows, functions: Sequence[Any], error: BaseException | None) -> None:
-    """Call teardown hooks; what one raises is logged, so that the others run too."""
-    # Connections are mostly cancelled in the end; what the hooks give back must be given back all the same.
-    with trio.move_on_after(_TEARDOWN_TIMEOUT, shield=True) as scope:
-        keep_shielded(scope)
-        for function in functions:
-            try:
-                await call(function, error)
-            except BaseException as raised:  # noqa: ASYNC103 - raised again, unless it is an error
-                if not is_error(raised):
-                    raise
-                app.logger.error("teardown hook %s failed", describe(function), exc_info=unwrap_group(raised))
-    if scope.cancelled_caught:
-        app.logger.error("the teardown hooks took longer than %s seconds and were cancelled", _TEARDOWN_TIMEOUT)

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
-from .connection import Connection, HTTPConnection
-from .forwarded import ForwardedError, forwarded
-from .logs import error_log, printable
-from .origins import host_trusted, is_host, origin_allowed
-from .websocket_connection import WebSocketConnection
-
-if TYPE_CHECKING:
-    from .config import Config
-    from .ends import Head
+from ...connection.base import Connection
+from ...connection.http import HTTPConnection
+from ...connection.logs import error_log
+from ...connection.websocket import WebSocketConnection
+from ...protocol.forwarded import ForwardedError, forwarded
+from ...protocol.head import Head
+from ...protocol.hosts import host_trusted, is_host
+from ...protocol.origins import origin_allowed
+from ...protocol.text import printable
+from ..config import Config
 
 _LOGGED = 200  # characters of a client's word in a record
 _BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")

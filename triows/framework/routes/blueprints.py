@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from . import absent
-from .limits import REQUEST_LIMITS, WEBSOCKET_LIMITS, take_limits
-from .routing import check_options
-from .scaffold import (
-    TEARDOWN_REMEDY,
-    F,
-    Scaffold,
-    add_hook,
-    check_no_generator,
-    check_not_async,
-    register_handler,
-)
-
-if TYPE_CHECKING:
-    from .app import Triows
+from ...connection.limits import REQUEST_LIMITS, WEBSOCKET_LIMITS, take_limits
+from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_async
+from .. import quart_names
+from .decorators import Scaffold
+from .hooks import F, HandlerTable, Hooks, HookTable, Kind, add_hook, register_handler
+from .rules import check_options
 
 _OPTIONS = frozenset({"name", "name_prefix", "subdomain", "url_defaults", "url_prefix"})
 _READ_ONCE = frozenset({"name", "subdomain", "url_prefix", "url_values"})
+
+
+class Registrar(Protocol):
+    """What a blueprint is registered on: an app."""
+
+    blueprints: dict[str, Blueprint]
+    hooks: dict[Kind, Hooks]
+    error_handlers: HandlerTable
+    url_value_preprocessors: HookTable
+    url_default_functions: HookTable
+
+    @property
+    def add_url_rule(self) -> Callable[..., None]: ...
+    @property
+    def add_websocket(self) -> Callable[..., None]: ...
+    def endpoint(self, endpoint: str) -> Callable[[F], F]: ...
+    def before_serving(self, function: F) -> F: ...
+    def after_serving(self, function: F) -> F: ...
+    def while_serving(self, function: F) -> F: ...
 
 
 class BlueprintSetup:
@@ -34,7 +44,7 @@ class BlueprintSetup:
 
     def __init__(
         self,
-        app: Triows,
+        app: Registrar,
         blueprint: Blueprint,
         *,
         name: str,
@@ -85,8 +95,8 @@ class Blueprint(Scaffold):
     :param url_defaults: defaults of URL variables for all of its rules.
     """
 
-    _without_effect = absent.BLUEPRINT
-    _missing = absent.BLUEPRINT_CALLS
+    _without_effect = quart_names.BLUEPRINT
+    _missing = quart_names.BLUEPRINT_CALLS
 
     def __init__(
         self,
@@ -206,7 +216,7 @@ class Blueprint(Scaffold):
         blueprint._check_options(options)
         self._children.append((blueprint, options))
 
-    def register(self, app: Triows, options: dict[str, Any], *, parent: BlueprintSetup | None = None) -> None:
+    def register(self, app: Registrar, options: dict[str, Any], *, parent: BlueprintSetup | None = None) -> None:
         """Put everything into an app; what ``app.register_blueprint()`` calls.
 
         :raises ValueError: if the app has a blueprint of this full name already.
@@ -246,8 +256,8 @@ class Blueprint(Scaffold):
 
     def _check_options(self, options: dict[str, Any]) -> None:
         for name in options.keys() - _OPTIONS:
-            if name in absent.BLUEPRINT:
-                raise TypeError(f"register_blueprint() has no option {name!r}: {absent.BLUEPRINT[name]}")
+            if name in quart_names.BLUEPRINT:
+                raise TypeError(f"register_blueprint() has no option {name!r}: {quart_names.BLUEPRINT[name]}")
             if not self._reads_options:  # a recorded function may read setup.options
                 raise TypeError(
                     f"register_blueprint() has no option {name!r}, and no function of {self.name!r} that was given to"

@@ -2,73 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from werkzeug.exceptions import HTTPException, default_exceptions
-
-from .absent import Known
-
-F = TypeVar("F", bound=Callable[..., Any])
-Kind = Literal["request", "websocket"]
-HookTable = dict[str | None, list[Callable[..., Any]]]
-"""Functions by the name of the blueprint that they belong to; None: the whole app."""
-ErrorHandler = Callable[[Any], Any | Awaitable[Any]]
-HandlerTable = dict[str | None, dict[int | None, dict[type[BaseException], ErrorHandler]]]
-"""Error handlers by blueprint, by HTTP status (None: for other exceptions), by class."""
-
-
-class Hooks:
-    """The hooks of one kind of connection: HTTP requests, or websockets."""
-
-    __slots__ = ("after", "before", "teardown")
-
-    def __init__(self) -> None:
-        self.before: HookTable = {}
-        self.after: HookTable = {}
-        self.teardown: HookTable = {}
-
-    def merge(self, other: Hooks, name: str) -> None:
-        """Take over a blueprint's own hooks under its registered name."""
-        for mine, theirs in ((self.before, other.before), (self.after, other.after), (self.teardown, other.teardown)):
-            mine.setdefault(name, []).extend(theirs.get(None, ()))
-
-
-def add_hook(table: HookTable, function: F) -> F:
-    """Add a function that runs for everything the table's owner serves."""
-    table.setdefault(None, []).append(function)
-    return function
-
-
-TEARDOWN_REMEDY = "write it without 'yield'; what comes before belongs into a before hook"
-
-
-def check_not_async(function: Callable[..., Any], remedy: str) -> None:
-    """Raise TypeError if calling the function gives a coroutine."""
-    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
-        raise TypeError(f"{function!r} is async, and nobody would await it here: {remedy}")
-
-
-def check_no_generator(function: Callable[..., Any], remedy: str) -> None:
-    """Raise TypeError if calling the function gives a generator."""
-    if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
-        raise TypeError(f"{function!r} yields, and nothing of it would run here: {remedy}")
-
-
-def error_key(key: type[BaseException] | int) -> tuple[type[BaseException], int | None]:
-    """Return the class and the status code under which a handler for ``key`` is kept.
-
-    :raises TypeError: if ``key`` is neither an exception class nor a number.
-    :raises ValueError: if it is a number that is no HTTP error status.
-    """
-    if isinstance(key, int):
-        if key not in default_exceptions:
-            raise ValueError(f"{key} is no HTTP error status with an exception; register a handler for a class instead")
-        return default_exceptions[key], key
-    if not isinstance(key, type) or not issubclass(key, BaseException):
-        raise TypeError(f"an error handler is registered for an exception class or a status code, not for {key!r}")
-    return key, key.code if issubclass(key, HTTPException) else None
+from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_async
+from ...web.quart_names import Known
+from .hooks import ErrorHandler, F, HandlerTable, Hooks, HookTable, Kind, add_hook, register_handler
 
 
 class Scaffold(Known):
@@ -237,9 +176,3 @@ class Scaffold(Known):
         """
         self._check_setup()
         register_handler(self.error_handlers, key, function)
-
-
-def register_handler(table: HandlerTable, key: type[BaseException] | int, function: ErrorHandler) -> None:
-    """Add an error handler for everything the table's owner serves."""
-    class_, code = error_key(key)
-    table.setdefault(None, {}).setdefault(code, {})[class_] = function

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterable, Callable, Iterator, Mapping
+from typing import Any, Protocol
 
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import BadRequest, BadRequestKeyError, HTTPException
 from werkzeug.routing import RoutingException
 from werkzeug.sansio.response import Response as SansIOResponse
 
-from .response import Response
-from .views import describe
-
-if TYPE_CHECKING:
-    from .app import Triows
+from ...tasks.functions import describe
+from ...web.json import JSONProvider
+from ...web.response import Response
 
 _SHAPES = (
     "return str, bytes, dict, list, a Response, an async generator, or a tuple (body, status), (body, headers)"
@@ -22,7 +20,23 @@ _SHAPES = (
 )
 
 
-async def make_response(app: Triows, value: Any, function: Callable[..., Any] | None = None) -> Response:
+class Maker(Protocol):
+    """What responses are made for: an app."""
+
+    overrides_make_response: bool
+
+    @property
+    def config(self) -> Mapping[str, Any]: ...
+    @property
+    def debug(self) -> bool: ...
+    @property
+    def json(self) -> JSONProvider: ...
+    @property
+    def response_class(self) -> type[Response]: ...
+    async def make_response(self, value: Any) -> Response: ...
+
+
+async def make_response(app: Maker, value: Any, function: Callable[..., Any] | None = None) -> Response:
     """Return the response that a view, a hook or an error handler means by returning ``value``.
 
     It is the app's own :meth:`~triows.Triows.make_response` that decides, where a subclass or an assignment gives one.
@@ -40,7 +54,7 @@ async def make_response(app: Triows, value: Any, function: Callable[..., Any] | 
     return response
 
 
-def is_trapped(app: Triows, error: HTTPException) -> bool:
+def is_trapped(app: Maker, error: HTTPException) -> bool:
     """Whether an HTTP error without a handler is a fault of the view, as other exceptions are."""
     config = app.config
     if isinstance(error, RoutingException):
@@ -52,7 +66,7 @@ def is_trapped(app: Triows, error: HTTPException) -> bool:
     return bool(config["TRAP_BAD_REQUEST_ERRORS"]) and isinstance(error, BadRequest)
 
 
-def response_from(app: Triows, value: Any, function: Callable[..., Any] | None = None) -> Response:
+def response_from(app: Maker, value: Any, function: Callable[..., Any] | None = None) -> Response:
     """Return the response that a view means by returning ``value``.
 
     :param function: the view, for the error's message.
@@ -83,7 +97,7 @@ def response_from(app: Triows, value: Any, function: Callable[..., Any] | None =
     return response
 
 
-def _from_body(app: Triows, body: Any, function: Callable[..., Any] | None) -> Response:
+def _from_body(app: Maker, body: Any, function: Callable[..., Any] | None) -> Response:
     match body:
         case Response():
             return body

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, MapAdapter, RuleFactory
 from werkzeug.routing import Rule as WerkzeugRule
 
-from .limits import LIMITS, REQUEST_LIMITS, WEBSOCKET_LIMITS, ServerLimits, WebSocketLimits
-
-if TYPE_CHECKING:
-    from .request import RequestBase
+from ...connection.limits import LIMITS, REQUEST_LIMITS, WEBSOCKET_LIMITS, ServerLimits, WebSocketLimits
+from ...web.request import RequestBase
 
 # Adapters are kept per host, and rules per path and method; these are the client's choice.
 _MAX_ADAPTERS = 64

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from werkzeug.routing import BuildError, MapAdapter
 
-from .context import current_context
+from ...web.context import current_context
+from .hooks import HookTable
+from .rules import URLMap
 
-if TYPE_CHECKING:
-    from .app import Triows
+
+class URLBuilder(Protocol):
+    """Whose endpoints these are: an app."""
+
+    url_default_functions: HookTable
+
+    @property
+    def config(self) -> Mapping[str, Any]: ...
+    @property
+    def url_map(self) -> URLMap: ...
 
 
 def url_for(
-    app: Triows,
+    app: URLBuilder,
     endpoint: str,
     values: dict[str, Any],
     *,
@@ -42,7 +53,7 @@ def url_for(
     return url if anchor is None else url + "#" + quote(anchor, safe="%!#$&'()*+,/:;=?@")
 
 
-def _offline_adapter(app: Triows) -> MapAdapter:
+def _offline_adapter(app: URLBuilder) -> MapAdapter:
     server_name = app.config["SERVER_NAME"]
     if server_name is None:
         raise RuntimeError(
@@ -51,7 +62,7 @@ def _offline_adapter(app: Triows) -> MapAdapter:
     return app.url_map.bind(server_name, app.config["APPLICATION_ROOT"], url_scheme=app.config["PREFERRED_URL_SCHEME"])
 
 
-def _inject_defaults(app: Triows, endpoint: str, values: dict[str, Any]) -> None:
+def _inject_defaults(app: URLBuilder, endpoint: str, values: dict[str, Any]) -> None:
     if app.url_default_functions:
         parts = endpoint.split(".")[:-1]
         for name in (None, *(".".join(parts[: count + 1]) for count in range(len(parts)))):

@@ -7,58 +7,9 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, MutableMappi
 from functools import partial
 from typing import Any, Self, get_type_hints
 
-import trio
-
-from .request import Request
-from .websocket import WebSocket
-
-
-def describe(function: Callable[..., Any]) -> str:
-    """Return a function for messages: its name, file and line."""
-    plain = unwrap(function)
-    code = getattr(plain, "__code__", None)
-    name = getattr(plain, "__qualname__", repr(plain))
-    return f"{name}() ({code.co_filename}:{code.co_firstlineno})" if code is not None else name
-
-
-def unwrap(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function inside partials and decorators that used :func:`functools.wraps`."""
-    while isinstance(function, partial):
-        function = function.func
-    plain: Callable[..., Any] = inspect.unwrap(function)
-    return plain
-
-
-def is_async(function: Callable[..., Any]) -> bool:
-    """Whether calling the function gives a coroutine."""
-    while isinstance(function, partial):
-        function = function.func
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)  # noqa: B004  (an instance with an async __call__)
-    )
-
-
-def _is_async_generator(function: Callable[..., Any]) -> bool:
-    while isinstance(function, partial):
-        function = function.func
-    return inspect.isasyncgenfunction(function)
-
-
-async def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call a user's hook: await it if it is async, else run it in a worker thread, with the same context variables.
-
-    A cancellation waits for the thread to end.
-    """
-    bound = partial(function, *args, **kwargs)
-    result = bound() if is_async(function) else await _call_in_thread(bound)
-    return await result if inspect.isawaitable(result) else result
-
-
-async def _call_in_thread(function: Callable[[], Any]) -> Any:
-    """Call a function in a worker thread. It may return a coroutine, as plain decorators of async functions do."""
-    # In a tuple: Trio takes a coroutine that comes out of a thread for a mistake.
-    (result,) = await trio.to_thread.run_sync(lambda: (function(),))
-    return result
+from ...tasks.functions import _call_in_thread, describe, is_async, is_async_generator, unwrap
+from ...web.request import Request
+from ...web.websocket import WebSocket
 
 
 class View:
@@ -74,7 +25,7 @@ class View:
         if not callable(function):
             raise TypeError(f"a view is a function, not {type(function).__name__} {function!r:.100}")
         self.function = function
-        self._kind = "async" if is_async(function) else "generator" if _is_async_generator(function) else "thread"
+        self._kind = "async" if is_async(function) else "generator" if is_async_generator(function) else "thread"
         if websocket and self._kind == "thread":
             raise TypeError(
                 f"{describe(function)} is not async, and a websocket's handler has to be: write 'async def'"

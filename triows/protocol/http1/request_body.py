@@ -17,8 +17,9 @@ from contextlib import suppress
 from copy import copy
 from typing import Protocol
 
-from ..limits import ServerLimits
-from .head import FIELD, BadRequest
+from ..grammar import FIELD
+from .errors import BadRequest
+from .limits import HeadLimits
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*+"'
@@ -59,7 +60,7 @@ class BodyReader(Protocol):
         ...
 
 
-def body_reader(framing: tuple[bytes, bytes], limits: ServerLimits) -> BodyReader:
+def body_reader(framing: tuple[bytes, bytes], limits: HeadLimits) -> BodyReader:
     """What reads a body that is framed like this: by a Content-Length, or chunked."""
     name, value = framing
     return ChunkedBody(limits) if name == b"transfer-encoding" else SizedBody(int(value))
@@ -101,7 +102,7 @@ class ChunkedBody:
         "ended",
     )
 
-    def __init__(self, limits: ServerLimits) -> None:
+    def __init__(self, limits: HeadLimits) -> None:
         self.ended = False
         self.announced = 0
         self._limits = limits

@@ -11,20 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 
-from ..ends import Headers
-from ..limits import ServerLimits
+from ..grammar import _TOKEN, FIELD
+from ..headers import Headers
+from .errors import BadRequest
+from .limits import HeadLimits
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 # A target is ASCII (RFC 3986, section 2). The rest of what a URL may not have is let through, as nginx does: browsers
 # send brackets, braces, '|', '^', '`' and backslashes as they are, and nobody reads these in two ways.
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]+) HTTP/(\d\.\d{1,2})\r\n")
 _LATER_VERSION = re.compile(rb"1\.[2-9]")  # what comes in it is read as 1.1 (RFC 9110, section 2.5)
-# A header line, of requests and responses: name and value without the spaces around it (RFC 9110, 5.5 and 5.6.2).
-# Possessive in front of the value: of nothing but spaces, two loops would try every way to share them.
-FIELD = re.compile(
-    rb"(?<=\n)(" + _TOKEN + rb"):[ \t]*+"
-    rb"((?:[\x21-\x7e\x80-\xff](?:[ \t\x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*\r\n"
-)
 # The hosts of http URLs: names and addresses. RFC 3986 has more in a registered name (percent, comma, quotes), but no
 # name of a host has it, and some proxies would read a list or a user in it.
 _HOST = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|[A-Za-z0-9\-._~]*)(?::(\d{0,5}))?")
@@ -64,17 +59,6 @@ _JUDGED = frozenset({b"connection", b"content-length", b"expect", b"host", b"tra
 _Fields = dict[bytes, list[bytes]]
 
 
-class BadRequest(Exception):
-    """The client's bytes are no request that may be served.
-
-    :ivar status: the HTTP status to answer with; the connection is closed after it.
-    """
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
 @dataclass(slots=True)
 class RequestHead:
     """What a head says.
@@ -110,7 +94,7 @@ class HeadReader:
 
     __slots__ = ("_allowed", "_limits", "_line", "_parts", "_scanned", "_searched", "request_line")
 
-    def __init__(self, limits: ServerLimits) -> None:
+    def __init__(self, limits: HeadLimits) -> None:
         self._limits = limits
         self.begin()
 

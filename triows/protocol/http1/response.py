@@ -6,13 +6,12 @@ connection. Nothing here does I/O.
 
 from __future__ import annotations
 
-import time
-from email.utils import formatdate
+from collections.abc import Callable
 from functools import cache
 from http import HTTPStatus
 
-from ..ends import Headers
-from .head import FIELD
+from ..grammar import FIELD
+from ..headers import Headers
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -39,22 +38,12 @@ def _status_line(status: int) -> bytes:
     return b"HTTP/1.1 %d %b\r\n" % (status, phrase)
 
 
-_date = (0, b"")
-
-
-def date() -> bytes:
-    """The value of ``Date`` now, made once a second."""
-    global _date
-    now = int(time.time())
-    if _date[0] != now:
-        _date = (now, formatdate(now, usegmt=True).encode("ascii"))
-    return _date[1]
-
-
 class ResponseFraming:
     """One response on its way to bytes: :meth:`whole`, or :meth:`begin`, :meth:`data` and :meth:`end`.
 
     What raises ValueError has changed nothing.
+
+    :param date: returns the value of ``Date`` now: there is no clock in here.
 
     :ivar keep_alive: whether another request may follow; may be set to False until the response begins.
     :ivar status: the response's status, 0 until it begins.
@@ -62,14 +51,15 @@ class ResponseFraming:
     :ivar ended: whether nothing is missing any more, and that was said.
     """
 
-    __slots__ = ("_bodiless", "_chunked", "_left", "ended", "keep_alive", "size", "status")
+    __slots__ = ("_bodiless", "_chunked", "_date", "_left", "ended", "keep_alive", "size", "status")
 
-    def __init__(self, method: str, http_version: str, keep_alive: bool) -> None:
+    def __init__(self, method: str, http_version: str, keep_alive: bool, date: Callable[[], bytes]) -> None:
         self.keep_alive = keep_alive
         self.status = 0
         self.size = 0
         self.ended = False
         self._bodiless = method == "HEAD"
+        self._date = date
         self._chunked = http_version != "1.0"  # how a body of unknown length goes
         self._left: int | None = None  # bytes of the body still to come, if that is known
 
@@ -151,7 +141,7 @@ class ResponseFraming:
         elif lengths or not empty:
             fields.append((b"content-length", b"%d" % length))
         if not dated:
-            fields.append((b"date", date()))
+            fields.append((b"date", self._date()))
         if b"close" in options or not self.keep_alive:
             options = [option for option in options if option not in (b"close", b"keep-alive")] + [b"close"]
         if options:

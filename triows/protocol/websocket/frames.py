@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from .close_codes import MAX_CONTROL_PAYLOAD, NO_STATUS
 
 CONTINUATION, TEXT, BINARY = 0x0, 0x1, 0x2
 CLOSE, PING, PONG = 0x8, 0x9, 0xA
@@ -11,88 +11,6 @@ FIN = 0x80
 RESERVED = 0x70
 COMPRESSED = 0x40  # RSV1, in the first frame of a message (RFC 7692, section 6)
 MASKED = 0x80
-
-MAX_CONTROL_PAYLOAD = 125  # section 5.5
-MAX_CLOSE_REASON = MAX_CONTROL_PAYLOAD - 2
-
-NORMAL = 1000
-GOING_AWAY = 1001
-PROTOCOL_ERROR = 1002
-NO_STATUS = 1005
-ABNORMAL = 1006
-INVALID_DATA = 1007
-POLICY_VIOLATION = 1008
-TOO_BIG = 1009
-INTERNAL_ERROR = 1011
-
-#: The registered names of close codes (IANA, WebSocket Close Code Number Registry).
-CLOSE_CODE_NAMES = {
-    1000: "normal closure",
-    1001: "going away",
-    1002: "protocol error",
-    1003: "unsupported data",
-    1005: "no status received",
-    1006: "abnormal closure",
-    1007: "invalid frame payload data",
-    1008: "policy violation",
-    1009: "message too big",
-    1010: "mandatory extension",
-    1011: "internal error",
-    1012: "service restart",
-    1013: "try again later",
-    1014: "bad gateway",
-    1015: "TLS handshake failure",
-}
-
-
-class Close(NamedTuple):
-    """What a Close frame says; code 1005 stands for a frame without a code (section 7.1.5)."""
-
-    code: int
-    reason: str
-
-
-class Fault(Exception):
-    """What a client did wrong, as the Close frame that it is due. It does not leave this package."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-
-
-def may_be_sent(code: int) -> bool:
-    """Whether a Close frame may carry this code (section 7.4): 1000-1003, 1007-1014, 3000-4999."""
-    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
-
-
-def read_close(payload: bytes) -> Close:
-    """What a client's Close frame says.
-
-    :raises Fault: if it may not say that (sections 5.5.1 and 7.4).
-    """
-    if not payload:
-        return Close(NO_STATUS, "")
-    if len(payload) == 1:
-        raise Fault(PROTOCOL_ERROR, "Close frame with half a code")
-    code = int.from_bytes(payload[:2], "big")
-    try:
-        reason = payload[2:].decode()
-    except UnicodeDecodeError:
-        raise Fault(INVALID_DATA, "close reason is not UTF-8") from None
-    if not may_be_sent(code):
-        raise Fault(PROTOCOL_ERROR, f"close code {code} may not be sent")
-    return Close(code, reason)
-
-
-def check_close(code: int, reason: str) -> None:
-    """Raise ValueError unless a Close frame may carry this code and reason."""
-    if not may_be_sent(code):
-        raise ValueError(f"close code {code!r} may not be sent: use 1000-1003, 1007-1014 or 3000-4999 (RFC 6455, 7.4)")
-    size = len(reason.encode())
-    if size > MAX_CLOSE_REASON:
-        raise ValueError(
-            f"the close reason is {size} bytes of UTF-8: at most {MAX_CLOSE_REASON} fit into a Close frame"
-        )
 
 
 #: The first bytes of messages in one frame, and of Pings and Pongs; and those of compressed messages too.
@@ -144,8 +62,3 @@ def encode_close(code: int, reason: str = "") -> bytes:
     if code == NO_STATUS:
         return encode(CLOSE, b"")
     return encode(CLOSE, code.to_bytes(2, "big") + reason.encode())
-
-
-def shortened(reason: str) -> str:
-    """The reason, cut at a character so that it fits into a Close frame."""
-    return reason.encode()[:MAX_CLOSE_REASON].decode(errors="ignore")

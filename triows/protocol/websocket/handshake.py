@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable
 from hashlib import sha1
 
+from ..headers import Headers, has_member, list_values
+
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
@@ -17,8 +19,6 @@ _EXTENSION = r"""TOKEN(?:[ \t]*+;[ \t]*+TOKEN(?:[ \t]*+=[ \t]*+(?:TOKEN|"(?:[^"\
     "TOKEN", f"(?:{_TOKEN.pattern}+)"
 )
 _EXTENSIONS = re.compile(f"{_EXTENSION}(?:[ \t]*+,[ \t]*+{_EXTENSION})*+")
-
-Headers = list[tuple[bytes, bytes]]
 
 
 class HandshakeError(Exception):
@@ -34,25 +34,9 @@ class HandshakeError(Exception):
         self.headers = list(headers)
 
 
-def values(headers: Headers, name: bytes) -> list[bytes]:
-    """The values of all fields with this (lower-case) name."""
-    return [value for key, value in headers if key == name]
-
-
-def list_values(headers: Headers, name: bytes) -> list[str]:
-    """The members of a comma-separated field, in all its lines."""
-    joined = b",".join(values(headers, name)).decode("latin-1")
-    return [member for part in joined.split(",") if (member := part.strip(" \t"))]
-
-
 def wants_websocket(headers: Headers) -> bool:
     """Whether a request asks to become a websocket: ``Upgrade`` names it and ``Connection`` names ``Upgrade``."""
-    return _lists(headers, b"upgrade", b"websocket") and _lists(headers, b"connection", b"upgrade")
-
-
-def _lists(headers: Headers, name: bytes, member: bytes) -> bool:
-    """Whether a comma-separated field has this member, in whatever case."""
-    return any(member in map(bytes.strip, value.lower().split(b",")) for value in values(headers, name))
+    return has_member(headers, b"upgrade", b"websocket") and has_member(headers, b"connection", b"upgrade")
 
 
 def subprotocols(headers: Headers) -> list[str]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from codecs import getincrementaldecoder
 
+from .close_codes import INVALID_DATA, POLICY_VIOLATION, TOO_BIG, Fault
 from .deflate import InflateError, Inflater
-from .frames import INVALID_DATA, POLICY_VIOLATION, TOO_BIG, Fault
 
 # The default. The final frame is not counted, since that of a stream of fragments is often empty.
 MAX_FRAGMENTS = 65_536

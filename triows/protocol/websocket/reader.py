@@ -17,8 +17,7 @@ The rules that the parser keeps:
 
 from __future__ import annotations
 
-from collections import deque
-
+from .close_codes import INVALID_DATA, MAX_CONTROL_PAYLOAD, PROTOCOL_ERROR, Close, Fault, read_close, shortened
 from .deflate import Inflater
 from .frames import (
     BINARY,
@@ -26,24 +25,18 @@ from .frames import (
     COMPRESSED,
     CONTINUATION,
     FIN,
-    INVALID_DATA,
     MASKED,
-    MAX_CONTROL_PAYLOAD,
     PING,
     PONG,
-    PROTOCOL_ERROR,
     RESERVED,
     TEXT,
     WHOLE,
     WHOLE_OR_COMPRESSED,
-    Close,
-    Fault,
-    read_close,
-    shortened,
     skip_short,
 )
-from .masks import unmask
-from .partial import MAX_FRAGMENTS, NOT_UTF8, STEP, PartialFrame, PartialMessage, most_compressed, too_big
+from .inbox import MESSAGE_COST, Inbox
+from .masking import unmask
+from .partial_message import MAX_FRAGMENTS, NOT_UTF8, STEP, PartialFrame, PartialMessage, most_compressed, too_big
 
 _FINAL_TEXT = FIN | TEXT
 _FINAL_BINARY = FIN | BINARY
@@ -56,35 +49,11 @@ _FRAME_WORK = 256  # counts for a frame that is not on the straight path,
 _SKIP_WORK = 32  # and for one that is only skipped
 _SLICE = 16_384  # bytes of what waited that one call looks at: they may be thousands of messages
 
-#: What an unread message takes besides its payload, in bytes, about: else any number of empty ones would fit.
-MESSAGE_COST = 64
-
 # Stands for the fragmented message that is in progress at the local close.
 _UNWANTED = PartialMessage(False, 0, None)
 
 
-class Inbox(deque[str | bytes]):
-    """Whole messages that nobody has received yet, oldest first.
-
-    :ivar size: the bytes of payload they came in, and ``MESSAGE_COST`` for each.
-    :ivar messages: how many messages have arrived so far, those that were handed out in pieces among them.
-    :ivar bytes: their payload.
-    """
-
-    __slots__ = ("bytes", "messages", "size")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.size = 0
-        self.messages = 0
-        self.bytes = 0
-
-    def clear(self) -> None:
-        super().clear()
-        self.size = 0
-
-
-class Protocol:
+class MessageReader:
     """The receiving half of a server's websocket: feed it with :meth:`receive_data`, then look at its attributes.
 
     ``inflater`` is given where permessage-deflate was agreed on. What comes of little data may be much then: it is

@@ -13,9 +13,10 @@ from time import perf_counter
 
 import trio
 
-from ..waiting import PASS, Waiter
+from ...tasks.timers import PASS
+from ...tasks.waiter import Waiter
 from .link import Link, link_failed
-from .socket_link import SocketLink
+from .socket import SocketLink
 
 # Whether this platform has what the reactor needs. Elsewhere each connection has its own reading and writing task.
 AVAILABLE = sys.platform == "linux"

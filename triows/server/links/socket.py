@@ -7,30 +7,23 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import trio
 
-from ..waiting import Timers
-from .link import (
-    JOIN_UP_TO,
-    LARGE,
-    READ_SIZE,
-    SMALL,
-    Link,
-    Receiver,
-    bytes_on_the_way,
-    bytes_taken,
-    bytes_unread,
-    guarded,
-    link_failed,
-    logger,
-)
-
-if TYPE_CHECKING:
-    from .reactor import Reactor
+from ...tasks.timers import Timers
+from .link import JOIN_UP_TO, LARGE, READ_SIZE, SMALL, Link, Receiver, guarded, link_failed, logger
+from .socket_state import bytes_on_the_way, bytes_taken, bytes_unread
 
 _PARTS_AT_ONCE = 256  # buffers in one system call; the kernel's limit is 1,024
+
+
+class Poller(Protocol):
+    """What watches over sockets: the reactor."""
+
+    def update(self, link: SocketLink) -> None: ...
+    def remove(self, link: SocketLink) -> None: ...
+    def flush_later(self, link: Link) -> None: ...
 
 
 class SocketLink(Link):
@@ -38,7 +31,7 @@ class SocketLink(Link):
 
     __slots__ = ("_backlog", "_joined", "_reactor", "_recv", "_send", "_socket", "fileno", "input_ended")
 
-    def __init__(self, sock: socket.socket, reactor: Reactor, timers: Timers) -> None:
+    def __init__(self, sock: socket.socket, reactor: Poller, timers: Timers) -> None:
         super().__init__(timers)
         self._socket = sock
         self._send: Callable[[bytes], int] = sock.send

@@ -8,8 +8,10 @@ from math import inf
 
 import trio
 
-from ..waiting import Timers, Waiter
-from .link import LARGE, READ_SIZE, Link, bytes_on_the_way, bytes_taken, bytes_unread, end_arrived, guarded
+from ...tasks.timers import Timers
+from ...tasks.waiter import Waiter
+from .link import LARGE, READ_SIZE, Link, guarded
+from .socket_state import bytes_on_the_way, bytes_taken, bytes_unread, end_arrived
 
 _SMALL_PIECE = 4096  # bytes given at once to a stream that only tells when it has taken all of them
 _LOOK_FOR_END = 1.0  # seconds between two looks for a client's end while reading is paused

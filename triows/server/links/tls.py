@@ -23,14 +23,10 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
-from typing import TYPE_CHECKING
 
-from ..waiting import Timers
+from ...tasks.timers import Timers
 from .link import JOIN_UP_TO, Link
-from .socket_link import SocketLink
-
-if TYPE_CHECKING:
-    from .reactor import Reactor
+from .socket import Poller, SocketLink
 
 logger = logging.getLogger("triows.error")
 
@@ -62,7 +58,7 @@ class TLSLink(Link):
         "_ssl",
     )
 
-    def __init__(self, sock: socket.socket, reactor: Reactor, timers: Timers, context: ssl.SSLContext) -> None:
+    def __init__(self, sock: socket.socket, reactor: Poller, timers: Timers, context: ssl.SSLContext) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=True)

@@ -18,10 +18,11 @@ from types import FrameType
 
 import trio
 
+from ...connection.app import App
+from ..listeners import url
+from ..serving import Server, serve
 from . import systemd
-from .last_resort import LastResort
-from .listeners import url
-from .serving import App, Server, serve
+from .watchdog import ShutdownWatchdog
 
 
 def run(
@@ -70,7 +71,7 @@ def _announce(announce: Callable[[str], object], secure: bool, server: Server) -
 
 async def _run(app: App, start: Callable[..., Awaitable[None]], announce: Callable[[Server], None]) -> None:
     with (
-        LastResort(app.limits.shutdown_timeout) as last_resort,
+        ShutdownWatchdog(app.limits.shutdown_timeout) as last_resort,
         trio.CancelScope() as stop,
         _stopping_on_signals(stop, last_resort),
     ):
@@ -81,7 +82,7 @@ async def _run(app: App, start: Callable[..., Awaitable[None]], announce: Callab
 
 
 @contextmanager
-def _stopping_on_signals(stop: trio.CancelScope, last_resort: LastResort) -> Iterator[None]:
+def _stopping_on_signals(stop: trio.CancelScope, last_resort: ShutdownWatchdog) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return

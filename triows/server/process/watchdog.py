@@ -13,7 +13,7 @@ import time
 
 import trio
 
-from ..stalls import EventLoop
+from ...tasks.stalls import EventLoop
 
 logger = logging.getLogger("triows.error")
 
@@ -21,7 +21,7 @@ _GRACE = 1.0  # seconds
 _TEARDOWN = 5.0  # seconds that a connection's teardown hooks have of their own
 
 
-class LastResort:
+class ShutdownWatchdog:
     """Enter it in the event loop. ``timeout`` is ``shutdown_timeout``; with None no process is ended by force."""
 
     def __init__(self, timeout: float | None) -> None:
@@ -30,7 +30,7 @@ class LastResort:
         self._begun = threading.Event()
         self._over = False
 
-    def __enter__(self) -> LastResort:
+    def __enter__(self) -> ShutdownWatchdog:
         # Before it is needed: the signal may come while the program itself is starting a thread, and holds the lock.
         if self._timeout is not None:
             threading.Thread(target=self._run, args=(self._timeout,), name="triows shutdown", daemon=True).start()

@@ -1,0 +1,1 @@
+"""One request or one websocket, whatever carries it: its limits, its life, its end, and the record of it."""

@@ -1,0 +1,79 @@
+"""One HTTP request and its response, whatever carries it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from ..protocol.disconnect import Disconnect
+from ..protocol.head import Head
+from ..protocol.headers import Headers
+from .base import Connection
+from .limits import ServerLimits
+from .stats import Counters
+
+_DEFAULT_LIMITS = ServerLimits()
+
+
+class BodyTooLarge(Exception):
+    """A request's body is over its limit."""
+
+
+class HTTPConnection(Connection):
+    """One HTTP request and its response.
+
+    :ivar limits: those of the request's route, once it is found; until then those of the app.
+    :ivar content_length: bytes of the body, 0 where its length is not known.
+    :ivar max_body_size: bytes that the body may have, None for any number.
+    """
+
+    __slots__ = ("content_length", "limits", "max_body_size")
+
+    def __init__(self, head: Head, limits: ServerLimits = _DEFAULT_LIMITS) -> None:
+        super().__init__(head)
+        self.limits = limits
+        self.content_length = 0
+        self.max_body_size: int | None = limits.max_body_size
+
+    @property
+    def response_started(self) -> bool:
+        """Whether a response was begun; from then on no other can be sent."""
+        return self.status is not None
+
+    def count(self, counters: Counters) -> None:
+        super().count(counters)
+        counters.requests_open += 1
+
+    def _count_end(self, counters: Counters) -> None:
+        super()._count_end(counters)
+        counters.requests_open -= 1
+        counters.count_response(self.status)
+
+    @abstractmethod
+    async def receive_body(self) -> bytes:
+        """The next piece of the request's body, ``b""`` at its end. Cancellation loses nothing.
+
+        A carrier that learns the body's length from its framing raises :exc:`BodyTooLarge` as soon as that is over
+        :attr:`max_body_size`.
+        """
+
+    @abstractmethod
+    async def send_response(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole response; the body is left out for HEAD."""
+
+    @abstractmethod
+    async def start_response(self, status: int, headers: Headers) -> None:
+        """Begin a streamed response; its body is chunked unless the headers tell its length."""
+
+    @abstractmethod
+    async def send_body(self, data: bytes) -> None:
+        """Send a piece of a streamed body. Waits while the client does not keep up."""
+
+    @abstractmethod
+    async def end_response(self) -> None:
+        """End a streamed response."""
+
+    def lose(self, disconnect: Disconnect) -> None:
+        """The client is gone: cancel the handler."""
+        if self.disconnect is None:
+            self.disconnect = disconnect
+            self.cancel_handler()

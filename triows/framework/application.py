@@ -1,0 +1,396 @@
+"""An app that nothing serves yet: what was registered, the settings, and the app's own life."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, MutableMapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from ..connection.base import Connection
+from ..connection.limits import (
+    LIMITS,
+    REQUEST_LIMITS,
+    SERVER_LIMITS,
+    WEBSOCKET_LIMITS,
+    ServerLimits,
+    WebSocketLimits,
+    take_limits,
+)
+from ..connection.logs import error_log
+from ..connection.stats import Counters, Stats
+from ..tasks.context import Namespace
+from ..tasks.functions import TEARDOWN_REMEDY, check_no_generator
+from ..web.context import Context
+from ..web.json import JSONProvider
+from ..web.quart_names import refuse_definitions
+from ..web.request import Request
+from ..web.response import Response
+from ..web.sessions import SecureCookieSessionInterface, SessionInterface
+from ..web.websocket import WebSocket
+from . import quart_names
+from .background import BackgroundNursery
+from .config import DEFAULT_CONFIG, Config
+from .lifespan import Lifespan
+from .middleware import WithMiddleware
+from .routes import urls
+from .routes.blueprints import Blueprint
+from .routes.decorators import Scaffold
+from .routes.hooks import F, run_teardown
+from .routes.make_response import response_from
+from .routes.rules import Rule, URLMap, check_options, endpoint_name, wanted_methods
+from .routes.views import View, ViewFunctions
+
+
+class App(WithMiddleware, Scaffold):
+    """What :class:`triows.Triows` is made of, up to the ways to serve it: see there for the parameters."""
+
+    request_class: type[Request] = Request
+    response_class: type[Response] = Response
+    websocket_class: type[WebSocket] = WebSocket
+    session_interface: SessionInterface = SecureCookieSessionInterface()
+    app_ctx_globals_class: type[Any] = Namespace
+    config_class: type[Config] = Config
+    default_config: Mapping[str, Any] = DEFAULT_CONFIG
+    json_provider_class: type[JSONProvider] = JSONProvider
+    url_map_class: type[URLMap] = URLMap
+    url_rule_class: type[Rule] = Rule
+
+    view_functions: MutableMapping[str, Callable[..., Any]]
+    """The view functions by their endpoints: ``app.view_functions["name"] = function`` replaces one.
+
+    A function that cannot be the view of its endpoint raises TypeError: one of a websocket has to be async.
+    """
+    views: dict[str, View]
+
+    _without_effect = quart_names.APP
+    _missing = quart_names.APP_CALLS
+    _read_when_made = quart_names.APP_READ_WHEN_MADE
+
+    def __init__(
+        self, import_name: str, *, host_matching: bool = False, subdomain_matching: bool = False, **limits: Any
+    ) -> None:
+        super().__init__(import_name)
+        if host_matching and subdomain_matching:
+            raise ValueError("host_matching and subdomain_matching exclude each other; leave one of them out")
+        self.name = import_name
+        self.config = self.config_class({**DEFAULT_CONFIG, **self.default_config})
+        for name, value in limits.items():
+            if name in quart_names.APP_ARGUMENTS:
+                raise TypeError(f"Triows() has no parameter {name!r}: {quart_names.APP_ARGUMENTS[name]}")
+            if name not in LIMITS:
+                raise TypeError(f"Triows() has no limit {name!r}; the limits are {', '.join(LIMITS)}")
+            self.config[name.upper()] = value
+        self.logger = error_log
+        self.json = self.json_provider_class(self)
+        self.url_map = self.url_map_class(host_matching=host_matching)
+        self.subdomain_matching = subdomain_matching
+        self.view_functions = ViewFunctions(self._is_websocket)
+        self.blueprints: dict[str, Blueprint] = {}
+        self.extensions: dict[str, Any] = {}
+        self.teardown_functions: list[Callable[..., Any]] = []
+        self.counters = Counters()
+        self._look_at_make_response()
+        self._lifespan = Lifespan(self)
+        self._limits: tuple[int, ServerLimits] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Triows {self.name!r}>"
+
+    # Configuration
+
+    @property
+    def secret_key(self) -> str | bytes | None:
+        """SECRET_KEY: what sessions are signed with. Keep it random, long, and secret."""
+        return cast("str | bytes | None", self.config["SECRET_KEY"])
+
+    @secret_key.setter
+    def secret_key(self, value: str | bytes | None) -> None:
+        self.config["SECRET_KEY"] = value
+
+    @property
+    def debug(self) -> bool:
+        """DEBUG."""
+        return bool(self.config["DEBUG"])
+
+    @debug.setter
+    def debug(self, value: bool) -> None:
+        self.config["DEBUG"] = value
+
+    @property
+    def testing(self) -> bool:
+        """TESTING."""
+        return bool(self.config["TESTING"])
+
+    @testing.setter
+    def testing(self, value: bool) -> None:
+        self.config["TESTING"] = value
+
+    @property
+    def permanent_session_lifetime(self) -> timedelta:
+        """PERMANENT_SESSION_LIFETIME; a number there is in seconds."""
+        lifetime = self.config["PERMANENT_SESSION_LIFETIME"]
+        return lifetime if isinstance(lifetime, timedelta) else timedelta(seconds=lifetime)
+
+    @permanent_session_lifetime.setter
+    def permanent_session_lifetime(self, value: timedelta | int) -> None:
+        self.config["PERMANENT_SESSION_LIFETIME"] = value
+
+    @property
+    def limits(self) -> ServerLimits:
+        """The limits for the server, from the config."""
+        if self._limits is None or self._limits[0] != self.config.revision:
+            values = {name: self.config[name.upper()] for name in SERVER_LIMITS}
+            if self.config["MAX_CONTENT_LENGTH"] is not None:
+                values["max_body_size"] = self.config["MAX_CONTENT_LENGTH"]
+            self._limits = self.config.revision, ServerLimits(**values)
+        return self._limits[1]
+
+    def websocket_limits(self, options: Mapping[str, Any] | None = None) -> WebSocketLimits:
+        """Return the limits for a websocket: those of its route, and the app's for the others.
+
+        :raises TypeError: if a limit has a wrong type or an unknown name.
+        :raises ValueError: if a limit makes no sense.
+        """
+        values = {name: self.config[name.upper()] for name in WEBSOCKET_LIMITS}
+        return WebSocketLimits(**{**values, **(options or {})})
+
+    def rule_limits(self, rule: Rule) -> WebSocketLimits:
+        """Return the limits of a websocket rule, which keeps them until the config changes."""
+        if rule.limits is None or rule.limits[0] != self.config.revision:
+            rule.limits = self.config.revision, self.websocket_limits(rule.own_limits)
+        return rule.limits[1]
+
+    def limit_request(self, request: Request) -> None:
+        """Give a request the limits of its body: those of its route, and the app's for the others."""
+        config, limits = self.config, self.limits
+        rule = cast("Rule | None", request.url_rule)  # the app's map makes no others
+        if rule is not None and rule.own_limits:
+            if rule.request_limits is None or rule.request_limits[0] != config.revision:
+                rule.request_limits = config.revision, replace(limits, **rule.own_limits)
+            limits = rule.request_limits[1]
+        request.connection.limits = limits
+        request.max_content_length = limits.max_body_size
+        request.max_form_memory_size = config["MAX_FORM_MEMORY_SIZE"]
+        request.max_form_parts = config["MAX_FORM_PARTS"]
+
+    # Routes
+
+    def add_url_rule(
+        self,
+        rule: str,
+        endpoint: str | None = None,
+        view_func: Callable[..., Any] | None = None,
+        provide_automatic_options: bool | None = None,
+        *,
+        methods: Iterable[str] | None = None,
+        **options: Any,
+    ) -> None:
+        """Register an HTTP view function: what :meth:`route` does, without a decorator."""
+        endpoint = endpoint_name(endpoint, view_func)
+        wanted = wanted_methods(view_func, methods)
+        if provide_automatic_options is None:
+            provide_automatic_options = getattr(view_func, "provide_automatic_options", None)
+        if provide_automatic_options is None:
+            provide_automatic_options = "OPTIONS" not in wanted and self.config["PROVIDE_AUTOMATIC_OPTIONS"]
+        if provide_automatic_options:
+            wanted.add("OPTIONS")
+        check_options(rule, options)
+        if view_func is not None:
+            self.set_view(endpoint, view_func)
+        own_limits = take_limits(options, REQUEST_LIMITS)
+        self.url_map.add(
+            self.url_rule_class(
+                rule,
+                endpoint=endpoint,
+                methods=wanted,
+                provide_automatic_options=bool(provide_automatic_options),
+                own_limits=own_limits,
+                **options,
+            )
+        )
+
+    def add_websocket(
+        self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
+    ) -> None:
+        """Register a websocket handler: what :meth:`websocket` does, without a decorator."""
+        endpoint = endpoint_name(endpoint, view_func)
+        check_options(rule, options, websocket=True)
+        own_limits = take_limits(options, WEBSOCKET_LIMITS)
+        if view_func is None and endpoint in self.views:
+            view_func = self.views[endpoint].function  # given to endpoint() before this rule
+        if view_func is not None:
+            self.set_view(endpoint, view_func, websocket=True)
+        self.url_map.add(
+            self.url_rule_class(
+                rule, endpoint=endpoint, methods={"GET"}, websocket=True, own_limits=own_limits, **options
+            )
+        )
+
+    def set_view(self, endpoint: str, function: Callable[..., Any], *, websocket: bool = False) -> None:
+        """Make ``function`` the view of an endpoint.
+
+        :raises AssertionError: if it has another one already.
+        """
+        cast(ViewFunctions, self.view_functions).add(endpoint, function, websocket=websocket)
+
+    def _is_websocket(self, endpoint: str) -> bool:
+        return any(rule.websocket and rule.endpoint == endpoint for rule in self.url_map.iter_rules())
+
+    def endpoint(self, endpoint: str) -> Callable[[F], F]:
+        """Register the decorated function as the view of an endpoint whose rules are added without one."""
+
+        def decorator(function: F) -> F:
+            self.set_view(endpoint, function, websocket=self._is_websocket(endpoint))
+            return function
+
+        return decorator
+
+    def register_blueprint(self, blueprint: Blueprint, **options: Any) -> None:
+        """Register a blueprint.
+
+        :param options: ``url_prefix``, ``subdomain``, ``url_defaults``, ``name`` in place of the blueprint's own, and
+            ``name_prefix``, put before its name with a dot.
+        :raises ValueError: if the app has a blueprint of that name already.
+        """
+        blueprint.register(self, options)
+
+    def options_response(self, context: Context) -> Response:
+        """Return the answer to OPTIONS where the view does not give it: the allowed methods (RFC 9110, 9.3.7)."""
+        response = self.response_class()
+        assert context.url_adapter is not None
+        assert context.request is not None
+        response.allow.update(context.url_adapter.allowed_methods(context.request.path))
+        return response
+
+    def url_for(
+        self,
+        endpoint: str,
+        *,
+        _anchor: str | None = None,
+        _external: bool | None = None,
+        _method: str | None = None,
+        _scheme: str | None = None,
+        **values: Any,
+    ) -> str:
+        """Return the URL of an endpoint, see :func:`triows.url_for`.
+
+        :raises RuntimeError: outside of a request without SERVER_NAME in the config.
+        """
+        return urls.url_for(self, endpoint, values, anchor=_anchor, external=_external, method=_method, scheme=_scheme)
+
+    async def make_response(self, value: Any) -> Response:
+        """Return the response that a view means by returning ``value``.
+
+        :raises TypeError: if a view may not return that.
+        """
+        return response_from(self, value)
+
+    def _look_at_make_response(self) -> None:
+        """Note whether a subclass or an assignment has put another one in its place: views are not to wait for it."""
+        self.overrides_make_response = getattr(self.make_response, "__func__", None) is not _MAKE_RESPONSE
+
+    if not TYPE_CHECKING:
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name == "view_functions":
+                # Those before stay what they are: whoever has kept them, as tests do, puts them back.
+                if not isinstance(value, ViewFunctions):
+                    value = ViewFunctions(self._is_websocket, value)
+                self.views = value.views
+            super().__setattr__(name, value)
+            if name == "make_response":
+                self._look_at_make_response()
+
+    # The app's own life
+
+    def before_serving(self, function: F) -> F:
+        """Call ``function()`` when the app starts up; what it raises stops the start.
+
+        :raises RuntimeError: if the app has started up already.
+        """
+        return self._lifespan.add_before(function)
+
+    def after_serving(self, function: F) -> F:
+        """Call ``function()`` when the app shuts down, after connections and background tasks have ended."""
+        return self._lifespan.add_after(function)
+
+    def while_serving(self, function: F) -> F:
+        """Run an async generator function: up to its ``yield`` at start-up, and on from there at shutdown."""
+        return self._lifespan.add_context(function)
+
+    def lifespan(self, function: F) -> F:
+        """Register an async context manager function, around everything that the app does.
+
+        It is an async generator function with one ``yield``, or one decorated with
+        :func:`contextlib.asynccontextmanager`, and may take the app as its argument. Nurseries may be open across the
+        ``yield``.
+        """
+        return self._lifespan.add_context(function)
+
+    def teardown_appcontext(self, function: F) -> F:
+        """Call ``function(error)`` at the end of each request, websocket, and :meth:`app_context`."""
+        check_no_generator(function, TEARDOWN_REMEDY)
+        self.teardown_functions.append(function)
+        return function
+
+    @property
+    def nursery(self) -> BackgroundNursery:
+        """The background tasks, as long as the app serves.
+
+        :raises RuntimeError: if it does not.
+        """
+        return self._lifespan.nursery
+
+    def add_background_task(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """Call ``function(*args, **kwargs)`` in the background; if it is not async, in a worker thread.
+
+        A crash is logged.
+
+        :raises RuntimeError: if the app does not serve.
+        """
+        self.nursery.start_call(function, args, kwargs)
+
+    def serving(self) -> AbstractAsyncContextManager[None]:
+        """Return an async context manager in which the app lives: started up, and shut down at its end.
+
+        Servers use it. Several may: the first starts the app, the last one shuts it down.
+        """
+        self._check()
+        return self._lifespan.serving()
+
+    @asynccontextmanager
+    async def app_context(self) -> AsyncIterator[Context]:
+        """Make ``current_app`` and ``g`` available in the block, outside of requests."""
+        context = Context(self)
+        error: BaseException | None = None
+        token = context.push()
+        try:
+            yield context
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            if self.teardown_functions:
+                await run_teardown(self.logger, [*reversed(self.teardown_functions)], error)  # noqa: ASYNC102 - shields itself
+            context.pop(token)
+
+    # Serving
+
+    def stats(self) -> Stats:
+        """Return what the app has counted since it was made, and what it is doing now, however it is served."""
+        return self.counters.stats()
+
+    def handle(self, connection: Connection) -> Coroutine[Any, Any, None]:
+        """Serve one connection; what the servers await, inside the connection's cancel scope."""
+        raise NotImplementedError
+
+    def _check(self) -> None:
+        # A class may have got something since it was made.
+        refuse_definitions(type(self), quart_names.APP)
+        self._look_at_make_response()
+        self.url_map.check(self.config["SERVER_NAME"])
+
+
+_MAKE_RESPONSE = App.make_response

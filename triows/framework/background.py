@@ -1,0 +1,96 @@
+"""``app.nursery``: the app's background tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import trio
+
+from ..tasks.exception_groups import closes_coroutine, ends_program, foreign_cancellation, split_cancelled
+from ..tasks.functions import call, check_no_generator
+from ..tasks.stalls import background_task
+
+
+class BackgroundNursery:
+    """``app.nursery``: tasks that live as long as the app serves.
+
+    As a :class:`trio.Nursery` has it, :meth:`start_soon` and :meth:`start` start tasks. Unlike there, a task's crash is
+    logged and leaves the other tasks alone; with ``BACKGROUND_TASK_CRASH_STOPS`` in the config it ends the app.
+    """
+
+    def __init__(self, nursery: trio.Nursery, on_crash: Callable[[Callable[..., Any], BaseException], None]) -> None:
+        self._nursery = nursery
+        self._on_crash = on_crash
+
+    @property
+    def cancel_scope(self) -> trio.CancelScope:
+        """The scope around all tasks."""
+        return self._nursery.cancel_scope
+
+    @property
+    def child_tasks(self) -> frozenset[trio.lowlevel.Task]:
+        """The tasks that run now."""
+        return self._nursery.child_tasks
+
+    def start_soon(self, async_fn: Callable[..., Awaitable[Any]], *args: Any, name: object = None) -> None:
+        """Start a task that runs ``async_fn(*args)`` until it ends or the app stops serving.
+
+        :raises RuntimeError: if the app is shutting down.
+        """
+        self._nursery.start_soon(partial(self._guard, async_fn, *args), name=name or async_fn)
+
+    def start_call(self, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
+        """Start a task that calls ``function(*args, **kwargs)``, in a worker thread if it is not async."""
+        check_no_generator(function, "iterate over it in an async function")
+        self._nursery.start_soon(partial(self._guard, partial(call, function, *args, **kwargs)), name=function)
+
+    async def start(self, async_fn: Callable[..., Awaitable[Any]], *args: Any, name: object = None) -> Any:
+        """Start a task and wait until it calls ``task_status.started(value)``; return the value.
+
+        An error before that is raised here; cancelled before that, the task is cancelled too.
+        """
+        return await self._nursery.start(partial(self._guard_start, async_fn, *args), name=name or async_fn)
+
+    async def _guard(self, async_fn: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> None:
+        background_task.set(trio.lowlevel.current_task().name)
+        try:
+            await async_fn(*args, **kwargs)
+        except BaseException as raised:  # noqa: ASYNC103 - raised again in there, unless it is an error
+            self._take_failure(async_fn, raised)
+
+    async def _guard_start(
+        self, async_fn: Callable[..., Awaitable[Any]], *args: Any, task_status: trio.TaskStatus[Any]
+    ) -> None:
+        background_task.set(trio.lowlevel.current_task().name)
+        status = _Status(task_status)
+        try:
+            await async_fn(*args, task_status=status)
+        except BaseException as raised:  # noqa: ASYNC103 - raised again in there, unless it is an error
+            if not status.is_started:
+                raise
+            self._take_failure(async_fn, raised)
+
+    def _take_failure(self, async_fn: Callable[..., Any], raised: BaseException) -> None:
+        """Report what has failed. A cancellation goes on to its scope, and what ends the program to the program."""
+        cancelled, error = split_cancelled(raised)
+        if error is not None:
+            if ends_program(error) or closes_coroutine(error):
+                raise raised
+            self._on_crash(async_fn, error)
+        if cancelled is not None:
+            foreign = foreign_cancellation(cancelled)
+            if foreign is None:
+                raise cancelled from None
+            self._on_crash(async_fn, foreign)
+
+
+class _Status:
+    def __init__(self, status: trio.TaskStatus[Any]) -> None:
+        self._status = status
+        self.is_started = False
+
+    def started(self, value: Any = None) -> None:
+        self._status.started(value)
+        self.is_started = True

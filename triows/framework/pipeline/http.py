@@ -1,0 +1,92 @@
+"""The pipeline of an HTTP request."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from contextlib import aclosing
+from typing import Any, cast
+
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from ...connection.http import HTTPConnection
+from ...tasks.functions import describe
+from ...web.context import Context
+from ...web.request import Request
+from ...web.response import Response
+from ..application import App
+from ..routes.make_response import make_response, response_from
+from ..routes.rules import Rule
+from ..routes.views import View
+from .base import Pipeline
+
+
+class RequestPipeline(Pipeline):
+    """An HTTP request."""
+
+    __slots__ = ()
+
+    kind = "request"
+    connection: HTTPConnection
+    subject: Request
+
+    def __init__(self, app: App, connection: HTTPConnection) -> None:
+        request = app.request_class(connection)
+        super().__init__(app, connection, request, Context(app, request=request))
+
+    def match(self) -> None:
+        """Find the rule for the URL, and give its limits to the request."""
+        super().match()
+        self.app.limit_request(self.subject)
+
+    def _run_view(self, view: View) -> Coroutine[Any, Any, Response | None]:
+        limit = self.connection.max_body_size
+        if limit is not None and self.connection.content_length > limit:
+            raise RequestEntityTooLarge()
+        return self.connection.run_handler(self._call_view, view, name=view.function)
+
+    async def _take_value(self, view: View, value: Response | None) -> None:
+        if value is not None:
+            await self._finish(value)
+        elif self._can_answer() and self.connection.disconnect is None:
+            raise RuntimeError(f"{describe(view.function)} was cancelled by its nursery before it returned a response")
+
+    async def _call_view(self, view: View) -> Response | None:
+        """Run the view. A streamed response is sent from inside the nursery: its tasks may be what feeds the stream."""
+        subject = self.subject
+        if subject.method == "OPTIONS" and cast(Rule, subject.url_rule).provide_automatic_options:
+            value: Any = self.app.options_response(self.context)
+        else:
+            value = await view(subject, subject.view_args)
+        if self.app.overrides_make_response:
+            response = await make_response(self.app, value, view.function)
+        else:
+            response = response_from(self.app, value, view.function)
+        if not response.is_streamed:
+            return response
+        await self._finish(response)
+        return None
+
+    def _can_answer(self) -> bool:
+        return not self.connection.response_started
+
+    async def _send(self, response: Response | None) -> None:
+        assert response is not None
+        try:
+            headers = response.wire_headers()
+            body = response.wire_body()
+            if body is not None:
+                await self.connection.send_response(response.status_code, headers, body)
+                return
+            await self.connection.start_response(response.status_code, headers)
+            if self.subject.method != "HEAD":
+                async with aclosing(response.iter_body()) as pieces:
+                    async for piece in pieces:
+                        await self.connection.send_body(piece)
+            await self.connection.end_response()
+        finally:
+            if response.is_streamed:
+                await response.aclose()
+
+    async def _tear_down(self) -> None:
+        self.subject.close()
+        await super()._tear_down()

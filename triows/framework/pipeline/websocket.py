@@ -1,0 +1,115 @@
+"""The pipeline of a websocket."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Coroutine
+from typing import Any, cast
+
+from werkzeug.exceptions import Forbidden
+
+from ...connection.websocket import WebSocketConnection
+from ...errors import JSONMessageError, WebSocketClosed, WebSocketStateError
+from ...protocol.text import printable
+from ...tasks.functions import call, describe
+from ...web.context import Context
+from ...web.headers import WireHeaders
+from ...web.response import Response
+from ..application import App
+from ..routes.hooks import ErrorHandler
+from ..routes.make_response import make_response
+from ..routes.rules import Rule
+from ..routes.views import View
+from .base import Pipeline
+from .entry_checks import admits_origin
+
+_INVALID_DATA = 1007  # RFC 6455 section 7.4.1
+_INTERNAL_ERROR = 1011
+
+
+class WebSocketPipeline(Pipeline):
+    """A websocket."""
+
+    __slots__ = ()
+
+    kind = "websocket"
+    connection: WebSocketConnection
+
+    def __init__(self, app: App, connection: WebSocketConnection) -> None:
+        websocket = app.websocket_class(connection)
+        super().__init__(app, connection, websocket, Context(app, websocket=websocket))
+        websocket.accept_headers = self._accept_headers
+
+    def match(self) -> None:
+        """Find the rule for the URL, and give its limits to the connection."""
+        super().match()
+        rule = cast("Rule | None", self.subject.url_rule)  # the app's map makes no others
+        if rule is not None:
+            self.connection.limits = self.app.rule_limits(rule)
+
+    async def _run_before_hooks(self) -> Any:
+        # No hook may answer a page that must not connect, or accept its websocket, even where there is no route.
+        if not admits_origin(self.connection, self._name):
+            raise Forbidden("Websockets from this origin are not allowed.")
+        return await super()._run_before_hooks()
+
+    def _run_view(self, view: View) -> Coroutine[Any, Any, Any]:
+        return self.connection.run_handler(view, self.subject, self.subject.view_args, name=view.function)
+
+    async def _take_value(self, view: View, value: Any) -> None:
+        if self.connection.accepted or self.connection.closed:
+            if value is not None:
+                raise WebSocketStateError(
+                    f"{describe(view.function)} returned {type(value).__name__} {value!r:.100} after the websocket had"
+                    " been accepted or closed, when no response can be sent any more; send it as a message instead,"
+                    " or return it before accepting"
+                )
+            await self._finish(None)
+        elif value is None:
+            raise Forbidden()
+        else:
+            await self._finish(await make_response(self.app, value, view.function))
+
+    def _accept_headers(self) -> WireHeaders:
+        interface, session = self.app.session_interface, self.context.session
+        if session is None or interface.is_null_session(session):
+            return []
+        return interface.accept_headers(self.app, session)
+
+    def _can_answer(self) -> bool:
+        return not (self.connection.accepted or self.connection.closed)
+
+    def _is_normal_end(self, error: BaseException) -> bool:
+        return isinstance(error, WebSocketClosed) and error.connection in (None, self.connection)
+
+    async def _end_by_error(self, errors: list[BaseException]) -> None:
+        for error in errors:
+            handler = self._find_handler(error)
+            if handler is not None:
+                await self._tell(handler, error, errors)
+                return
+        if all(isinstance(error, JSONMessageError) for error in errors):
+            self.app.logger.log(logging.INFO, "%s: closed with 1007: %s", self._name, printable(str(errors[0])))
+            await self.connection.close(_INVALID_DATA, "invalid JSON")
+        else:
+            await super()._end_by_error(errors)
+
+    async def _tell(self, handler: ErrorHandler, error: BaseException, errors: list[BaseException]) -> None:
+        """Call an error handler after accepting: it may send and close; a response it returns can go nowhere."""
+        try:
+            value = await call(handler, error)
+        except Exception as second:
+            self._leave_unhandled([*errors, second])
+            return
+        if value is not None:
+            self._leave_unhandled(errors, log=len(errors) == 1)
+        elif not self.connection.closed:
+            await self.connection.close(_INTERNAL_ERROR, "")
+
+    async def _send(self, response: Response | None) -> None:
+        if response is not None and self._can_answer():
+            headers, body = response.wire_headers(), response.wire_body()
+            if body is None:
+                body = await response.get_data()
+                headers = response.wire_headers()
+            await self.connection.reject(response.status_code, headers, body)

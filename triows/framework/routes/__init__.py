@@ -1,0 +1,1 @@
+"""What users register: rules, views, hooks, error handlers and blueprints."""

@@ -1,0 +1,83 @@
+"""The tables of hooks and error handlers, and how teardown hooks run."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from logging import Logger
+from typing import Any, Literal, TypeVar
+
+import trio
+from werkzeug.exceptions import HTTPException, default_exceptions
+
+from ...tasks.exception_groups import is_error, unwrap_group
+from ...tasks.functions import call, describe
+from ...tasks.trio_internals import keep_shielded
+
+_TEARDOWN_TIMEOUT = 5.0  # seconds for all teardown hooks of one connection
+
+F = TypeVar("F", bound=Callable[..., Any])
+Kind = Literal["request", "websocket"]
+HookTable = dict[str | None, list[Callable[..., Any]]]
+"""Functions by the name of the blueprint that they belong to; None: the whole app."""
+ErrorHandler = Callable[[Any], Any | Awaitable[Any]]
+HandlerTable = dict[str | None, dict[int | None, dict[type[BaseException], ErrorHandler]]]
+"""Error handlers by blueprint, by HTTP status (None: for other exceptions), by class."""
+
+
+class Hooks:
+    """The hooks of one kind of connection: HTTP requests, or websockets."""
+
+    __slots__ = ("after", "before", "teardown")
+
+    def __init__(self) -> None:
+        self.before: HookTable = {}
+        self.after: HookTable = {}
+        self.teardown: HookTable = {}
+
+    def merge(self, other: Hooks, name: str) -> None:
+        """Take over a blueprint's own hooks under its registered name."""
+        for mine, theirs in ((self.before, other.before), (self.after, other.after), (self.teardown, other.teardown)):
+            mine.setdefault(name, []).extend(theirs.get(None, ()))
+
+
+def add_hook(table: HookTable, function: F) -> F:
+    """Add a function that runs for everything the table's owner serves."""
+    table.setdefault(None, []).append(function)
+    return function
+
+
+def error_key(key: type[BaseException] | int) -> tuple[type[BaseException], int | None]:
+    """Return the class and the status code under which a handler for ``key`` is kept.
+
+    :raises TypeError: if ``key`` is neither an exception class nor a number.
+    :raises ValueError: if it is a number that is no HTTP error status.
+    """
+    if isinstance(key, int):
+        if key not in default_exceptions:
+            raise ValueError(f"{key} is no HTTP error status with an exception; register a handler for a class instead")
+        return default_exceptions[key], key
+    if not isinstance(key, type) or not issubclass(key, BaseException):
+        raise TypeError(f"an error handler is registered for an exception class or a status code, not for {key!r}")
+    return key, key.code if issubclass(key, HTTPException) else None
+
+
+def register_handler(table: HandlerTable, key: type[BaseException] | int, function: ErrorHandler) -> None:
+    """Add an error handler for everything the table's owner serves."""
+    class_, code = error_key(key)
+    table.setdefault(None, {}).setdefault(code, {})[class_] = function
+
+
+async def run_teardown(logger: Logger, functions: Sequence[Any], error: BaseException | None) -> None:
+    """Call teardown hooks; what one raises is logged, so that the others run too."""
+    # Connections are mostly cancelled in the end; what the hooks give back must be given back all the same.
+    with trio.move_on_after(_TEARDOWN_TIMEOUT, shield=True) as scope:
+        keep_shielded(scope)
+        for function in functions:
+            try:
+                await call(function, error)
+            except BaseException as raised:  # noqa: ASYNC103 - raised again, unless it is an error
+                if not is_error(raised):
+                    raise
+                logger.error("teardown hook %s failed", describe(function), exc_info=unwrap_group(raised))
+    if scope.cancelled_caught:
+        logger.error("the teardown hooks took longer than %s seconds and were cancelled", _TEARDOWN_TIMEOUT)

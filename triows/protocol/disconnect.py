@@ -1,0 +1,35 @@
+"""How a connection ended, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .text import visible
+from .websocket.close_codes import CLOSE_CODE_NAMES
+
+Kind = Literal["closed", "lost", "protocol_error", "timeout", "shutdown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """Why a connection ended.
+
+    :ivar code: the close code (RFC 6455, section 7.4); 1006 when there was none because the transport was lost.
+    :ivar reason: the client's own words, or what it did wrong; may be empty.
+    :ivar kind: ``closed`` (the client sent Close), ``lost`` (end of file or reset without one), ``protocol_error``,
+        ``timeout`` (keepalive, or no progress on sending) or ``shutdown``.
+    """
+
+    code: int
+    reason: str
+    kind: Kind
+
+    def describe(self) -> str:
+        """The code, its registered name, and the client's words, for people: ``1001 going away: bye``.
+
+        Newlines and the like are escaped in it, so that it may stand in a log.
+        """
+        name = CLOSE_CODE_NAMES.get(self.code)
+        text = f"{self.code} {name}" if name else str(self.code)
+        return f"{text}: {visible(self.reason)}" if self.reason else text

@@ -1,0 +1,1 @@
+"""What a handler holds: requests, websockets, responses, sessions; all of it can be used and tested without an app."""

@@ -1,0 +1,83 @@
+"""The body of an HTTP request, as a whole or in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator
+from typing import Any
+
+import trio
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from ..connection.http import BodyTooLarge, HTTPConnection
+from ..protocol.pieces import Pieces
+
+
+class Body:
+    """The body of a request: ``await`` it for the whole, or iterate over its pieces as they arrive.
+
+    Iterating keeps nothing, so each piece can be had once. More than ``max_size`` bytes raise werkzeug's
+    :exc:`~werkzeug.exceptions.RequestEntityTooLarge` (413), at once if the Content-Length says so.
+    """
+
+    def __init__(self, connection: HTTPConnection, max_size: int | None, content_length: int | None) -> None:
+        self.max_size = max_size
+        self._connection = connection
+        self._content_length = content_length
+        self._lock: trio.Lock | None = None
+        self._received = 0
+        self._ended = False
+        self._pieces = Pieces()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The next piece. A cancellation loses none."""
+        async with self.lock:
+            if self._pieces.size:
+                # What a cancelled read of the whole had collected so far.
+                return self._pieces.popleft()
+            piece = await self._next()
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+    def __await__(self) -> Generator[Any, Any, bytes]:
+        return self.read().__await__()
+
+    @property
+    def lock(self) -> trio.Lock:
+        """Held by the task that reads, so that others wait for it."""
+        if self._lock is None:
+            self._lock = trio.Lock()
+        return self._lock
+
+    async def read(self) -> bytes:
+        """The whole body, or what iteration has left of it; the same again later. Cancelled, it keeps what it has."""
+        if self._ended:
+            return self._pieces.joined()
+        async with self.lock:
+            while piece := await self._next():
+                self._pieces.append(piece)
+            return self._pieces.joined()
+
+    def clear(self) -> None:
+        """Forget what was read."""
+        self._pieces.clear()
+
+    async def _next(self) -> bytes:
+        limit = self.max_size
+        if limit is not None and (self._content_length or 0) > limit:
+            raise RequestEntityTooLarge()
+        if self._ended:
+            return b""
+        try:
+            piece = await self._connection.receive_body()
+        except BodyTooLarge:
+            raise RequestEntityTooLarge() from None
+        self._received += len(piece)
+        if not piece:
+            self._ended = True
+        elif limit is not None and self._received > limit:
+            raise RequestEntityTooLarge()
+        return piece

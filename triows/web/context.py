@@ -1,0 +1,81 @@
+"""Everything that belongs to one request or websocket: what its handler and all of its child tasks see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import Token
+from typing import Any, cast
+
+from werkzeug.routing import MapAdapter
+
+from ..tasks.context import Namespace, TaskContext, current
+from .request import Request
+from .response import Response
+from .sessions import SessionMixin
+from .websocket import WebSocket
+
+
+class Context:
+    """Everything that belongs to one request, one websocket, or (neither given) the app alone."""
+
+    __slots__ = ("after_this_request", "app", "g", "request", "session", "url_adapter", "websocket")
+
+    def __init__(self, app: Any, request: Request | None = None, websocket: WebSocket | None = None) -> None:
+        self.app = app  # of any class: users' subclasses are what they put in here
+        self.request = request
+        self.websocket = websocket
+        self.g: Namespace = app.app_ctx_globals_class()
+        self.session: SessionMixin | None = None
+        self.url_adapter: MapAdapter | None = None
+        self.after_this_request: list[Callable[[Response], Any]] | None = None
+
+    @property
+    def subject(self) -> Request | WebSocket | None:
+        """The request or websocket of this context."""
+        return self.request if self.request is not None else self.websocket
+
+    @property
+    def name(self) -> str | None:
+        """What the request or websocket is called in messages; None where there is neither."""
+        return None if self.subject is None else self.subject.connection.name
+
+    def push(self) -> Token[TaskContext]:
+        """Make this the current context of the task; what is returned goes to :meth:`pop`."""
+        return current.set(self)
+
+    def pop(self, token: Token[TaskContext]) -> None:
+        """Restore the context that was current before the :meth:`push` that gave ``token``."""
+        current.reset(token)
+
+
+def current_context() -> Context | None:
+    """Return the context of this task, or None outside of any."""
+    return cast("Context | None", current.get(None))
+
+
+def has_app_context() -> bool:
+    """Return whether ``current_app`` and ``g`` are available here."""
+    return current_context() is not None
+
+
+def has_request_context() -> bool:
+    """Return whether ``request`` is available here."""
+    context = current_context()
+    return context is not None and context.request is not None
+
+
+def has_websocket_context() -> bool:
+    """Return whether ``websocket`` is available here."""
+    context = current_context()
+    return context is not None and context.websocket is not None
+
+
+def require_context(what: str) -> Context:
+    """Return the current context.
+
+    :raises RuntimeError: naming ``what`` was tried outside of one.
+    """
+    context = current_context()
+    if context is None:
+        raise RuntimeError(f"{what} needs a request, a websocket or 'async with app.app_context():' around it")
+    return context

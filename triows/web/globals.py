@@ -1,0 +1,76 @@
+"""The globals of handlers: ``request``, ``websocket``, ``session`` and ``g``, proxies onto the current context."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..tasks.context import Namespace, Proxy, current
+from .request import Request
+from .sessions import SessionMixin
+from .websocket import WebSocket
+
+
+class WebSocketProxy(Proxy):
+    """The proxy onto the websocket, with the calls of every message spelled out.
+
+    Python looks for an attribute in the class before it asks ``__getattr__()``: what is found there is twice as quick.
+    """
+
+    __slots__ = ()
+
+    def receive(self) -> Any:
+        """See :meth:`triows.WebSocket.receive`."""
+        context: Any = current.get(None)
+        if context is None or context.websocket is None:
+            raise RuntimeError(self._remedy)
+        return context.websocket.receive()
+
+    def send(self, message: Any) -> Any:
+        """See :meth:`triows.WebSocket.send`."""
+        context: Any = current.get(None)
+        if context is None or context.websocket is None:
+            raise RuntimeError(self._remedy)
+        return context.websocket.send(message)
+
+
+class SessionProxy(Proxy):
+    """The proxy onto the session. Whoever comes through it has looked at the session, in whatever way."""
+
+    __slots__ = ()
+
+    def _get_current_object(self) -> Any:
+        session = super()._get_current_object()
+        session.accessed = True
+        return session
+
+    def __getattr__(self, name: str) -> Any:
+        value = super().__getattr__(name)
+        self._get_current_object()
+        return value
+
+
+if TYPE_CHECKING:
+    request: Request
+    websocket: WebSocket
+    session: SessionMixin
+    g: Namespace
+else:
+    request = Proxy(
+        "request",
+        "'request' is only available while a request is handled, and in the tasks that its handler starts;"
+        " in tests, wrap the code in 'async with app.test_request_context(path):';"
+        " in a websocket handler use 'websocket'",
+    )
+    websocket = WebSocketProxy(
+        "websocket",
+        "'websocket' is only available while a websocket is handled, and in the tasks that its handler starts;"
+        " pass the object itself to tasks elsewhere: websocket.current()",
+    )
+    session = SessionProxy(
+        "session",
+        "'session' is only available while a request or websocket is handled, and in the tasks that its handler starts",
+    )
+    g = Proxy(
+        "g",
+        "'g' is only available while a request or websocket is handled, or inside 'async with app.app_context():'",
+    )

@@ -1,0 +1,48 @@
+"""Response headers as the connection takes them: encoded, and checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+WireHeaders = list[tuple[bytes, bytes]]
+"""Header lines as connections take them: lower-case names, latin-1."""
+
+# RFC 9110 section 5.5 and 5.6.2: what may not be in a value, above all what would let it start a line of its own, and
+# what a name is made of.
+_UNSAFE_VALUE = re.compile(r"[\x00-\x08\n-\x1f\x7f]")
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+
+
+_encoded_names: dict[str, bytes] = {}
+
+
+def _encode_name(name: str) -> bytes:
+    if not _NAME.match(name):
+        raise ValueError(f"header name {name!r} is not a token; use letters, digits and hyphens (RFC 9110, 5.1)")
+    encoded = name.lower().encode("ascii")
+    if len(_encoded_names) < 256:  # names come from the application, but some applications make them up
+        _encoded_names[name] = encoded
+    return encoded
+
+
+def encode_headers(headers: Iterable[tuple[str, str]]) -> WireHeaders:
+    """Return header lines as they go over the wire.
+
+    :raises ValueError: if a name is not a token, or a value holds control characters or is not latin-1 (RFC 9110, 5.5).
+    """
+    lines = []
+    for name, value in headers:
+        if _UNSAFE_VALUE.search(value):
+            raise ValueError(
+                f"header {name!r} has the value {value!r}; control characters may not be in header values, CR, LF and"
+                " NUL least of all"
+            )
+        try:
+            encoded = value.encode("latin-1").strip(b" \t")
+        except UnicodeEncodeError:
+            raise ValueError(
+                f"header {name!r} has the value {value!r}, which is not latin-1; percent-encode or escape it"
+            ) from None
+        lines.append((_encoded_names.get(name) or _encode_name(name), encoded))
+    return lines
