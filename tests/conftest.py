@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from .processes import mark_processes, marked_processes
+from .support.processes import mark_processes, marked_processes
 
 # A busy machine fails no test. Else this is the profile that Hypothesis has chosen, which newer versions do by CI.
 settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])

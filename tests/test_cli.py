@@ -24,8 +24,8 @@ from triows import Triows
 from triows.cli import load_app, main
 from triows.cli import run as run_command
 
-from .commands import APP, certificate, command, write
-from .wire import Gone, Wire
+from .support.commands import APP, certificate, command, write
+from .support.wire import Gone, Wire
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import trio
 
 from triows import Disconnect, websocket
 
-from ..wire import CLOSE, PING, PONG, TEXT, close_frame, frame
+from ..support.wire import CLOSE, PING, PONG, TEXT, close_frame, frame
 from .conftest import Target, native_only, virtual_clock
 
 

@@ -9,7 +9,7 @@ import trio
 
 from triows import websocket
 
-from ..wire import CLOSE, PING, PONG, TEXT, Gone, close_frame, frame, upgrade
+from ..support.wire import CLOSE, PING, PONG, TEXT, Gone, close_frame, frame, upgrade
 from .conftest import Target, native_only, virtual_clock
 
 

@@ -8,7 +8,7 @@ import trio
 from triows import websocket
 from triows.server.link import READ_SIZE
 
-from ..wire import BINARY, PING, PONG, TEXT, Gone, frame
+from ..support.wire import BINARY, PING, PONG, TEXT, Gone, frame
 from .conftest import Target, native_only, virtual_clock
 
 

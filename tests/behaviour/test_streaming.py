@@ -13,7 +13,7 @@ import trio
 
 from triows import WebSocketClosed, WebSocketStateError, websocket
 
-from ..wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Gone, Wire, close_frame, frame
+from ..support.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Gone, Wire, close_frame, frame
 from .conftest import Target, native_only, virtual_clock
 
 Handler = Callable[[], Awaitable[None]]

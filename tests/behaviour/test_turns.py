@@ -16,7 +16,7 @@ from triows.protocol.deflate import Agreement, Compression, Deflater, Inflater
 from triows.protocol.messages import TURN, Protocol
 from triows.protocol.partial import STEP
 
-from ..wire import BINARY, CONTINUATION, PING, PONG, TEXT, Wire, close_frame, frame
+from ..support.wire import BINARY, CONTINUATION, PING, PONG, TEXT, Wire, close_frame, frame
 from .conftest import Target, virtual_clock
 
 KIB, MIB = 1 << 10, 1 << 20

@@ -19,7 +19,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from triows.server.serving import Server
 
-from ..wire import Wire, frame, upgrade
+from ..support.wire import Wire, frame, upgrade
 from .conftest import Mode, Target, make_app, target_of
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

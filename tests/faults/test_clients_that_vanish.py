@@ -11,7 +11,7 @@ import trio.testing
 
 from triows import Disconnect
 
-from ..wire import BINARY, CLOSE, TEXT, Gone, close_frame, frame
+from ..support.wire import BINARY, CLOSE, TEXT, Gone, close_frame, frame
 from .conftest import RESET, Client, Target
 
 pytestmark = pytest.mark.usefixtures("quiet")

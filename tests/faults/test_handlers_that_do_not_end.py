@@ -12,7 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from triows import Triows, request, websocket
 
-from ..served import served
+from ..support.served import served
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from ..wire import upgrade
+from ..support.wire import upgrade
 
 _PROGRAM = """
 import threading

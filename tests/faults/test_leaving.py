@@ -12,7 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from triows import request, websocket
 
-from ..wire import BINARY, TEXT, close_frame, frame, upgrade
+from ..support.wire import BINARY, TEXT, close_frame, frame, upgrade
 from .conftest import Client, Mode, Target, target_of
 
 pytestmark = pytest.mark.usefixtures("quiet")

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from ..wire import PING, TEXT, Gone, frame
+from ..support.wire import PING, TEXT, Gone, frame
 from .conftest import Client, Mode, Target, target_of
 
 pytestmark = pytest.mark.usefixtures("quiet")

@@ -18,7 +18,7 @@ from triows import Disconnect, request, websocket
 from triows.groups import unwrap_group
 from triows.server.socket_link import SocketLink
 
-from ..wire import CLOSE, PING, PONG, TEXT, close_frame, frame
+from ..support.wire import CLOSE, PING, PONG, TEXT, close_frame, frame
 from .conftest import Client, Mode, Target, target_of
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
