@@ -1,4 +1,7 @@
-"""The command: what it serves, how it ends, and the one clear line for each thing that the user may get wrong."""
+"""The command: what it serves, how it ends, and the one clear line for each thing that the user may get wrong.
+
+Tests triows/__main__.py.
+"""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ BROUGHT_ALONG = {"markupsafe": "werkzeug", "wsproto": "trio-websocket"}
 # Modules that are tested through others: by which file.
 TESTED_THROUGH = {
     "__main__": "test_cli.py",
-    "absent": "framework/test_absent.py",
+    "absent": "framework/test_quart_names.py",
     "admission": "framework/pipeline/test_entry_checks.py",
     "app": "framework/routes/test_rules.py",
     "asgi": "asgi/test_websocket.py",

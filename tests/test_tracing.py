@@ -17,7 +17,7 @@ from triows import Blueprint, Triows, request, websocket
 from triows.testing import WebsocketDisconnectError, WebsocketResponseError
 from triows.tracing import Tracing
 
-from .asgi.test_websocket import accepted
+from .support.asgi import accepted
 from .support.served import served
 from .support.wire import Wire, frame
 

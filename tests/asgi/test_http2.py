@@ -1,4 +1,7 @@
-"""HTTP/2 under a real Hypercorn: websockets by extended CONNECT (RFC 8441), and plain requests."""
+"""HTTP/2 under a real Hypercorn: websockets by extended CONNECT (RFC 8441), and plain requests.
+
+Tests triows/asgi/http.py and triows/asgi/websocket.py.
+"""
 
 from __future__ import annotations
 

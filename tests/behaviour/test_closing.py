@@ -1,4 +1,7 @@
-"""The server's own close (the contract's "Closing"; RFC 6455, section 7)."""
+"""The server's own close (the contract's "Closing"; RFC 6455, section 7).
+
+Tests triows/server/websocket.py.
+"""
 
 from __future__ import annotations
 

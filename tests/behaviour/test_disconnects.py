@@ -1,4 +1,7 @@
-"""How a client's end reaches the handler (the contract's "Disconnect"; RFC 6455, section 7)."""
+"""How a client's end reaches the handler (the contract's "Disconnect"; RFC 6455, section 7).
+
+Tests triows/protocol/disconnect.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Sending, backpressure and cancellation (the contract's "Sending", "Receiving" and "A user's own cancel scopes")."""
+"""Sending, backpressure and cancellation (the contract's "Sending", "Receiving" and "A user's own cancel scopes").
+
+Tests triows/connection/transport.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Messages in pieces, both ways (RFC 6455, section 5.4)."""
+"""Messages in pieces, both ways (RFC 6455, section 5.4).
+
+Tests triows/connection/streaming.py.
+"""
 
 from __future__ import annotations
 

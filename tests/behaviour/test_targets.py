@@ -13,7 +13,7 @@ import pytest
 
 from triows import Triows
 
-from ..asgi.test_websocket import http
+from ..support.asgi import http
 from ..support.served import served
 from ..support.wire import Wire, upgrade
 from .conftest import Target, native_only

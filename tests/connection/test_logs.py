@@ -13,14 +13,14 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from triows import Disconnect, Triows, request, websocket
-from triows.logs import RequestLine, guarded_logger, hide_values, printable, visible
+from triows.logs import RequestLine, guarded_logger, hide_values
 from triows.testing import memory_stream_pair
 
-from ..asgi.test_websocket import accepted, http
+from ..support.asgi import accepted, http
+from ..support.http import ask, get
+from ..support.records import Records, error_log
 from ..support.served import served
-from ..support.wire import Response, Wire, be_dead, be_left, break_the_protocol, upgrade
-
-Records = Callable[[], list[logging.LogRecord]]
+from ..support.wire import Wire, be_dead, be_left, break_the_protocol, upgrade
 
 
 def make_app() -> Triows:
@@ -67,26 +67,6 @@ def make_app() -> Triows:
         return "no", 403
 
     return app
-
-
-def get(path: str = "/", *headers: str, method: str = "GET") -> bytes:
-    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *headers]).encode("latin-1") + b"\r\n\r\n"
-
-
-async def ask(wire: Wire, data: bytes) -> Response:
-    await wire.send(data)
-    return await wire.read_response(has_body=not data.startswith(b"HEAD"))
-
-
-@pytest.fixture
-def records(caplog: pytest.LogCaptureFixture) -> Records:
-    caplog.set_level(logging.INFO, "triows.access")
-    return lambda: [record for record in caplog.records if record.name == "triows.access"]
-
-
-@pytest.fixture
-def log(records: Records) -> Callable[[], list[str]]:
-    return lambda: [record.getMessage() for record in records()]
 
 
 async def logged_after(data: bytes, log: Callable[[], list[Any]], **options: Any) -> Any:
@@ -573,7 +553,7 @@ async def test_a_swallowed_cancellation_is_logged_without_the_query_and_without_
         wire = target.connect()
         await wire.handshake(f"/swallows?token={SECRET}")
         await wire.close(1000, "bye\r\nERROR forged\u2028\u202e\x1b[31m")
-    (record,) = [record for record in caplog.records if record.name == "triows.error"]
+    (record,) = error_log(caplog)
     assert r"bye\r\nERROR forged\u2028\u202e\x1b[31m" in record.getMessage()
     assert record.getMessage().isprintable()
     assert SECRET not in caplog.text
@@ -656,12 +636,6 @@ def test_of_a_request_line_is_shown_what_looks_like_one(line: bytes, shown: str)
 )
 def test_what_stays_of_a_query_are_names(query: str, hidden: str) -> None:
     assert hide_values(query) == hidden
-
-
-def test_text_of_a_clients_is_made_safe_for_a_line() -> None:
-    assert printable('a"\n\u2028\u202e\x1b\x7fä\\') == r"a\"\n\u2028\u202e\x1b\x7f\xe4" + "\\\\"
-    assert printable("a" * 11, limit=10) == "a" * 10 + "..."
-    assert visible("ä\u2028\u202e\x1b\x00\ud800") == r"ä\u2028\u202e\x1b\x00\ud800"
 
 
 # A log that fails

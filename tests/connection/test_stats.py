@@ -14,20 +14,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from triows import Compression, Stats, Triows, websocket
 from triows.ends import Kind
 
-from ..asgi.test_websocket import accepted, http, ws
+from ..support.asgi import accepted, http, ws
+from ..support.http import ask, get
 from ..support.served import served
-from ..support.wire import (
-    CONTINUATION,
-    PING,
-    TEXT,
-    Response,
-    Wire,
-    be_dead,
-    be_left,
-    break_the_protocol,
-    frame,
-    upgrade,
-)
+from ..support.wire import CONTINUATION, PING, TEXT, Wire, be_dead, be_left, break_the_protocol, frame, upgrade
 
 
 def make_app(**limits: Any) -> Triows:
@@ -85,15 +75,6 @@ def make_app(**limits: Any) -> Triows:
         await trio.sleep_forever()
 
     return app
-
-
-def get(path: str = "/") -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
-
-
-async def ask(wire: Wire, data: bytes) -> Response:
-    await wire.send(data)
-    return await wire.read_response()
 
 
 def some(counts: Any) -> dict[str, int]:

@@ -1,4 +1,7 @@
-"""A process that nothing ends in order is ended all the same."""
+"""A process that nothing ends in order is ended all the same.
+
+Tests triows/server/process/watchdog.py.
+"""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ from triows.protocol.frames import NO_STATUS, Close, may_be_sent
 from triows.protocol.messages import Inbox, Protocol
 from triows.protocol.partial import STEP, PartialMessage
 
-from ..protocol.websocket.test_reader import Outcome as SimpleOutcome
-from ..protocol.websocket.test_reader import explain, frames_taken, outcome_of_wsproto
+from ..protocol.websocket.streams import Outcome as SimpleOutcome
+from ..protocol.websocket.wsproto_reader import explain, frames_taken, outcome_of_wsproto
 from .cuts import other_cuts
 
 _FAULTS = (1002, 1007, 1008, 1009)

@@ -1,5 +1,7 @@
 """How the server refuses what is no good request: in words, in time, and in the log. The tables of bad input are in
 ``behaviour/test_bad_http``, ``test_bad_handshakes`` and their like.
+
+Tests triows/server/http1.py.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from triows import Triows, request, websocket
 from triows.server.http1 import HTTP1Connection
 from triows.testing.streams import memory_stream_pair
 
+from ..support.records import complaints
 from ..support.served import Served, served
 from ..support.wire import Wire, upgrade
 
@@ -250,7 +253,7 @@ async def test_a_piece_of_the_body_that_comes_as_its_time_ends_is_no_error_of_th
         await wire.send(b"x")
         assert (await wire.read_response()).status == 408
         await wire.stream.aclose()
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert complaints(caplog) == []
 
 
 async def test_a_body_that_ends_with_the_connection_never_passes_for_whole(autojump_clock: MockClock) -> None:

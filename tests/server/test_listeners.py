@@ -1,10 +1,9 @@
-"""Where a server listens: inherited sockets, shared ports, what systemd passes and is told, whose file is removed."""
+"""Where a server listens: addresses, inherited sockets, shared ports, and whose file of a Unix socket is removed."""
 
 from __future__ import annotations
 
-import logging
+import errno
 import os
-import resource
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,30 +12,19 @@ from typing import Any
 import pytest
 import trio
 
-from triows import Triows, request
-from triows.server import systemd
+from triows import request
 from triows.server.listeners import SocketFile, open_listeners, url
 from triows.server.serving import Server
 
+from ..support.http import ask, get
 from ..support.wire import Wire
-
-GET = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-
-
-def make_app() -> Triows:
-    app = Triows(__name__)
-
-    @app.get("/")
-    async def index() -> str:
-        return "hello"
-
-    return app
+from .app import make_app
 
 
-async def get(connect: Callable[[], Any], path: str = "/") -> bytes:
+async def body_from(connect: Callable[[], Any], path: str = "/") -> bytes:
     async with await connect() as stream:
         wire = Wire(stream)
-        await wire.send(GET.replace(b"/", path.encode(), 1))
+        await wire.send(get(path, "Connection: close"))
         return (await wire.read_response()).body
 
 
@@ -55,7 +43,7 @@ async def test_a_listening_socket_is_taken_over_by_its_descriptor(nursery: trio.
     server = await nursery.start(lambda task_status: make_app().serve(fds=[fd], task_status=task_status))
     assert server.addresses == [("127.0.0.1", port)]
     assert not os.get_inheritable(fd)
-    assert await get(tcp(server)) == b"hello"
+    assert await body_from(tcp(server)) == b"hello"
     server.shutdown()
 
 
@@ -64,8 +52,8 @@ async def test_several_descriptors_are_served(nursery: trio.Nursery, tmp_path: P
     second = socket.create_server(str(tmp_path / "socket"), family=socket.AF_UNIX)
     fds = [first.detach(), second.detach()]
     server = await nursery.start(lambda task_status: make_app().serve(fds=fds, task_status=task_status))
-    assert await get(tcp(server)) == b"hello"
-    assert await get(lambda: trio.open_unix_socket(tmp_path / "socket")) == b"hello"
+    assert await body_from(tcp(server)) == b"hello"
+    assert await body_from(lambda: trio.open_unix_socket(tmp_path / "socket")) == b"hello"
     server.shutdown()
 
 
@@ -89,7 +77,7 @@ async def test_an_ipv4_client_of_a_socket_for_both_kinds_has_its_ipv4_address(nu
         return str(request.remote_addr)
 
     server = await nursery.start(lambda task_status: app.serve(fds=[inherited.detach()], task_status=task_status))
-    assert await get(tcp(server), "/who") == b"127.0.0.1"
+    assert await body_from(tcp(server), "/who") == b"127.0.0.1"
     server.shutdown()
 
 
@@ -144,7 +132,7 @@ async def test_a_port_that_is_shared_can_be_listened_on_twice() -> None:
             second = await nursery.start(serve(first.port))
             assert second.port == first.port
             first.shutdown()
-        assert await get(tcp(second)) == b"hello"
+        assert await body_from(tcp(second)) == b"hello"
         second.shutdown()
 
 
@@ -215,12 +203,13 @@ async def test_the_file_of_a_unix_socket_is_gone_before_the_last_client_is(tmp_p
         server = await nursery.start(make_app().serve, f"unix:{path}")
         stream = await trio.open_unix_socket(path)
         wire = Wire(stream)
-        await wire.send(GET[:-2])
+        last_get = get("/", "Connection: close")
+        await wire.send(last_get[:-2])
         server.shutdown()
         while path.exists():
             await trio.lowlevel.checkpoint()
         assert server.connections == 1
-        await wire.send(GET[-2:])
+        await wire.send(last_get[-2:])
         assert (await wire.read_response()).body == b"hello"
         await stream.aclose()
 
@@ -229,87 +218,87 @@ def test_an_abstract_unix_socket_is_named_with_an_at_sign() -> None:
     assert url("@name", secure=False) == "unix:@name"
 
 
-# systemd
+# Addresses
 
 
-@pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    def set_to(**variables: str) -> None:
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-
-    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET"):
-        monkeypatch.delenv(name, raising=False)
-    return set_to
+async def test_an_address_in_use_is_an_error_of_the_caller() -> None:
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(make_app().serve, "127.0.0.1", 0)
+        with pytest.raises(OSError) as caught:
+            await make_app().serve("127.0.0.1", server.port)
+        assert caught.value.errno == errno.EADDRINUSE
+        server.shutdown()
 
 
-def test_the_sockets_that_systemd_passes_begin_at_3(environment: Callable[..., None]) -> None:
-    environment(LISTEN_PID=str(os.getpid()), LISTEN_FDS="2", LISTEN_FDNAMES="web:admin")
-    assert systemd.take_descriptors() == [3, 4]
+async def test_an_ipv6_address_can_be_listened_on() -> None:
+    async with trio.open_nursery() as nursery:
+        try:
+            server = await nursery.start(make_app().serve, "::1", 0)
+        except OSError:
+            pytest.skip("there is no IPv6 here")
+        assert server.addresses == [("::1", server.port)]
+        wire = Wire(await trio.open_tcp_stream("::1", server.port))
+        assert (await ask(wire)).body == b"hello"
+        await wire.stream.aclose()
+        server.shutdown()
 
 
-def test_no_child_takes_them_a_second_time(environment: Callable[..., None]) -> None:
-    environment(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="web")
-    systemd.take_descriptors()
-    assert not {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} & os.environ.keys()
+async def test_a_unix_socket_can_be_listened_on_and_is_gone_afterwards(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(make_app().serve, f"unix:{path}")
+        assert path.is_socket()
+        assert server.addresses == [str(path)]
+        with pytest.raises(RuntimeError, match="no TCP listener"):
+            _ = server.port
+        wire = Wire(await trio.open_unix_socket(path))
+        assert (await ask(wire)).body == b"hello"
+        await wire.stream.aclose()
+        server.shutdown()
+    assert not path.exists()
 
 
-@pytest.mark.parametrize("pid", ["1", "", "x"])
-def test_sockets_for_another_process_are_not_taken(pid: str, environment: Callable[..., None]) -> None:
-    environment(LISTEN_PID=pid, LISTEN_FDS="1")
-    assert systemd.take_descriptors() == []
+async def test_a_unix_socket_that_a_dead_server_left_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    assert path.is_socket()
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(make_app().serve, f"unix:{path}")
+        wire = Wire(await trio.open_unix_socket(path))
+        assert (await ask(wire)).status == 200
+        await wire.stream.aclose()
+        server.shutdown()
 
 
-def test_without_systemd_there_are_none(environment: Callable[..., None]) -> None:
-    assert systemd.take_descriptors() == []
+async def test_a_unix_socket_of_a_living_server_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(make_app().serve, f"unix:{path}")
+        with pytest.raises(OSError) as caught:
+            await make_app().serve(f"unix:{path}")
+        assert caught.value.errno == errno.EADDRINUSE
+        wire = Wire(await trio.open_unix_socket(path))
+        assert (await ask(wire)).status == 200
+        await wire.stream.aclose()
+        server.shutdown()
 
 
-@pytest.mark.parametrize("count", ["", "x", "-1", "1.5", "²"])
-def test_a_number_of_sockets_that_is_none_is_an_error(count: str, environment: Callable[..., None]) -> None:
-    environment(LISTEN_PID=str(os.getpid()), LISTEN_FDS=count)
-    with pytest.raises(ValueError, match="LISTEN_FDS is"):
-        systemd.take_descriptors()
+async def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("precious")
+    with pytest.raises(OSError):
+        await make_app().serve(f"unix:{path}")
+    assert path.read_text() == "precious"
 
 
-@pytest.mark.parametrize("abstract", [False, True])
-def test_systemd_is_told_in_one_datagram(abstract: bool, environment: Callable[..., None], tmp_path: Path) -> None:
-    name = f"\0triows-{os.getpid()}" if abstract else str(tmp_path / "notify")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(name)
-        environment(NOTIFY_SOCKET=name.replace("\0", "@"))
-        systemd.notify("READY=1", "MAINPID=7")
-        assert manager.recv(100) == b"READY=1\nMAINPID=7"
-
-
-def test_a_manager_that_does_not_listen_is_a_warning(
-    environment: Callable[..., None], tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    environment(NOTIFY_SOCKET=str(tmp_path / "nobody"))
-    systemd.notify("READY=1")
-    assert caplog.record_tuples == [
-        ("triows.error", logging.WARNING, "systemd cannot be told READY=1: No such file or directory")
-    ]
-
-
-def test_without_a_descriptor_to_tell_it_with_that_is_a_warning_too(
-    environment: Callable[..., None], tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    environment(NOTIFY_SOCKET=str(tmp_path / "manager"))
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
-    try:
-        systemd.notify("STOPPING=1")
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-    assert caplog.record_tuples == [
-        ("triows.error", logging.WARNING, "systemd cannot be told STOPPING=1: Too many open files")
-    ]
-
-
-@pytest.mark.parametrize("address", ["", "vsock:2:1234", "relative"])
-def test_without_an_address_nobody_is_told(
-    address: str, environment: Callable[..., None], caplog: pytest.LogCaptureFixture
-) -> None:
-    environment(NOTIFY_SOCKET=address)
-    systemd.notify("READY=1")
-    assert caplog.records == []
+@pytest.mark.parametrize(
+    ("address", "secure", "text"),
+    [
+        (("127.0.0.1", 8000), False, "http://127.0.0.1:8000"),
+        (("::1", 443), True, "https://[::1]:443"),
+        ("/run/app.sock", False, "unix:/run/app.sock"),
+    ],
+)
+def test_an_address_is_named_as_a_browser_takes_it(address: Any, secure: bool, text: str) -> None:
+    assert url(address, secure) == text

@@ -1,4 +1,7 @@
-"""Shutdown: under load in a process of its own, and its rules one by one on a virtual clock."""
+"""Shutdown: under load in a process of its own, and its rules one by one on a virtual clock.
+
+Tests triows/server/serving.py and triows/server/process/runner.py.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,10 @@ from triows.server.listeners import open_listeners
 from triows.server.serving import Server
 
 from ..support.commands import APP, Command, certificate, command, write
+from ..support.http import GET
 from ..support.served import served as serving
 from ..support.wire import CLOSE, TEXT, Gone, Wire, close_frame, frame, upgrade
 
-GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 SHUTDOWN_TIMEOUT = 5  # seconds: enough for everybody also on a machine that is busy with other things
 
 # What is in flight waits for the shutdown to begin, which a websocket's handler hears of.

@@ -12,6 +12,7 @@ from trio.testing import memory_stream_pair
 from triows import Triows
 from triows.server.serving import Server
 
+from .guard import fail_when_it_hangs
 from .wire import Wire
 
 
@@ -57,15 +58,9 @@ async def served(app: Triows, **options: Any) -> AsyncIterator[Served]:
     """Serve while the block runs, then shut down in order."""
     async with trio.open_nursery() as nursery:
         guard = trio.CancelScope()
-        nursery.start_soon(_fail_when_it_hangs, guard)
+        nursery.start_soon(fail_when_it_hangs, guard)
         server = Server(app, **options)
         await nursery.start(server.run, [])
         yield Served(server, nursery)
         server.shutdown()
         guard.cancel()
-
-
-async def _fail_when_it_hangs(guard: trio.CancelScope) -> None:
-    with guard:
-        await trio.sleep(100_000)
-        raise AssertionError("the test hangs")

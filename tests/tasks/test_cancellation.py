@@ -1,4 +1,7 @@
-"""Who swallows the cancellation of a disconnect is found out, and nobody else is accused."""
+"""Who swallows the cancellation of a disconnect is found out, and nobody else is accused.
+
+Tests triows/tasks/exception_groups.py.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from triows.errors import CancelledSwallowedError
 from triows.groups import leaves
-from triows.supervision import Watch, describe
+from triows.supervision import Watch
 
 REASON = "websocket disconnected: 1001 going away"
 
@@ -488,19 +491,3 @@ async def test_the_handler_runs_in_the_task_that_watches() -> None:
 
     await Supervised(handler).run()
     assert tasks == [trio.lowlevel.current_task()]
-
-
-def test_a_function_is_described_by_its_name_and_place() -> None:
-    line = test_a_function_is_described_by_its_name_and_place.__code__.co_firstlineno
-    expected = f"test_a_function_is_described_by_its_name_and_place ({__file__}:{line})"
-    assert describe(test_a_function_is_described_by_its_name_and_place) == expected
-
-
-def test_a_callable_without_code_is_described_by_its_representation() -> None:
-    class Callable_:
-        def __call__(self) -> None: ...
-
-        def __repr__(self) -> str:
-            return "<a callable>"
-
-    assert describe(Callable_()) == "<a callable>"

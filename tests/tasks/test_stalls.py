@@ -17,6 +17,7 @@ from triows import Triows, request, stalls, websocket
 from triows.stalls import EventLoop, Watched, stalls_watched
 from triows.stats import Counters
 
+from ..support.records import error_log, lines
 from ..support.wire import Wire
 
 
@@ -24,7 +25,7 @@ from ..support.wire import Wire
 def log(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     def messages() -> list[str]:
         assert all(record.levelno == logging.WARNING for record in caplog.records)
-        return [record.getMessage() for record in caplog.records if record.name == "triows.error"]
+        return lines(error_log(caplog))
 
     return messages
 

@@ -1,4 +1,7 @@
-"""The test client's requests, and the test app."""
+"""The test client: its requests, cookies, sessions and shared connections.
+
+Tests triows/testing/content.py and triows/testing/cookies.py.
+"""
 
 from __future__ import annotations
 
@@ -11,41 +14,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from triows import (
-    Disconnect,
-    Response,
-    Triows,
-    current_app,
-    g,
-    redirect,
-    request,
-    session,
-    websocket,
-)
-from triows.testing import (
-    FileStorage,
-    HTTPDisconnectError,
-    LifespanError,
-    WebsocketResponseError,
-)
-
-
-@pytest.fixture
-def app() -> Triows:
-    app = Triows("tested")
-    app.secret_key = "secret"
-
-    @app.websocket("/echo")
-    async def echo() -> None:
-        async for message in websocket:
-            await websocket.send(message)
-
-    @app.get("/hello")
-    async def hello() -> str:
-        return "hello"
-
-    return app
-
+from triows import Response, Triows, current_app, g, redirect, request, session, websocket
+from triows.testing import FileStorage, WebsocketResponseError
 
 # HTTP
 
@@ -215,95 +185,6 @@ async def test_redirects_in_a_circle_end(app: Triows) -> None:
 
     with pytest.raises(RuntimeError, match="redirects"):
         await app.test_client().get("/circle", follow_redirects=True)
-
-
-# HTTP piece by piece
-
-
-async def test_a_request_is_streamed_both_ways(app: Triows) -> None:
-    @app.post("/mirror")
-    async def mirror() -> AsyncIterator[bytes]:
-        async for piece in request.body:
-            yield piece.upper()
-
-    async with app.test_client().request("/mirror", method="POST") as connection:
-        assert connection.status_code is None
-        await connection.send(b"a")
-        assert await connection.receive() == b"A"
-        assert connection.status_code == 200
-        await connection.send(b"b")
-        assert await connection.receive() == b"B"
-        await connection.send(b"c")
-        await connection.send_complete()
-    response = await connection.as_response()
-    assert await response.get_data() == b"C"
-
-
-async def test_a_client_that_goes_away_cancels_the_handler(app: Triows, autojump_clock: trio.testing.MockClock) -> None:
-    ends = []
-
-    @app.get("/ticks")
-    async def ticks() -> AsyncIterator[str]:
-        try:
-            while True:
-                yield "tick"
-                await trio.sleep(1)
-        finally:
-            ends.append(request.disconnect)
-
-    async with app.test_client().request("/ticks") as connection:
-        assert [await connection.receive() for _ in range(3)] == [b"tick"] * 3
-        await connection.disconnect()
-    assert ends == [Disconnect(1006, "", "lost")]
-
-
-async def test_a_stalled_client_holds_up_a_streamed_response(
-    app: Triows, autojump_clock: trio.testing.MockClock
-) -> None:
-    sent = 0
-
-    @app.get("/flood")
-    async def flood() -> AsyncIterator[bytes]:
-        nonlocal sent
-        for _ in range(100):
-            yield bytes(10_000)
-            sent += 10_000
-
-    async with app.test_client().request("/flood") as connection:
-        connection.stall()
-        await wait_all_tasks_blocked()
-        assert 0 < sent < 300_000
-    assert sent == 1_000_000
-    assert len(await (await connection.as_response()).get_data()) == 1_000_000
-
-
-async def test_a_truncated_response_is_no_response(app: Triows) -> None:
-    @app.get("/half")
-    async def half() -> Any:
-        async def pieces() -> AsyncIterator[str]:
-            yield "half"
-            await trio.sleep(0)
-            raise ValueError("the other half is lost")
-
-        return pieces()
-
-    with pytest.raises(ValueError, match="other half"):
-        await app.test_client().get("/half")
-    app.config["PROPAGATE_EXCEPTIONS"] = False
-    with pytest.raises(HTTPDisconnectError):
-        await app.test_client().get("/half")
-
-
-async def test_a_handshake_can_be_tried_as_a_plain_request(app: Triows) -> None:
-    headers = {
-        "Upgrade": "websocket",
-        "Connection": "Upgrade",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
-    }
-    response = await app.test_client().get("/echo", headers=headers)
-    assert response.status_code == 101
-    assert response.headers["Sec-WebSocket-Accept"]
 
 
 # Cookies, sessions, contexts
@@ -479,75 +360,3 @@ async def test_the_context_of_the_last_request_stays_in_a_clients_block(app: Tri
         )
     assert not request
     assert app.teardown_functions == []
-
-
-# The app's life
-
-
-async def test_the_client_does_not_start_the_app_up(app: Triows) -> None:
-    started = []
-
-    @app.before_serving
-    async def start() -> None:
-        started.append(True)
-
-    @app.get("/nursery")
-    async def nursery() -> str:
-        app.nursery.start_soon(trio.sleep, 0)
-        return ""
-
-    with pytest.raises(RuntimeError, match="test_app"):
-        await app.test_client().get("/nursery")
-    assert not started
-
-
-async def test_the_test_app_starts_up_and_shuts_down(app: Triows) -> None:
-    events = []
-
-    @app.lifespan
-    async def life() -> AsyncIterator[None]:
-        events.append("up")
-        yield
-        events.append("down")
-
-    @app.get("/nursery")
-    async def nursery() -> str:
-        app.nursery.start_soon(trio.sleep_forever)
-        return ""
-
-    async with app.test_app() as test_app:
-        assert events == ["up"]
-        assert (await test_app.test_client().get("/nursery")).status_code == 200
-        async with test_app.test_client().websocket("/echo") as ws:
-            await ws.send("x")
-    assert events == ["up", "down"]
-
-    test_app = app.test_app()
-    await test_app.startup()
-    await test_app.shutdown()
-    await test_app.shutdown()
-    assert events == ["up", "down"] * 2
-
-
-async def test_failures_to_start_and_to_stop_are_lifespan_errors(app: Triows) -> None:
-    @app.before_serving
-    async def start() -> None:
-        if app.config.get("FAIL") == "start":
-            raise OSError("no database")
-
-    @app.after_serving
-    async def stop() -> None:
-        raise OSError("no goodbye")
-
-    app.config["FAIL"] = "start"
-    with pytest.raises(LifespanError, match="no database") as caught:
-        async with app.test_app():
-            pytest.fail("unreachable")
-    assert isinstance(caught.value.__cause__, OSError)
-    app.config["FAIL"] = None
-    with pytest.raises(LifespanError, match="no goodbye"):
-        async with app.test_app():
-            pass
-    with pytest.raises(KeyError):
-        async with app.test_app():
-            raise KeyError

@@ -1,4 +1,7 @@
-"""What a test is told of when something fails, and that nothing is left behind."""
+"""What a test is told of when something fails, and that nothing is left behind.
+
+Tests triows/testing/serving.py.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +23,7 @@ from triows.testing import (
 
 
 @pytest.fixture
-def app() -> Triows:
-    app = Triows("tested")
-
-    @app.websocket("/echo")
-    async def echo() -> None:
-        async for message in websocket:
-            await websocket.send(message)
-
-    @app.get("/hello")
-    async def hello() -> str:
-        return "hello"
-
+def app(app: Triows) -> Triows:
     @app.get("/broken")
     async def broken() -> str:
         raise ValueError("out of order")

@@ -1,4 +1,7 @@
-"""The test client's websockets: what a test sends, sees, and can do to a connection."""
+"""The test client's websockets: what a test sends, sees, and can do to a connection.
+
+Tests triows/testing/wire.py.
+"""
 
 from __future__ import annotations
 
@@ -18,19 +21,6 @@ from triows.testing import (
     WebsocketDisconnectError,
     WebsocketResponseError,
 )
-
-
-@pytest.fixture
-def app() -> Triows:
-    app = Triows("tested")
-
-    @app.websocket("/echo")
-    async def echo() -> None:
-        async for message in websocket:
-            await websocket.send(message)
-
-    return app
-
 
 # Websockets
 

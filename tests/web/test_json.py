@@ -1,3 +1,8 @@
+"""JSON: jsonify(), and an app's own provider.
+
+Tests triows/web/json_codec.py.
+"""
+
 from __future__ import annotations
 
 from dataclasses import dataclass

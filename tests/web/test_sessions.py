@@ -1,3 +1,8 @@
+"""Sessions in signed cookies: what they hold, how long they last, and when they are sent.
+
+Tests triows/web/tagged_json.py.
+"""
+
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode

@@ -1,4 +1,7 @@
-"""HTTP handlers are cancelled when their client goes away, whatever they do; a client that stays cancels nothing."""
+"""HTTP handlers are cancelled when their client goes away, whatever they do; a client that stays cancels nothing.
+
+Tests triows/connection/base.py and triows/framework/pipeline/http.py.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,6 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from triows import CancelledSwallowedError, Response, Triows, request
 from triows.testing import TestHTTPConnection
-
-
-@pytest.fixture
-def app() -> Triows:
-    return Triows("tested")
 
 
 @pytest.fixture

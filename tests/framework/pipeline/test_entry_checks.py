@@ -1,4 +1,4 @@
-"""TRUSTED_HOSTS: under which names an app may be asked for."""
+"""Who is let in: hosts that are not trusted, and pages of foreign origins, meet neither hook nor handler."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from triows import Request, Triows, request, websocket
-from triows.limits import ServerLimits
-from triows.origins import host_trusted
+from triows import Request, Triows, request, session, websocket
 from triows.testing import TestClient, WebsocketResponseError
 
-from ...asgi.test_websocket import http, ws
+from ...support.asgi import http, ws
+from ...support.rejections import rejection
 from ...support.served import served
+from ...support.wire import upgrade
 
 
 def make_app(ran: list[str], **options: Any) -> Triows:
@@ -57,53 +57,7 @@ async def websocket_status(app: Triows, host: str, path: str = "/ws") -> int:
     return 101
 
 
-@pytest.mark.parametrize(
-    ("trusted", "host"),
-    [
-        ("example.com", "example.com"),
-        ("example.com", "Example.COM:8000"),
-        ("Example.com:9000", "example.com"),
-        ("example.com", "example.com."),
-        ("example.com.", "example.com"),
-        (".example.com", "example.com"),
-        (".example.com", "a.example.com"),
-        (".example.com", "a.b.example.com:80"),
-        ("*.example.com", "a.b.example.com"),
-        ("127.0.0.1", "127.0.0.1:8000"),
-        ("[::1]", "[0:0::1]:8000"),
-        ("my_service", "my_service:8000"),
-    ],
-)
-def test_a_trusted_host_is_let_in_at_any_port(trusted: str, host: str) -> None:
-    hosts = ServerLimits(trusted_hosts=("other.example", trusted)).trusted_hosts
-    assert hosts is not None
-    assert host_trusted(host, hosts)
-    assert ServerLimits(trusted_hosts=hosts).trusted_hosts == hosts
-
-
-@pytest.mark.parametrize(
-    ("trusted", "host"),
-    [
-        ("example.com", "a.example.com"),
-        ("example.com", "evilexample.com"),
-        ("example.com", "example.com.evil.org"),
-        ("example.com", "example.com@evil.org"),
-        ("example.com", "evil.org#example.com"),
-        ("example.com", "example.com:99999"),
-        ("example.com", "example.com:80:80"),
-        ("example.com", ""),
-        (".example.com", "evilexample.com"),
-        (".example.com", ".example.com"),
-        ("*.example.com", "example.com"),
-        ("*.example.com", "evilexample.com"),
-        ("*.example.com", "evil.org/.example.com"),
-        ("[::1]", "[::2]"),
-    ],
-)
-def test_any_other_is_not(trusted: str, host: str) -> None:
-    hosts = ServerLimits(trusted_hosts=(trusted,)).trusted_hosts
-    assert hosts is not None
-    assert not host_trusted(host, hosts)
+# Hosts
 
 
 async def test_another_host_gets_400_and_nothing_of_the_app_runs(caplog: pytest.LogCaptureFixture) -> None:
@@ -200,51 +154,125 @@ async def test_a_request_class_may_have_trusted_hosts_of_its_own() -> None:
     assert await status(app, "evil.example") == 400
 
 
-@pytest.mark.parametrize(
-    ("text", "hosts"),
-    [
-        ("example.com", ("example.com",)),
-        ("Example.com, .example.org,*.example.net:80", ("example.com", ".example.org", "*.example.net")),
-        ('["example.com"]', ("example.com",)),
-        ("null", None),
-    ],
-)
-def test_hosts_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, text: str, hosts: Any) -> None:
-    monkeypatch.setenv("TRIOWS_TRUSTED_HOSTS", text)
+# Origins
+
+FOREIGN = {"Origin": "https://evil.example"}
+
+
+def greeting_app(**options: Any) -> Triows:
     app = Triows(__name__)
-    app.config.from_prefixed_env()
-    assert app.config["TRUSTED_HOSTS"] == app.limits.trusted_hosts == hosts
+
+    @app.websocket("/", **options)
+    async def handler() -> None:
+        await websocket.send("hello")
+
+    return app
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
-        "",
-        "*",
-        ".",
-        "*.",
-        "*example.com",
-        "a.*.example.com",
-        "https://example.com",
-        "example.com/",
-        "::1",
-        ".[::1]",
-        "b\xfccher.example",
-        "user@example.com",
-    ],
-)
-def test_what_is_no_host_cannot_be_trusted(host: str) -> None:
-    with pytest.raises(ValueError, match="a trusted host is a name without a scheme") as caught:
-        Triows(__name__, trusted_hosts=["example.com", host])
-    assert f"trusted_hosts holds {host!r}" in str(caught.value)
+async def refused_with(app: Triows, headers: Any, path: str = "/") -> int:
+    """The status that the handshake is rejected with."""
+    return (await rejection(app, path, headers=headers)).status_code
 
 
-def test_an_empty_list_is_refused_since_it_would_let_nobody_in() -> None:
-    with pytest.raises(ValueError, match="trusted_hosts is empty"):
-        Triows(__name__, trusted_hosts=[])
+async def greets(app: Triows, origin: str | None, host: str = "localhost") -> bool:
+    headers = {"Host": host} if origin is None else {"Host": host, "Origin": origin}
+    async with app.test_client().websocket("/", headers=headers) as client:
+        return await client.receive() == "hello"
 
 
-@pytest.mark.parametrize("value", [1, True, b"example.com", [b"example.com"], [None]])
-def test_hosts_are_strings(value: Any) -> None:
-    with pytest.raises(TypeError, match="trusted_hosts"):
-        Triows(__name__, trusted_hosts=value)
+async def test_a_foreign_page_is_refused_before_hooks_and_handler(caplog: pytest.LogCaptureFixture) -> None:
+    ran: list[str] = []
+    app = Triows(__name__)
+    app.before_websocket(lambda: ran.append("hook"))
+
+    @app.websocket("/")
+    async def handler() -> None:
+        ran.append("handler")
+
+    assert await refused_with(app, FOREIGN | {"Host": "example.com"}) == 403
+    assert ran == []
+    (record,) = caplog.records
+    assert (record.name, record.levelno) == ("triows.error", logging.WARNING)
+    assert "'https://evil.example'" in record.getMessage()
+    assert "'example.com'" in record.getMessage()
+
+
+async def test_a_foreign_page_meets_no_hook_where_there_is_no_route() -> None:
+    app = Triows(__name__)
+    app.before_websocket(lambda: ("hooked", 418))
+    assert await refused_with(app, {}, "/nowhere") == 418
+    assert await refused_with(app, FOREIGN, "/nowhere") == 403
+
+
+async def test_what_is_logged_of_an_origin_is_escaped_and_bounded(caplog: pytest.LogCaptureFixture) -> None:
+    async with served(greeting_app()) as server:
+        for origin in ("https://a\x9b31m\u00e9'\"", "https://" + "a" * 5000):
+            wire = server.connect()
+            await wire.send(upgrade("/", f"Origin: {origin}"))
+            assert (await wire.read_response()).status == 403
+            await wire.stream.aclose()
+    assert len(caplog.records) == 2
+    for record in caplog.records:
+        message = record.getMessage()
+        assert message.isascii()
+        assert message.isprintable()
+        assert len(message) < 1000
+
+
+async def test_the_log_names_the_origins_that_are_allowed(caplog: pytest.LogCaptureFixture) -> None:
+    app = greeting_app(origins=["https://friend.example", "https://*.example.com"])
+    assert await refused_with(app, FOREIGN) == 403
+    (message,) = caplog.messages
+    assert "'https://evil.example'" in message
+    assert "'https://friend.example, https://*.example.com'" in message
+
+
+async def test_a_route_may_allow_an_origin() -> None:
+    app = greeting_app(origins=["https://friend.example"])
+    assert await greets(app, "https://friend.example")
+    assert await refused_with(app, FOREIGN) == 403
+
+
+async def test_an_app_may_allow_origins_and_a_route_others() -> None:
+    app = greeting_app(origins="https://route.example")
+    app.config["ORIGINS"] = ["https://app.example"]
+
+    @app.websocket("/other")
+    async def other() -> Any:
+        return "rejected by the handler", 418
+
+    assert await greets(app, "https://route.example")
+    assert await refused_with(app, {"Origin": "https://app.example"}) == 403
+    assert await refused_with(app, {"Origin": "https://app.example"}, "/other") == 418
+    assert await refused_with(app, {"Origin": "https://route.example"}, "/other") == 403
+
+
+async def test_a_client_without_an_origin_is_no_browser_and_allowed() -> None:
+    assert await greets(greeting_app(), None)
+    assert await greets(greeting_app(origins=["https://friend.example"]), None)
+
+
+async def test_an_error_handler_may_answer_a_foreign_page() -> None:
+    app = greeting_app()
+    app.secret_key = "secret"
+
+    @app.errorhandler(403)
+    async def forbidden(error: Exception) -> Any:
+        return f"not from there; session {dict(session)}", 451
+
+    response = await rejection(app, headers=FOREIGN)
+    assert (response.status_code, await response.get_data()) == (451, b"not from there; session {}")
+
+
+@pytest.mark.parametrize("origin", [b"https://evil.example", b"null", b""])
+async def test_two_origins_from_an_asgi_server_must_both_be_allowed(origin: bytes) -> None:
+    headers = [(b"host", b"example.com"), (b"origin", b"https://example.com"), (b"origin", origin)]
+    async with ws(greeting_app(), headers=headers) as server:
+        server.put("websocket.connect")
+        assert (await server.rest())[0]["status"] == 403
+
+
+async def test_an_asgi_request_without_a_host_has_no_origin_of_its_own() -> None:
+    async with ws(greeting_app(), headers=[(b"origin", b"http://5.6.7.8")]) as server:
+        server.put("websocket.connect")
+        assert (await server.rest())[0]["status"] == 403

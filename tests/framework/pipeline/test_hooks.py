@@ -1,4 +1,7 @@
-"""Hooks before, after and at the end of requests and websockets: order, what they may change, and when they run."""
+"""Hooks before, after and at the end of requests and websockets: order, what they may change, and when they run.
+
+Tests triows/framework/routes/hooks.py and triows/framework/pipeline/dispatch.py.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from triows import Blueprint, Response, Triows, abort, after_this_request, g, request, session, websocket
 from triows.helpers import after_this_websocket
 from triows.testing import WebsocketDisconnectError, WebsocketResponseError
+
+from ...support.rejections import rejection
 
 
 class Ours(Exception):
@@ -199,10 +204,7 @@ async def test_what_a_before_hook_returns_rejects_a_websocket(events: list[str])
         return "Who are you?", 401
 
     app.websocket("/")(noting(events, "handler"))
-    with pytest.raises(WebsocketResponseError) as caught:
-        async with app.test_client().websocket("/"):
-            pass
-    assert caught.value.response.status_code == 401
+    assert (await rejection(app)).status_code == 401
     assert events == []
 
 
@@ -213,10 +215,7 @@ async def test_a_before_hook_may_abort() -> None:
     async def refuse() -> None:
         abort(403)
 
-    with pytest.raises(WebsocketResponseError) as caught:
-        async with app.test_client().websocket("/"):
-            pass
-    assert caught.value.response.status_code == 403
+    assert (await rejection(app)).status_code == 403
 
 
 async def test_a_before_hook_may_accept() -> None:
@@ -350,10 +349,7 @@ async def test_after_this_websocket_reaches_a_rejection() -> None:
 
         return "no", 403
 
-    with pytest.raises(WebsocketResponseError) as caught:
-        async with app.test_client().websocket("/"):
-            pass
-    assert caught.value.response.headers["x-this"] == "1"
+    assert (await rejection(app)).headers["x-this"] == "1"
 
 
 def test_after_this_request_outside_of_one_says_so() -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import date
 from http import HTTPStatus
 from typing import Any
 
@@ -12,22 +10,13 @@ import pytest
 import trio
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as WSGIResponse
+from werkzeug.wrappers import Response as WerkzeugResponse
 
-from triows import JSONProvider, Response, Triows, abort, jsonify, make_response, redirect, request, websocket
+from triows import JSONProvider, Response, Triows, redirect, request, websocket
 from triows.testing import TestHTTPConnection, WebsocketResponseError
 
-
-async def answer(value: Any, **options: Any) -> Response:
-    """The response to a request whose view returns this value."""
-    app = Triows(__name__)
-
-    @app.route("/", methods=["GET", "HEAD"])
-    async def view() -> Any:
-        result = value() if inspect.isfunction(value) else value
-        return await result if inspect.iscoroutine(result) else result
-
-    return await app.test_client().open("/", **options)
-
+from ...support.rejections import rejection
+from ...support.views import answer
 
 # Bodies
 
@@ -156,78 +145,6 @@ async def test_a_header_value_that_cannot_be_sent_is_a_500(value: str) -> None:
     response = await app.test_client().get("/")
     assert response.status_code == 500
     assert "x-injected" not in response.headers
-
-
-# Helpers
-
-
-async def test_make_response_takes_what_views_return() -> None:
-    async def view() -> Response:
-        response = await make_response("body", 203, {"X-A": "1"})
-        response.set_cookie("name", "value")
-        return response
-
-    response = await answer(view)
-    assert (response.status_code, response.headers["x-a"]) == (203, "1")
-    assert response.headers["set-cookie"] == "name=value; Path=/"
-
-
-async def test_make_response_of_nothing_is_empty() -> None:
-    assert await (await answer(lambda: make_response())).get_data() == b""
-
-
-@pytest.mark.parametrize(
-    ("args", "kwargs", "value"),
-    [((), {"a": 1}, {"a": 1}), ((1,), {}, 1), ((1, 2), {}, [1, 2]), ((None,), {}, None), (([],), {}, [])],
-)
-async def test_jsonify(args: Any, kwargs: Any, value: Any) -> None:
-    assert await (await answer(lambda: jsonify(*args, **kwargs))).get_json() == value
-
-
-async def test_jsonify_knows_dates() -> None:
-    assert await (await answer(lambda: jsonify(date(2026, 1, 2)))).get_json() == "Fri, 02 Jan 2026 00:00:00 GMT"
-
-
-async def test_redirect_sends_elsewhere() -> None:
-    response = await answer(lambda: redirect("/elsewhere", 303))
-    assert (response.status_code, response.location) == (303, "/elsewhere")
-
-
-async def test_redirect_escapes_what_is_not_ascii() -> None:
-    response = await answer(lambda: redirect("/pr\xe9s/\u20ac?a=\u20ac"))
-    assert response.location == "/pr%C3%A9s/%E2%82%AC?a=%E2%82%AC"
-
-
-def test_redirect_takes_no_line_breaks() -> None:
-    with pytest.raises(ValueError, match="newline"):
-        redirect("/a\r\nX-Injected: 1")
-
-
-async def test_abort_answers_with_its_status_and_words() -> None:
-    response = await answer(lambda: abort(403, "Members only"))
-    assert response.status_code == 403
-    assert b"Members only" in await response.get_data()
-
-
-async def test_abort_takes_a_response() -> None:
-    response = await answer(lambda: abort(Response("no", 401, {"WWW-Authenticate": "Basic"})))
-    assert (response.status_code, response.headers["www-authenticate"]) == (401, "Basic")
-    assert await response.get_data() == b"no"
-
-
-async def test_abort_inside_of_nested_tasks_answers_too() -> None:
-    app = Triows(__name__)
-
-    @app.get("/")
-    async def view() -> str:
-        async def child() -> None:
-            abort(409)
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(child)
-        return "unreachable"
-
-    assert (await app.test_client().get("/")).status_code == 409
 
 
 # Streams
@@ -470,11 +387,9 @@ async def test_a_rejection_may_be_whatever_views_return(value: Any, status: int,
         assert websocket.path == "/"
         return value
 
-    with pytest.raises(WebsocketResponseError) as caught:
-        async with app.test_client().websocket("/"):
-            pass
-    assert caught.value.response.status_code == status
-    assert body is None or await caught.value.response.get_data() == body
+    response = await rejection(app)
+    assert response.status_code == status
+    assert body is None or await response.get_data() == body
 
 
 async def test_a_rejection_may_be_streamed() -> None:
@@ -488,10 +403,7 @@ async def test_a_rejection_may_be_streamed() -> None:
 
         return pieces(), 403
 
-    with pytest.raises(WebsocketResponseError) as caught:
-        async with app.test_client().websocket("/"):
-            pass
-    assert await caught.value.response.get_data() == b"ab"
+    assert await (await rejection(app)).get_data() == b"ab"
 
 
 # An app's own make_response()
@@ -586,3 +498,32 @@ async def test_a_redirect_is_of_the_apps_class() -> None:
     async with app.app_context():
         assert isinstance(redirect("/"), MyResponse)
     assert not isinstance(redirect("/"), MyResponse)
+
+
+@pytest.mark.parametrize(
+    ("value", "status", "body", "header"),
+    [
+        ("text", 200, b"text", None),
+        (b"bytes", 200, b"bytes", None),
+        ({"a": 1}, 200, b'{"a":1}\n', None),
+        ([1, 2], 200, b"[1,2]\n", None),
+        (("text", 201), 201, b"text", None),
+        (("text", "202 Fine"), 202, b"text", None),
+        (("text", {"X-A": "b"}), 200, b"text", "b"),
+        (("text", [("X-A", "b")]), 200, b"text", "b"),
+        (("text", 201, {"X-A": "b"}), 201, b"text", "b"),
+        ((Response("inner", 202), 203), 203, b"inner", None),
+        (WerkzeugResponse("outer", 202, {"X-A": "b"}), 202, b"outer", "b"),
+        ((letter for letter in "abc"), 200, b"abc", None),
+    ],
+)
+async def test_views_may_return(value: object, status: int, body: bytes, header: str | None) -> None:
+    response = await Triows(__name__).make_response(value)
+    assert (response.status_code, await response.get_data()) == (status, body)
+    assert response.headers.get("X-A") == header
+
+
+@pytest.mark.parametrize("value", [None, (None, 201), int, 5, ("a", 1, {}, 2), ("a", 1.5)])
+async def test_views_may_not_return(value: object) -> None:
+    with pytest.raises(TypeError, match="returned"):
+        await Triows(__name__).make_response(value)

@@ -1,32 +1,24 @@
-"""URL rules: what matches, what it gives the view, what the other paths answer, and URLs built from endpoints."""
+"""URL rules: what matches, what it gives the view, and what the other paths answer.
+
+Tests triows/framework/routes/decorators.py and triows/framework/application.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
-from unittest import mock
 
 import pytest
 import trio
 from trio.testing import memory_stream_pair
-from werkzeug.routing import BaseConverter, BuildError, Submount
+from werkzeug.routing import BaseConverter, Submount
 from werkzeug.routing import Rule as WerkzeugRule
 
-from triows import Blueprint, Request, Triows, WebSocket, current_app, request, session, url_for, websocket
-from triows.testing import WebsocketResponseError
+from triows import Blueprint, Triows, WebSocket, request, session, url_for, websocket
 
+from ...support.rejections import rejection
 from ...support.wire import Wire
-
-
-async def rejection(app: Triows, path: str, **options: Any) -> int:
-    """The status that the handshake is rejected with."""
-    with pytest.raises(WebsocketResponseError) as caught:
-        async with app.test_client().websocket(path, **options):
-            pass
-    return caught.value.response.status_code
-
 
 # Matching
 
@@ -36,7 +28,7 @@ async def test_an_unknown_path_is_404() -> None:
 
 
 async def test_an_unknown_websocket_path_is_404() -> None:
-    assert await rejection(Triows(__name__), "/nowhere") == 404
+    assert (await rejection(Triows(__name__), "/nowhere")).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -233,7 +225,7 @@ async def test_a_request_to_a_websockets_path_is_400() -> None:
 async def test_a_websocket_to_a_requests_path_is_400() -> None:
     app = Triows(__name__)
     app.get("/", endpoint="page")(lambda: "page")
-    assert await rejection(app, "/") == 400
+    assert (await rejection(app)).status_code == 400
 
 
 async def test_hosts_may_be_matched() -> None:
@@ -275,7 +267,7 @@ async def test_a_websocket_may_be_for_a_subdomain() -> None:
 
     async with app.test_client().websocket("/", subdomain="api") as socket:
         assert await socket.receive() == "api"
-    assert await rejection(app, "/") == 404
+    assert (await rejection(app)).status_code == 404
 
 
 async def test_a_subdomain_of_nothing_is_refused() -> None:
@@ -542,126 +534,6 @@ async def test_rules_of_werkzeugs_own_may_be_added() -> None:
         assert await client.receive() == "hello"
 
 
-# URLs of endpoints
-
-
-async def test_url_for_builds_paths_and_queries() -> None:
-    app = Triows(__name__)
-    app.get("/users/<name>", endpoint="user")(lambda name: "")
-    async with app.test_request_context("/"):
-        assert url_for("user", name="a b", page=2, tag=["x", "y"]) == "/users/a%20b?page=2&tag=x&tag=y"
-
-
-async def test_url_for_adds_an_anchor() -> None:
-    app = Triows(__name__)
-    app.get("/", endpoint="index")(lambda: "")
-    async with app.test_request_context("/"):
-        assert url_for("index", _anchor="the end") == "/#the%20end"
-
-
-async def test_url_for_builds_whole_urls_on_demand() -> None:
-    app = Triows(__name__)
-    app.get("/", endpoint="index")(lambda: "")
-    async with app.test_request_context("/", headers={"Host": "example.com:81"}, scheme="https"):
-        assert url_for("index", _external=True) == "https://example.com:81/"
-
-
-async def test_url_for_takes_another_scheme() -> None:
-    app = Triows(__name__)
-    app.get("/", endpoint="index")(lambda: "")
-    async with app.test_request_context("/"):
-        assert url_for("index", _scheme="https") == "https://localhost/"
-
-
-async def test_a_scheme_in_a_relative_url_is_refused() -> None:
-    app = Triows(__name__)
-    app.get("/", endpoint="index")(lambda: "")
-    async with app.test_request_context("/"):
-        with pytest.raises(ValueError, match="_external=False"):
-            url_for("index", _scheme="https", _external=False)
-
-
-async def test_url_for_finds_the_rule_of_a_method() -> None:
-    app = Triows(__name__)
-    app.get("/read", endpoint="item")(view := lambda: "")
-    app.post("/write", endpoint="item")(view)
-    async with app.test_request_context("/"):
-        assert url_for("item", _method="POST") == "/write"
-
-
-async def test_url_for_a_websocket_has_its_scheme() -> None:
-    app = Triows(__name__)
-
-    @app.websocket("/ws")
-    async def ws() -> None: ...
-
-    async with app.test_request_context("/", scheme="https"):
-        assert url_for("ws") == "wss://localhost/ws"
-
-
-async def test_a_websocket_handler_builds_urls_of_pages() -> None:
-    app = Triows(__name__)
-    app.get("/page", endpoint="page")(lambda: "")
-
-    @app.websocket("/")
-    async def handler() -> None:
-        await websocket.send(url_for("page", _external=True))
-
-    async with app.test_client().websocket("/") as ws:
-        assert await ws.receive() == "http://localhost/page"
-
-
-async def test_url_for_keeps_the_root_path() -> None:
-    app = Triows(__name__)
-
-    @app.get("/page")
-    async def page() -> str:
-        return f"{request.path} {url_for('page')}"
-
-    response = await app.test_client().get("/mounted/page", root_path="/mounted")
-    assert await response.get_data() == b"/page /mounted/page"
-
-
-async def test_url_defaults_complete_urls() -> None:
-    app = Triows(__name__)
-    app.get("/<language>/about", endpoint="about")(lambda language: "")
-
-    @app.url_defaults
-    def language(endpoint: str, values: dict[str, Any]) -> None:
-        values.setdefault("language", "en")
-
-    async with app.test_request_context("/"):
-        assert url_for("about") == "/en/about"
-
-
-async def test_an_unknown_endpoint_is_an_error_that_names_it() -> None:
-    app = Triows(__name__)
-    async with app.test_request_context("/"):
-        with pytest.raises(BuildError, match="nothing"):
-            url_for("nothing")
-
-
-async def test_url_for_outside_of_a_request_needs_the_servers_name() -> None:
-    app = Triows(__name__)
-    app.get("/", endpoint="index")(lambda: "")
-    async with app.app_context():
-        with pytest.raises(RuntimeError, match="SERVER_NAME"):
-            url_for("index")
-
-
-async def test_url_for_outside_of_a_request_gives_whole_urls() -> None:
-    app = Triows(__name__)
-    app.config.update(SERVER_NAME="example.com", PREFERRED_URL_SCHEME="https", APPLICATION_ROOT="/root")
-    app.get("/", endpoint="index")(lambda: "")
-    async with app.app_context():
-        assert url_for("index") == current_app.url_for("index") == "https://example.com/root/"
-
-
-def test_url_for_outside_of_any_context_says_what_is_missing() -> None:
-    with pytest.raises(RuntimeError, match=r"url_for\(\) needs"):
-        url_for("index")
-
-
 # What is remembered
 
 
@@ -693,135 +565,6 @@ async def test_the_rules_that_are_remembered_are_bounded() -> None:
 
 async def body(app: Triows, path: str = "/") -> bytes:
     return await (await app.test_client().get(path)).get_data()
-
-
-async def test_a_views_function_may_be_replaced() -> None:
-    app = Triows(__name__)
-    app.get("/", endpoint="view")(lambda: "old")
-    new = app.view_functions["view"] = lambda: "new"
-    assert await body(app) == b"new"
-    assert app.view_functions["view"] is new
-    assert dict(app.view_functions) == {"view": new}
-    assert repr(app.view_functions) == repr({"view": new})
-
-
-async def test_all_views_may_be_wrapped() -> None:
-    app = Triows(__name__)
-    app.get("/a", endpoint="a")(lambda: "a")
-    app.get("/b", endpoint="b")(lambda: "b")
-
-    def guarded(function: Any) -> Any:
-        async def view(**values: Any) -> Any:
-            return f"guarded {function()}"
-
-        return view
-
-    for endpoint, function in app.view_functions.items():
-        app.view_functions[endpoint] = guarded(function)
-    assert [await body(app, "/a"), await body(app, "/b")] == [b"guarded a", b"guarded b"]
-
-
-async def test_a_replaced_view_is_given_the_request() -> None:
-    app = Triows(__name__)
-    app.get("/<name>", endpoint="view")(lambda name: "old")
-
-    async def view(req: Request, name: str) -> str:
-        return f"{req.method} {name}"
-
-    app.view_functions["view"] = view
-    assert await body(app, "/ann") == b"GET ann"
-
-
-async def test_a_websockets_function_may_be_replaced() -> None:
-    app = Triows(__name__)
-
-    @app.websocket("/", endpoint="ws")
-    async def old() -> None:
-        await websocket.send("old")
-
-    async def new(socket: WebSocket) -> None:
-        await socket.send("new")
-
-    app.view_functions["ws"] = new
-    assert app.view_functions["ws"] is new
-    async with app.test_client().websocket("/") as socket:
-        assert await socket.receive() == "new"
-
-
-def test_a_function_that_cannot_be_the_view_is_refused() -> None:
-    app = Triows(__name__)
-
-    @app.websocket("/", endpoint="ws")
-    async def ws() -> None: ...
-
-    with pytest.raises(TypeError, match="is not async, and a websocket's handler has to be"):
-        app.view_functions["ws"] = lambda: None
-    with pytest.raises(TypeError, match="a view is a function, not int 5"):
-        app.view_functions["page"] = 5  # type: ignore[assignment]
-    with pytest.raises(TypeError, match="a view is a function, not int 5"):
-        app.add_url_rule("/page", "page", 5)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="is not async"):
-        app.view_functions = {"page": lambda: "", "ws": lambda: None}
-    assert app.view_functions == {"ws": ws}
-
-
-@contextmanager
-def assigned(app: Triows, functions: Any) -> Iterator[None]:
-    old = app.view_functions
-    app.view_functions = functions
-    yield
-    app.view_functions = old
-
-
-@contextmanager
-def monkeypatched(app: Triows, functions: Any) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app, "view_functions", functions)
-        yield
-
-
-@contextmanager
-def mocked(app: Triows, functions: Any) -> Iterator[None]:
-    with mock.patch.object(app, "view_functions", functions):
-        yield
-
-
-@pytest.mark.parametrize("replace", [assigned, monkeypatched, mocked])
-async def test_view_functions_that_were_replaced_may_be_put_back(replace: Any) -> None:
-    app = Triows(__name__)
-    app.get("/", endpoint="view")(lambda: "old")
-    old = app.view_functions
-    for _ in range(2):
-        with replace(app, {"view": lambda: "new"}):
-            assert await body(app) == b"new"
-        assert await body(app) == b"old"
-        assert app.view_functions is old
-
-
-async def test_view_functions_join_other_mappings() -> None:
-    app = Triows(__name__)
-    app.get("/", endpoint="view")(lambda: "old")
-    copied = app.view_functions.copy()  # type: ignore[attr-defined]
-    app.view_functions |= {"view": lambda: "new"}  # type: ignore[operator]
-    assert await body(app) == b"new"
-    app.view_functions = app.view_functions | copied  # type: ignore[operator]
-    assert await body(app) == b"old"
-
-
-async def test_view_functions_are_a_mapping() -> None:
-    app = Triows(__name__)
-    app.add_url_rule("/", "view")
-    app.view_functions.update(view=lambda: "view", other=lambda: "other")
-    assert list(app.view_functions) == ["view", "other"]
-    assert await body(app) == b"view"
-    del app.view_functions["other"]
-    assert "other" not in app.view_functions
-    app.view_functions = {**app.view_functions, "view": lambda: "new"}
-    assert await body(app) == b"new"
-    app.view_functions = app.view_functions
-    assert len(app.view_functions) == 1
-    with pytest.raises(KeyError, match="nowhere"):
-        app.view_functions["nowhere"]
 
 
 # Options

@@ -2,6 +2,8 @@
 
 The names of the parameters are rows of a table of bad input. What concerns bodies and connections is in
 ``test_bad_requests``.
+
+Tests triows/protocol/grammar.py, triows/protocol/http1/errors.py and triows/protocol/http1/limits.py.
 """
 
 from __future__ import annotations

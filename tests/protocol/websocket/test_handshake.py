@@ -1,19 +1,12 @@
+"""Opening handshakes, judged (RFC 6455, 4.2): the key of a good one, and the answer to a bad one."""
+
 from __future__ import annotations
 
 import time
 
 import pytest
 
-from triows.protocol.handshake import (
-    HandshakeError,
-    Headers,
-    accept_token,
-    check,
-    list_values,
-    subprotocols,
-    values,
-    wants_websocket,
-)
+from triows.protocol.handshake import HandshakeError, Headers, accept_token, check, subprotocols, wants_websocket
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 
@@ -171,14 +164,6 @@ def test_subprotocols_come_in_the_clients_order_from_all_lines() -> None:
 
 def test_no_subprotocols_are_an_empty_list() -> None:
     assert subprotocols(GOOD) == []
-
-
-def test_values_are_those_of_all_fields_of_the_name() -> None:
-    assert values([(b"a", b"1"), (b"b", b"2"), (b"a", b"3")], b"a") == [b"1", b"3"]
-
-
-def test_list_members_are_stripped_and_empty_ones_left_out() -> None:
-    assert list_values([(b"a", b" x ,\t, y,"), (b"a", b""), (b"a", b"z")], b"a") == ["x", "y", "z"]
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+"""Masks, taken off in Python and by the C extension."""
+
 from __future__ import annotations
 
 import sys

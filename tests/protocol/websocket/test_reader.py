@@ -1,109 +1,39 @@
-"""The sans-I/O protocol: any cut of the bytes gives the same messages, any fault its close code."""
+"""The sans-I/O protocol: any cut of the bytes gives the same messages, any fault its close code.
+
+Tests triows/protocol/websocket/inbox.py.
+"""
 
 from __future__ import annotations
 
 import tracemalloc
-import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
-from wsproto.extensions import PerMessageDeflate
-from wsproto.frame_protocol import FrameProtocol, Opcode, ParseFailed
 
-from triows.protocol.deflate import Agreement, Compression, Deflater, Inflater
+from triows.protocol.deflate import Agreement, Inflater
 from triows.protocol.frames import Close
 from triows.protocol.messages import MESSAGE_COST, Inbox, Protocol
 
 from ...support.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close_frame, frame
-
-MIB = 1 << 20
-
-bounded = settings(deadline=None, max_examples=200)
-
-
-@dataclass
-class Outcome:
-    """What came of a stream of bytes."""
-
-    messages: list[str | bytes] = field(default_factory=list)
-    ping: bytes | None = None
-    pong: bytes | None = None
-    close: Close | None = None
-    failure: int | None = None
-
-
-def protocol(max_message_size: int | None = MIB) -> Protocol:
-    return Protocol(Inbox(), max_message_size)
-
-
-def outcome_of(pieces: Iterable[bytes], max_message_size: int | None = MIB) -> Outcome:
-    receiving = protocol(max_message_size)
-    for piece in pieces:
-        receiving.receive_data(piece)
-    failure = receiving.failure
-    assert receiving.finished == (failure is not None or receiving.close is not None)
-    assert failure is None or (failure.reason and len(failure.reason.encode()) <= 123)
-    sizes = sum(len(message.encode() if isinstance(message, str) else message) for message in receiving.inbox)
-    assert receiving.inbox.size == sizes + len(receiving.inbox) * MESSAGE_COST
-    return Outcome(
-        list(receiving.inbox),
-        receiving.pings[-1] if receiving.pings else None,
-        receiving.pongs[-1] if receiving.pongs else None,
-        receiving.close,
-        failure.code if failure else None,
-    )
-
-
-def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
-    """The data in segments that end at these places."""
-    ends = sorted({place % (len(data) + 1) for place in places} | {len(data)})
-    return [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-
-
-def in_bytes(data: bytes) -> list[bytes]:
-    return [data[index : index + 1] for index in range(len(data))]
-
-
-def outcomes(data: bytes, max_message_size: int | None = MIB) -> list[Outcome]:
-    """What comes of the bytes whole, one by one, and in a few other cuts."""
-    cuts = [[data], in_bytes(data), *(cut(data, range(0, len(data), size)) for size in (2, 3, 7, 100))]
-    return [outcome_of(pieces, max_message_size) for pieces in cuts]
-
+from .streams import (
+    MIB,
+    Outcome,
+    bounded,
+    compressed,
+    cut,
+    in_bytes,
+    inflating,
+    mutated_streams,
+    outcome_of,
+    outcomes,
+    places,
+    protocol,
+    streams,
+)
 
 # Messages
-
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
-binaries = st.binary(max_size=700)
-messages_to_send = st.lists(st.one_of(texts, binaries), max_size=8)
-control_frames = st.lists(st.tuples(st.sampled_from([PING, PONG]), st.binary(max_size=125)), max_size=2)
-places = st.lists(st.integers(0, 10_000), max_size=20)
-
-
-@st.composite
-def streams(draw: st.DrawFn) -> tuple[list[str | bytes], bytes, list[tuple[int, bytes]]]:
-    """Messages, the frames that carry them in any fragmentation, and the control frames in between."""
-    sent = draw(messages_to_send)
-    controls: list[tuple[int, bytes]] = []
-    data = b""
-
-    def control() -> bytes:
-        frames = draw(control_frames)
-        controls.extend(frames)
-        return b"".join(frame(opcode, payload) for opcode, payload in frames)
-
-    for message in sent:
-        payload = message.encode() if isinstance(message, str) else message
-        opcode = TEXT if isinstance(message, str) else BINARY
-        pieces = cut(payload, draw(st.lists(st.integers(0, 700), max_size=3)))
-        for number, piece in enumerate(pieces):
-            data += control()
-            data += frame(opcode if number == 0 else CONTINUATION, piece, fin=number == len(pieces) - 1)
-    return sent, data + control(), controls
 
 
 @bounded
@@ -192,28 +122,6 @@ def test_a_cleared_inbox_is_of_no_size() -> None:
 @given(st.lists(st.binary(max_size=100), max_size=20))
 def test_no_bytes_make_it_raise(pieces: list[bytes]) -> None:
     outcome_of(pieces)
-
-
-@st.composite
-def mutated_streams(draw: st.DrawFn) -> bytes:
-    """A valid stream of frames with a few bytes changed, or cut out, or put in."""
-    data = bytearray(draw(streams())[1])
-    for _ in range(draw(st.integers(0, 4))):
-        if not data:
-            break
-        place = draw(st.integers(0, len(data) - 1))
-        match draw(st.sampled_from(["change", "flip", "remove", "insert", "truncate"])):
-            case "change":
-                data[place] = draw(st.integers(0, 255))
-            case "flip":
-                data[place] ^= 1 << draw(st.integers(0, 7))
-            case "remove":
-                del data[place]
-            case "insert":
-                data[place:place] = draw(st.binary(min_size=1, max_size=4))
-            case "truncate":
-                del data[place:]
-    return bytes(data)
 
 
 @bounded
@@ -479,234 +387,6 @@ def test_control_frames_do_not_count_as_fragments() -> None:
     assert list(receiving.inbox) == ["ab"]
 
 
-# Compressed messages, and messages in pieces
-
-
-def take_all(receiving: Protocol, pieces: Iterable[bytes], *, streamed: bool) -> list[str | bytes]:
-    """The messages that come of the pieces, each received as a whole or in pieces."""
-    received: list[str | bytes] = []
-    parts: list[str | bytes] = []
-
-    def take() -> None:
-        while True:
-            message = receiving.streamed
-            if message is not None:
-                if piece := message.take():
-                    parts.append(piece)
-                if message.ended:
-                    empty: Any = "" if message.is_text else b""
-                    received.append(empty.join(parts))
-                    parts.clear()
-                    receiving.collect_next()
-            while receiving.streamed is None and receiving.inbox:
-                received.append(receiving.inbox.popleft())
-                receiving.inbox.size = 0 if not receiving.inbox else receiving.inbox.size
-            if streamed and receiving.streamed is None:
-                receiving.stream_next()
-            if not receiving.stalled:
-                if receiving.streamed is None or not receiving.streamed.unread:
-                    return
-            elif streamed:
-                receiving.receive_data(b"")
-            else:
-                receiving.collect_message()
-
-    if streamed:
-        receiving.stream_next()
-    for piece in pieces:
-        receiving.receive_data(piece)
-        take()
-    return received
-
-
-agreements = st.builds(Agreement, st.integers(9, 15), st.integers(9, 15), st.booleans(), st.booleans())
-compressible = st.one_of(
-    texts,
-    st.binary(max_size=700),
-    st.builds(lambda size: "a€" * size, st.integers(0, 60_000)),
-    st.builds(bytes, st.integers(0, 200_000)),
-)
-
-
-@st.composite
-def compressed_streams(draw: st.DrawFn, pings: int = 1) -> tuple[Agreement, list[str | bytes], bytes]:
-    """Messages, some of them compressed, in any fragmentation, with Pings between the fragments."""
-    agreement = draw(agreements)
-    # What deflates on the client's side is made of the server's half with the roles exchanged.
-    mirrored = Agreement(
-        agreement.client_window_bits, agreement.server_window_bits, agreement.client_context_takeover, True
-    )
-    deflater = Deflater(mirrored, Compression(window_bits=15))
-    sent = draw(st.lists(compressible, max_size=5))
-    data = b""
-    for message in sent:
-        payload = message.encode() if isinstance(message, str) else message
-        opcode = TEXT if isinstance(message, str) else BINARY
-        reserved = draw(st.sampled_from([0x40, 0x40, 0]))
-        if reserved:
-            payload = deflater.deflate(payload)
-        pieces = cut(payload, draw(st.lists(st.integers(0, 700), max_size=3)))
-        for number, piece in enumerate(pieces):
-            first = number == 0
-            data += frame(PING) * draw(st.integers(0, pings))
-            data += frame(
-                opcode if first else CONTINUATION,
-                piece,
-                fin=number == len(pieces) - 1,
-                reserved=reserved if first else 0,
-            )
-    return agreement, sent, data
-
-
-@bounded
-@given(compressed_streams(), places, st.booleans())
-def test_compressed_and_streamed_messages_arrive_whatever_the_segments_and_fragments(
-    stream: tuple[Agreement, list[str | bytes], bytes], places: list[int], streamed: bool
-) -> None:
-    agreement, sent, data = stream
-    receiving = Protocol(Inbox(), MIB, Inflater(agreement))
-    assert take_all(receiving, cut(data, places), streamed=streamed) == sent
-    assert receiving.failure is None
-    assert not receiving.stalled
-
-
-@bounded
-@given(streams(), places)
-def test_plain_messages_arrive_streamed(stream: tuple[list[str | bytes], bytes, Any], places: list[int]) -> None:
-    sent, data, _ = stream
-    assert take_all(protocol(), cut(data, places), streamed=True) == sent
-
-
-@bounded
-@given(st.data(), places, st.booleans())
-def test_no_bytes_make_an_inflating_one_raise_or_hang(data: st.DataObject, places: list[int], streamed: bool) -> None:
-    raw = bytearray(data.draw(st.one_of(compressed_streams().map(lambda stream: stream[2]), st.binary(max_size=300))))
-    for _ in range(data.draw(st.integers(0, 4))):
-        if raw:
-            raw[data.draw(st.integers(0, len(raw) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-    receiving = Protocol(Inbox(), MIB, Inflater(Agreement(15, 15, True, True)))
-    take_all(receiving, cut(bytes(raw), places), streamed=streamed)
-    event(f"failure {receiving.failure.code if receiving.failure else None}")
-
-
-def compressed(payload: bytes) -> bytes:
-    return Deflater(Agreement(15, 15, True, True), Compression()).deflate(payload)
-
-
-def inflating(max_message_size: int = MIB, receive_buffer: int = 65536) -> Protocol:
-    return Protocol(Inbox(), max_message_size, Inflater(Agreement(15, 15, True, True)), receive_buffer)
-
-
-@pytest.mark.parametrize("streamed", [False, True])
-def test_all_that_the_bytes_of_half_a_frame_hold_is_inflated(streamed: bool) -> None:
-    payload = compressed(bytes(200_000) + b"end")
-    data = frame(BINARY, payload + b"what is not there yet", reserved=0x40)[: -len(b"what is not there yet")]
-    receiving = inflating()
-    if streamed:
-        receiving.stream_next()
-    receiving.receive_data(data)
-    while receiving.stalled:
-        assert receiving.message is not None
-        if streamed:
-            receiving.message.take()
-        receiving.collect_message()
-    assert receiving.message is not None
-    assert receiving.message.size == 200_003
-
-
-def test_what_is_inflated_waits_while_the_buffer_is_full() -> None:
-    receiving = inflating(64 * MIB)
-    receiving.receive_data(frame(BINARY, compressed(bytes(16 * MIB)), reserved=0x40) + frame(TEXT, b"next"))
-    assert receiving.stalled
-    assert receiving.message is not None
-    assert 65536 <= receiving.message.unread <= 3 * 65536
-    receiving.collect_message()
-    assert [len(message) for message in receiving.inbox] == [16 * MIB]
-    receiving.inbox.clear()
-    receiving.receive_data(b"")
-    assert list(receiving.inbox) == ["next"]
-    assert not receiving.stalled
-
-
-def test_many_small_messages_that_are_large_inflated_are_not_all_inflated_at_once() -> None:
-    receiving = inflating()
-    small = frame(BINARY, compressed(bytes(60_000)), reserved=0x40)
-    receiving.receive_data(small + frame(BINARY, b"\0", reserved=0x40) * 3 + small * 100)
-    assert receiving.inbox.size <= 2 * 60_000 + 5 * MESSAGE_COST
-    assert receiving.stalled
-
-
-def test_many_empty_messages_of_a_client_that_compresses_wait_too() -> None:
-    """What a client left behind is read to its end, and may be megabytes of them."""
-    receiving = inflating()
-    receiving.receive_data(frame(BINARY, b"\0", reserved=0x40) * 10_000)
-    assert receiving.stalled
-    assert len(receiving.inbox) == 65536 // MESSAGE_COST
-
-
-def test_an_abandoned_message_is_not_the_next_one() -> None:
-    receiving = protocol()
-    receiving.stream_next()
-    receiving.receive_data(frame(TEXT, b"left", fin=False))
-    assert receiving.streamed is not None
-    receiving.streamed.drop()
-    receiving.collect_next()
-    receiving.stream_next()
-    assert receiving.streamed is None
-    receiving.receive_data(frame(CONTINUATION, b"over") + frame(TEXT, b"the ", fin=False))
-    assert receiving.streamed is not None
-    assert receiving.streamed.take() == "the "
-
-
-COMPRESSED_FAULTS = {
-    "C02 RSV1 on a Ping": (frame(PING, b"x", reserved=0x40), 1002),
-    "RSV1 on a Pong": (frame(PONG, b"x", reserved=0x40), 1002),
-    "RSV1 on a Close": (frame(CLOSE, b"\x03\xe8", reserved=0x40), 1002),
-    "RSV1 on a continuation": (frame(TEXT, b"x", fin=False) + frame(CONTINUATION, b"x", reserved=0x40), 1002),
-    "RSV2 on a compressed message": (frame(TEXT, compressed(b"x"), reserved=0x60), 1002),
-    "C03 not DEFLATE": (frame(BINARY, b"\xff" * 20, reserved=0x40), 1007),
-    "C03 cut off": (frame(BINARY, compressed(bytes(range(200)))[:-9], reserved=0x40), 1007),
-    "C04 over the limit inflated": (frame(BINARY, compressed(bytes(MIB + 1)), reserved=0x40), 1009),
-    "C04 over the limit before it is inflated": (frame(BINARY, bytes(MIB + 2), fin=False), 1009),
-    "a frame that no message within the limit needs": (
-        frame(BINARY, b"", reserved=0x40, length=b"\x7f" + (12 * MIB + 1025).to_bytes(8, "big")),
-        1009,
-    ),
-    "a continuation that no message within the limit needs": (
-        frame(BINARY, b"", fin=False, reserved=0x40) + frame(0, b"", length=b"\x7f" + (1 << 62).to_bytes(8, "big")),
-        1009,
-    ),
-    "C07 not UTF-8": (frame(TEXT, compressed(b"abc\xff"), reserved=0x40), 1007),
-    "C07 UTF-8 cut at the end": (frame(TEXT, compressed("€".encode()[:2]), reserved=0x40), 1007),
-}
-
-
-@pytest.mark.parametrize("name", COMPRESSED_FAULTS)
-@pytest.mark.parametrize("streamed", [False, True])
-def test_a_fault_of_compression_has_its_close_code(name: str, streamed: bool) -> None:
-    data, code = COMPRESSED_FAULTS[name]
-    for pieces in ([data], cut(data, range(0, len(data), 100))):
-        receiving = inflating()
-        take_all(receiving, pieces, streamed=streamed)
-        assert receiving.failure is not None
-        assert receiving.failure.code == code
-
-
-def test_a_compressed_message_of_exactly_the_limit_passes() -> None:
-    data = frame(BINARY, compressed(bytes(MIB)), reserved=0x40)
-    assert take_all(inflating(), [data], streamed=False) == [bytes(MIB)]
-
-
-@pytest.mark.parametrize("level", [0, 1, 9])
-def test_a_message_that_deflate_makes_much_longer_passes(level: int) -> None:
-    noise = Random(0).randbytes(10_000)
-    compressor = zlib.compressobj(level, zlib.DEFLATED, -9, 1)
-    pieces = [compressor.compress(noise[at : at + 1]) + compressor.flush(zlib.Z_SYNC_FLUSH) for at in range(10_000)]
-    payload = b"".join(pieces) + b"\x00"
-    assert len(payload) > 65_536
-    assert take_all(inflating(10_000), [frame(BINARY, payload, reserved=0x40)], streamed=False) == [noise]
-
-
 # Control frames
 
 
@@ -761,162 +441,7 @@ def test_a_close_frame_may_come_between_fragments() -> None:
     assert outcome_of([frame(TEXT, b"a", fin=False) + close_frame(1000)]).close == Close(1000, "")
 
 
-# Against wsproto
-
-
-def outcome_of_wsproto(data: bytes, extensions: Sequence[Any] = ()) -> Outcome:
-    """What wsproto makes of the bytes, up to and including a Close frame, as this protocol's outcome."""
-    outcome = Outcome()
-    theirs = FrameProtocol(client=False, extensions=list(extensions))
-    theirs.receive_bytes(data)
-    parts: list[Any] = []
-    try:
-        for received in theirs.received_frames():
-            if received.opcode is Opcode.CLOSE:
-                code, reason = received.payload
-                outcome.close = Close(int(code), str(reason))
-                break
-            if received.opcode is Opcode.PING:
-                outcome.ping = bytes(received.payload)  # type: ignore[arg-type]
-            elif received.opcode is Opcode.PONG:
-                outcome.pong = bytes(received.payload)  # type: ignore[arg-type]
-            else:
-                parts.append(received.payload)
-                if received.message_finished:
-                    text = received.opcode is Opcode.TEXT
-                    outcome.messages.append("".join(parts) if text else b"".join(parts))
-                    parts = []
-    except ParseFailed as error:
-        outcome.failure = int(error.code)
-    return outcome
-
-
-def frames_taken(data: bytes) -> tuple[bytes, bytes]:
-    """What there is up to the end of the frame at which this protocol ended, or all of it; and that frame."""
-    receiving = protocol(None)
-    start = end = 0
-    while len(data) - end >= 2 and not receiving.finished:
-        start = end
-        size, end = data[start + 1] & 0x7F, start + 2
-        if size >= 126:
-            extra = 2 if size == 126 else 8
-            size = int.from_bytes(data[end : end + extra], "big")
-            end += extra
-        end += (4 if data[start + 1] & 0x80 else 0) + size
-        receiving.receive_data(data[start:end])
-    if not receiving.finished:
-        start, end = end, len(data)
-    return data[:end], data[start:end]
-
-
-def explain(data: bytes, ours: Outcome, theirs: Outcome) -> str:
-    """The name of the known reason why the outcomes differ; an unknown one fails the test."""
-    if ours.messages != theirs.messages or ours.ping != theirs.ping or ours.pong != theirs.pong:
-        raise AssertionError("what came before the end differs")
-    last = frames_taken(data)[1]
-    if ours.failure == 1002 and theirs.failure is None and theirs.close is None:
-        if len(last) == 1:
-            return "the first byte is judged before the second is there"
-        if last[1] & 0x7F >= 126 and len(last) < 10:
-            return "reserved bits and mask bit are judged before the extended length is there"
-        return "the order of messages is judged on the header, before a payload is there"
-    if ours.close is not None and ours.close.code == 1014 and theirs.failure == 1002:
-        return "1014 (bad gateway) was registered after wsproto's table of codes was made"
-    if {ours.failure, theirs.failure} == {1002, 1007} and last[0] == 0x80 | CLOSE:
-        return "of a Close frame with a bad code and a bad reason, either fault may be named"
-    if ours.failure == 1007 and theirs.failure is None and theirs.close is None:
-        return "a surrogate is refused at its second byte"
-    raise AssertionError("this difference has no name")
-
-
-def compare_with_wsproto(data: bytes, pieces: Sequence[bytes]) -> None:
-    ours, theirs = outcome_of(pieces, None), outcome_of_wsproto(frames_taken(data)[0])
-    event("same" if ours == theirs else explain(data, ours, theirs))
-
-
-@settings(deadline=None, max_examples=300)
-@given(streams(), places)
-def test_valid_streams_are_what_they_are_to_wsproto(stream: tuple[Any, bytes, Any], places: list[int]) -> None:
-    data = stream[1]
-    assert outcome_of(cut(data, places), None) == outcome_of_wsproto(data)
-
-
-@pytest.mark.parametrize(
-    ("data", "name"),
-    [
-        (b"\xff", "the first byte is judged before the second is there"),
-        (
-            frame(BINARY, b"x" * 126, masked=False)[:2],
-            "reserved bits and mask bit are judged before the extended length is there",
-        ),
-        (frame(CONTINUATION, b"12345")[:4], "the order of messages is judged on the header, before a payload is there"),
-        (close_frame(1014), "1014 (bad gateway) was registered after wsproto's table of codes was made"),
-        (
-            frame(CLOSE, b"\x03\xec\xff"),
-            "of a Close frame with a bad code and a bad reason, either fault may be named",
-        ),
-        (frame(TEXT, b"\xed\xa0", fin=False), "a surrogate is refused at its second byte"),
-    ],
-)
-def test_the_known_differences_from_wsproto_are_there(data: bytes, name: str) -> None:
-    assert explain(data, outcome_of([data], None), outcome_of_wsproto(data)) == name
-
-
-@settings(deadline=None, max_examples=300)
-@given(mutated_streams(), places)
-def test_broken_streams_differ_from_wsproto_only_where_it_has_a_name(data: bytes, places: list[int]) -> None:
-    compare_with_wsproto(data, cut(data, places))
-
-
-any_frame = st.builds(
-    frame,
-    st.sampled_from([TEXT, BINARY, CONTINUATION, PING, PONG, CLOSE, 3, 11]),
-    st.one_of(
-        st.binary(max_size=130),
-        texts.map(str.encode),
-        st.builds(lambda code, reason: code.to_bytes(2, "big") + reason, st.integers(990, 5010), st.binary(max_size=5)),
-    ),
-    fin=st.booleans(),
-    reserved=st.sampled_from([0] * 20 + [0x10, 0x20, 0x40]),
-    masked=st.sampled_from([True] * 20 + [False]),
-    length=st.sampled_from(
-        [None] * 20 + [b"\x7e\x00\x05", b"\x7e\x01\x05", b"\x7f" + bytes(8), b"\x7f\x80" + bytes(7)]
-    ),
-)
-
-
-@settings(deadline=None, max_examples=300)
-@given(st.lists(any_frame, max_size=6).map(b"".join), places)
-def test_any_frames_differ_from_wsproto_only_where_it_has_a_name(data: bytes, places: list[int]) -> None:
-    compare_with_wsproto(data, cut(data, places))
-
-
-def wsproto_extension(agreement: Agreement) -> PerMessageDeflate:
-    """The extension as the server of wsproto has it after the same agreement."""
-    extension = PerMessageDeflate(
-        client_no_context_takeover=not agreement.client_context_takeover,
-        client_max_window_bits=agreement.client_window_bits,
-        server_no_context_takeover=not agreement.server_context_takeover,
-        server_max_window_bits=agreement.server_window_bits,
-    )
-    extension._enabled = True
-    return extension
-
-
-@settings(deadline=None, max_examples=200)
-@given(compressed_streams(pings=0), places)  # after a control frame between fragments wsproto inflates no more
-def test_compressed_streams_are_what_they_are_to_wsproto(
-    stream: tuple[Agreement, list[str | bytes], bytes], places: list[int]
-) -> None:
-    agreement, _, data = stream
-    theirs = outcome_of_wsproto(data, [wsproto_extension(agreement)])
-    receiving = Protocol(Inbox(), MIB, Inflater(agreement))
-    assert take_all(receiving, cut(data, places), streamed=False) == theirs.messages
-    assert theirs.failure is None
-
-
 # After the local close
-
 
 STRUCTURE = (
     frame(TEXT, b"short")

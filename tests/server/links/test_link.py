@@ -1,146 +1,25 @@
-"""Links: a socket in a reactor and a stream with its two tasks, towards what hangs on them."""
+"""Links: a socket in a reactor and a stream with its two tasks, towards what hangs on them.
+
+Tests triows/server/links/socket.py, triows/server/links/stream.py and triows/server/links/socket_state.py.
+"""
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
 import socket
 import tracemalloc
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from triows.server import reactor
 from triows.server.link import READ_SIZE, Link
-from triows.server.reactor import Reactor
-from triows.server.socket_link import SocketLink
 from triows.server.stream_link import StreamLink
-from triows.testing.streams import memory_stream_pair
 from triows.waiting import Timers
 
-needs_reactor = pytest.mark.skipif(not reactor.AVAILABLE, reason="there is no reactor on this platform")
-
-
-class Recorder:
-    """A receiver that remembers what it hears."""
-
-    def __init__(self, link: Link, when_received: Callable[[bytes], None] | None = None) -> None:
-        self.full = False
-        self.data = b""
-        self.lost = 0
-        self.progressed = 0
-        self._when_received = when_received
-        link.receiver = self
-
-    def data_received(self, data: bytes) -> None:
-        assert not self.lost
-        self.data += data
-        if self._when_received is not None:
-            self._when_received(data)
-
-    def link_lost(self) -> None:
-        self.lost += 1
-
-    def link_progressed(self) -> None:
-        self.progressed += 1
-
-
-class Links:
-    """Makes links of one kind, and the streams of their clients."""
-
-    def __init__(self, kind: str, nursery: trio.Nursery) -> None:
-        self.kind = kind
-        self.nursery = nursery
-        self.timers = Timers()
-        self.reactor = Reactor() if kind == "socket" else None
-        self.made: list[Link] = []
-        self.streams: list[trio.abc.Stream] = []
-
-    async def make(self, wrap: Callable[[Any], Any] = lambda sock: sock) -> tuple[Link, Any, Recorder]:
-        """A link, its client's stream, and what hears from the link. What the client does not read is soon too much."""
-        link: Link
-        mine: trio.abc.Stream
-        if self.reactor is not None:
-            ours, theirs = socket.socketpair()
-            for sock in (ours, theirs):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
-            ours.setblocking(False)
-            mine = trio.SocketStream(trio.socket.from_stdlib_socket(theirs))
-            link = SocketLink(wrap(ours), self.reactor, self.timers)
-        else:
-            mine, its = memory_stream_pair(capacity=8192)
-            link = StreamLink(its, self.timers)
-            await self.nursery.start(link.run)
-        self.made.append(link)
-        self.streams.append(mine)
-        return link, mine, Recorder(link)
-
-
-async def _guard() -> None:
-    await trio.sleep(10_000)
-    raise AssertionError("the test hangs")
-
-
-@asynccontextmanager
-async def running(kind: str) -> AsyncIterator[Links]:
-    async with trio.open_nursery() as nursery:
-        links = Links(kind, nursery)
-        nursery.start_soon(_guard)
-        nursery.start_soon(links.timers.run)
-        if links.reactor is not None:
-            nursery.start_soon(links.reactor.run)
-        try:
-            yield links
-        finally:
-            for link in links.made:
-                link.abort()
-            if links.reactor is not None:
-                links.reactor.close()
-            nursery.cancel_scope.cancel()
-            with trio.CancelScope(shield=True):
-                for stream in links.streams:
-                    await trio.aclose_forcefully(stream)
-
-
-@pytest.fixture(params=[pytest.param("socket", marks=needs_reactor), "stream"])
-async def links(request: pytest.FixtureRequest) -> AsyncIterator[Links]:
-    async with running(request.param) as links:
-        yield links
-
-
-@pytest.fixture(params=[pytest.param("socket", marks=needs_reactor)])
-async def socket_links(request: pytest.FixtureRequest) -> AsyncIterator[Links]:
-    async with running(request.param) as links:
-        yield links
-
-
-async def read(stream: trio.abc.ReceiveStream, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        piece = await stream.receive_some(size - len(data))
-        assert piece, f"the end came after {len(data)} bytes"
-        data += bytes(piece)
-    return data
-
-
-async def read_all(stream: trio.abc.ReceiveStream) -> bytes:
-    """What comes until the end, which may be a reset."""
-    data = b""
-    try:
-        while piece := await stream.receive_some(65536):
-            data += bytes(piece)
-    except trio.BrokenResourceError:
-        pass
-    return data
-
-
-LARGE = bytes(range(256)) * 4000  # more than any buffer of these takes at once
-
+from ...support.links import LARGE, Links, Recorder, read, read_all
 
 # Bytes in, bytes out
 
@@ -747,68 +626,6 @@ async def test_a_receiver_may_hand_over_to_another(links: Links, autojump_clock:
 
 
 # The reactor
-
-
-@needs_reactor
-async def test_closing_the_reactor_drops_its_links() -> None:
-    reactor = Reactor()
-    ours, theirs = socket.socketpair()
-    with theirs:
-        ours.setblocking(False)
-        link = SocketLink(ours, reactor, Timers())
-        reactor.close()
-        assert link.is_closed
-        assert theirs.recv(1) == b""
-
-
-async def test_an_error_on_one_link_costs_no_other(
-    socket_links: Links, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    broken, its_client, lost = await socket_links.make()
-    _, client, heard = await socket_links.make()
-
-    def fail(self: SocketLink) -> None:
-        if self is broken:
-            raise ZeroDivisionError
-        can_read(self)
-
-    can_read = SocketLink.can_read
-    monkeypatch.setattr(SocketLink, "can_read", fail)
-    await its_client.send_all(b"boom")
-    await client.send_all(b"hello")
-    await trio.sleep(1)
-    assert broken.is_closed
-    assert (lost.lost, heard.data) == (1, b"hello")
-    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
-
-
-@pytest.mark.parametrize("size", [5, 100_000])
-async def test_when_sending_fails_the_end_is_found_though_the_socket_goes_on(
-    size: int, socket_links: Links, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """So it is when the system has no buffers (ENOBUFS), or a firewall refuses a packet (EPERM)."""
-
-    class Failing(socket.socket):
-        def send(self, data: Any, *args: Any) -> int:
-            raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
-
-        def sendmsg(self, *args: Any) -> int:
-            raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
-
-    link, client, heard = await socket_links.make(lambda sock: Failing(fileno=sock.detach()))
-    await client.send_all(b"before")
-    link.write_both(b"head", b"x" * size)
-    await trio.sleep(1)
-    assert (heard.data, heard.lost) == (b"before", 1)
-    link.close()
-    assert await read_all(client) == b""
-
-
-async def test_an_idle_reactor_lets_everybody_sleep(socket_links: Links, autojump_clock: MockClock) -> None:
-    await socket_links.make()
-    start = trio.current_time()
-    await trio.sleep(3600)  # the clock jumps only when nothing runs
-    assert trio.current_time() - start == pytest.approx(3600, abs=1)
 
 
 async def test_tiny_writes_that_wait_for_the_client_take_little_more_than_their_bytes(

@@ -6,116 +6,25 @@ import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
-from typing import Any
 
 import pytest
 import trio
-import trustme
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from triows import Triows, websocket
 from triows.server import reactor
 from triows.server.link import READ_SIZE
-from triows.server.listeners import open_listeners
 from triows.server.reactor import Reactor
-from triows.server.serving import Server
 from triows.server.tls import TLSLink
 from triows.waiting import Timers
 
-from ...support.wire import Wire
+from ...support.guard import fail_when_it_hangs
+from ...support.tls import Client
 from .test_link import LARGE, Recorder, read, read_all
 
 pytestmark = pytest.mark.skipif(not reactor.AVAILABLE, reason="there is no reactor on this platform")
 
 MIB4 = LARGE[:1_000_000] * 4 + bytes(194_304)
 HANDSHAKE, ALERT, APPLICATION_DATA = 22, 21, 23
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module", params=[ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2], ids=["1.3", "1.2"])
-def client_context(request: pytest.FixtureRequest, authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.maximum_version = request.param
-    authority.configure_trust(context)
-    return context
-
-
-@pytest.fixture(scope="module")
-def server_context(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost").configure_cert(context)
-    return context
-
-
-class Client:
-    """TLS over a raw stream, each step by hand."""
-
-    def __init__(self, stream: trio.SocketStream, context: ssl.SSLContext) -> None:
-        self.stream = stream
-        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
-
-    async def handshake(self, segment: int | None = None) -> None:
-        while True:
-            try:
-                self.tls.do_handshake()
-            except ssl.SSLWantReadError:
-                await self.flush(segment)
-                self.incoming.write(bytes(await self.stream.receive_some()))
-            else:
-                await self.flush(segment)
-                return
-
-    async def flush(self, segment: int | None = None) -> None:
-        data = self.outgoing.read()
-        for start in range(0, len(data), segment or len(data) or 1):
-            await self.stream.send_all(data[start : start + (segment or len(data))])
-            if segment is not None:
-                await wait_all_tasks_blocked()
-
-    def encrypt(self, data: bytes) -> bytes:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[self.tls.write(rest) :]
-        return self.outgoing.read()
-
-    async def send(self, data: bytes) -> None:
-        await self.stream.send_all(self.encrypt(data))
-
-    async def read(self, size: int) -> bytes:
-        """So many bytes of plaintext; fewer only at a close_notify."""
-        data = b""
-        while len(data) < size:
-            try:
-                piece = self.tls.read(size - len(data))
-            except ssl.SSLWantReadError:
-                await self.flush()
-                arrived = await self.stream.receive_some()
-                assert arrived, "the stream ended without a close_notify"
-                self.incoming.write(bytes(arrived))
-                continue
-            except ssl.SSLZeroReturnError:  # where this side has ended TLS before
-                break
-            if not piece:
-                break
-            data += piece
-        return data
-
-    async def send_close_notify(self) -> None:
-        with suppress(ssl.SSLWantReadError):
-            self.tls.unwrap()
-        await self.flush()
-
-    async def read_end(self) -> None:
-        """A close_notify, then the end of the stream, and nothing before."""
-        assert await self.read(1) == b""
-        assert await self.stream.receive_some() == b""
 
 
 class Links:
@@ -149,18 +58,13 @@ class Links:
         return link, client, recorder
 
 
-async def _guard() -> None:
-    await trio.sleep(10_000)
-    raise AssertionError("the test hangs")
-
-
 @pytest.fixture
 async def links(
     server_context: ssl.SSLContext, client_context: ssl.SSLContext, autojump_clock: MockClock
 ) -> AsyncIterator[Links]:
     async with trio.open_nursery() as nursery:
         links = Links(server_context, client_context)
-        nursery.start_soon(_guard)
+        nursery.start_soon(fail_when_it_hangs)
         nursery.start_soon(links.timers.run)
         nursery.start_soon(links.reactor.run)
         yield links
@@ -689,153 +593,3 @@ async def test_a_receiver_may_close_the_link_while_it_receives(links: Links, aut
     await client.stream.aclose()
     await link.wait_closed()
     assert recorder.data == b"onetwo"
-
-
-# In a server
-
-
-def make_app() -> Triows:
-    app = Triows(__name__, head_timeout=10)
-
-    @app.route("/")
-    async def index() -> str:
-        return "Hello"
-
-    @app.websocket("/echo")
-    async def echo() -> None:
-        async for message in websocket:
-            await websocket.send(message)
-
-    return app
-
-
-@asynccontextmanager
-async def serving(server_context: ssl.SSLContext, path: Path) -> AsyncIterator[tuple[Server, Any]]:
-    """A server on a Unix socket, which needs no time, and how to connect to it."""
-    address = f"unix:{path / 'socket'}"
-    async with trio.open_nursery() as nursery:
-        guard = trio.CancelScope()
-
-        async def fail_when_it_hangs() -> None:
-            with guard:
-                await _guard()
-
-        nursery.start_soon(fail_when_it_hangs)
-        server = Server(make_app(), ssl_context=server_context)
-        await nursery.start(server.run, await open_listeners(address, 0))
-        yield server, lambda: trio.open_unix_socket(path / "socket")
-        server.shutdown()
-        guard.cancel()
-
-
-async def test_a_client_that_never_begins_the_handshake_is_dropped_at_the_head_timeout(
-    server_context: ssl.SSLContext, tmp_path: Path, autojump_clock: MockClock
-) -> None:
-    async with serving(server_context, tmp_path) as (_, connect):
-        stream = await connect()
-        start = trio.current_time()
-        assert await stream.receive_some() == b""
-        assert trio.current_time() - start == pytest.approx(10)
-        await stream.aclose()
-
-
-async def test_a_slow_handshake_is_dropped_at_the_head_timeout_whatever_arrives(
-    server_context: ssl.SSLContext, client_context: ssl.SSLContext, tmp_path: Path, autojump_clock: MockClock
-) -> None:
-    async with serving(server_context, tmp_path) as (_, connect):
-        client = Client(await connect(), client_context)
-        start = trio.current_time()
-        with pytest.raises(ssl.SSLWantReadError):
-            client.tls.do_handshake()
-        hello = client.outgoing.read()
-        with trio.move_on_after(60):
-            async with trio.open_nursery() as nursery:
-
-                async def trickle() -> None:
-                    for byte in hello:
-                        await client.stream.send_all(bytes([byte]))
-                        await trio.sleep(0.5)
-
-                nursery.start_soon(trickle)
-                assert await client.stream.receive_some() == b""
-                nursery.cancel_scope.cancel()
-        assert trio.current_time() - start == pytest.approx(10)
-        await client.stream.aclose()
-
-
-async def test_a_client_silent_after_the_handshake_is_dropped_in_order(
-    server_context: ssl.SSLContext, client_context: ssl.SSLContext, tmp_path: Path, autojump_clock: MockClock
-) -> None:
-    async with serving(server_context, tmp_path) as (_, connect):
-        client = Client(await connect(), client_context)
-        start = trio.current_time()
-        await client.handshake()
-        await client.read_end()
-        assert trio.current_time() - start == pytest.approx(10)
-        await client.stream.aclose()
-
-
-async def test_a_last_response_is_followed_by_a_clean_end(
-    server_context: ssl.SSLContext, client_context: ssl.SSLContext, tmp_path: Path, autojump_clock: MockClock
-) -> None:
-    async with serving(server_context, tmp_path) as (_, connect):
-        # Not https_compatible: an end without a close_notify would be an error here.
-        stream = trio.SSLStream(await connect(), client_context, server_hostname="localhost")
-        wire = Wire(stream)
-        await wire.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        assert (await wire.read_response()).body == b"Hello"
-        assert await stream.receive_some() == b""
-        await stream.aclose()
-
-
-async def test_a_close_frame_is_followed_by_a_clean_end(
-    server_context: ssl.SSLContext, client_context: ssl.SSLContext, tmp_path: Path, autojump_clock: MockClock
-) -> None:
-    async with serving(server_context, tmp_path) as (server, connect):
-        stream = trio.SSLStream(await connect(), client_context, server_hostname="localhost")
-        wire = Wire(stream)
-        await wire.handshake("/echo")
-        server.shutdown()
-        assert await wire.read_close() == (1001, "")
-        await wire.send(bytes.fromhex("888212345678") + bytes([0x03 ^ 0x12, 0xE9 ^ 0x34]))
-        assert await stream.receive_some() == b""
-        await stream.aclose()
-
-
-async def test_a_server_knows_that_its_clients_are_secure(
-    server_context: ssl.SSLContext, client_context: ssl.SSLContext, tmp_path: Path, autojump_clock: MockClock
-) -> None:
-    async with serving(server_context, tmp_path) as (server, connect):
-        client = Client(await connect(), client_context)
-        await client.handshake()
-        assert [connection.endpoints.secure for connection in server._connections] == [True]
-        await client.stream.aclose()
-
-
-async def test_listeners_with_tls_of_their_own_are_served_too(
-    server_context: ssl.SSLContext, client_context: ssl.SSLContext
-) -> None:
-    listeners = [trio.SSLListener(one, server_context) for one in await open_listeners("127.0.0.1", 0)]
-    async with trio.open_nursery() as nursery:
-        server = await nursery.start(make_app().serve_listeners, listeners)
-        stream = await trio.open_tcp_stream("127.0.0.1", server.port)
-        wire = Wire(trio.SSLStream(stream, client_context, server_hostname="localhost"))
-        await wire.handshake("/echo")
-        await wire.send_text("hello")
-        assert await wire.read_text() == "hello"
-        await wire.close()
-        server.shutdown()
-
-
-async def test_an_end_of_the_client_within_the_handshake_costs_nothing(
-    server_context: ssl.SSLContext, tmp_path: Path, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with serving(server_context, tmp_path) as (server, connect):
-        stream = await connect()
-        await stream.send_all(b"\x16\x03\x01\x00\xff")
-        await wait_all_tasks_blocked()
-        assert server.connections == 1
-        await stream.aclose()
-        await wait_all_tasks_blocked()
-        assert server.connections == 0
-    assert caplog.records == []

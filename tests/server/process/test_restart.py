@@ -1,4 +1,7 @@
-"""Restarting without downtime: a new process takes over from an old one while clients come, talk and come back."""
+"""Restarting without downtime: a new process takes over from an old one while clients come, talk and come back.
+
+Tests triows/server/process/runner.py and triows/server/listeners.py.
+"""
 
 from __future__ import annotations
 

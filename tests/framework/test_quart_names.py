@@ -1,4 +1,7 @@
-"""What Quart has and triows has not: it is refused where it is defined, assigned or asked for, never in silence."""
+"""What Quart has and triows has not: it is refused where it is defined, assigned or asked for, never in silence.
+
+Tests triows/web/quart_names.py.
+"""
 
 from __future__ import annotations
 
