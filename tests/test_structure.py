@@ -1,4 +1,4 @@
-"""The shape of the package: imports go one way, files stay small, what is public is documented, all of it is tested."""
+"""The shape of the package: imports go one way, files stay small, what is public is documented."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ import triows
 from triows.context import Proxy
 
 ROOT = Path(triows.__file__).parent
-TESTS = Path(__file__).parent
 MAX_LINES = 500
 
 # From the bottom up: a module imports from its own floor and those below it.
@@ -92,53 +91,6 @@ EXTRAS = {
     "websockets": "speedups",
 }
 BROUGHT_ALONG = {"markupsafe": "werkzeug", "wsproto": "trio-websocket"}
-
-# Modules that are tested through others: by which file.
-TESTED_THROUGH = {
-    "__main__": "test_cli.py",
-    "absent": "framework/test_quart_names.py",
-    "admission": "framework/pipeline/test_entry_checks.py",
-    "app": "framework/routes/test_rules.py",
-    "asgi": "asgi/test_websocket.py",
-    "blueprints": "framework/routes/test_blueprints.py",
-    "cli": "test_cli.py",
-    "config": "framework/test_config.py",
-    "dispatch": "framework/pipeline/test_errors.py",
-    "ends": "behaviour/test_disconnects.py",
-    "fields": "web/test_werkzeug_fixes.py",
-    "formdata": "web/test_request.py",
-    "json": "web/test_json.py",
-    "lifespan": "framework/test_lifespan.py",
-    "middleware": "framework/test_middleware.py",
-    "protocol.partial": "protocol/websocket/test_partial_message.py",
-    "returning": "framework/routes/test_make_response.py",
-    "routing": "framework/routes/test_rules.py",
-    "scaffold": "framework/pipeline/test_errors.py",
-    "server.exchange": "behaviour/test_http.py",
-    "server.http1": "behaviour/test_http.py",
-    "server.last_resort": "faults/test_last_resort.py",
-    "server.link": "server/links/test_link.py",
-    "server.reactor": "behaviour/test_sending.py",
-    "server.serving": "behaviour/test_http.py",
-    "server.tls": "server/links/test_tls.py",
-    "server.websocket": "behaviour/test_closing.py",
-    "stats": "connection/test_stats.py",
-    "streaming": "behaviour/test_streaming.py",
-    "testing.app": "testing/test_client.py",
-    "testing.client": "testing/test_client.py",
-    "testing.content": "testing/test_client.py",
-    "testing.cookies": "testing/test_client.py",
-    "testing.http": "testing/test_streams.py",
-    "testing.serving": "testing/test_errors.py",
-    "testing.streams": "testing/test_streams.py",
-    "testing.websocket": "testing/test_websocket.py",
-    "testing.wire": "testing/test_websocket.py",
-    "urls": "framework/routes/test_blueprints.py",
-    "transport": "behaviour/test_sending.py",
-    "views": "tasks/test_context.py",
-    "websocket": "web/test_websocket.py",
-    "websocket_connection": "behaviour/test_sending.py",
-}
 
 
 @dataclass(frozen=True)
@@ -360,24 +312,3 @@ def test_the_hierarchy_of_errors_is_in_its_docstring() -> None:
         if isinstance(value, type) and issubclass(value, Exception):
             assert re.search(rf"\b{name}\b", errors.__doc__), name
             assert issubclass(value, errors.TriowsError)
-
-
-# Tests
-
-
-def test_every_module_is_tested() -> None:
-    tested = set()
-    for path in TESTS.rglob("test_*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and not node.level and node.module and node.module.startswith("triows"):
-                tested |= {node.module.removeprefix("triows").strip(".") or "__init__"}
-                tested |= {f"{node.module}.{alias.name}".removeprefix("triows.") for alias in node.names}
-            elif isinstance(node, ast.Import):
-                tested |= {alias.name.removeprefix("triows").strip(".") or "__init__" for alias in node.names}
-    assert MODULES.keys() - tested - TESTED_THROUGH.keys() == set()
-
-
-def test_what_modules_are_tested_through_is_there() -> None:
-    for name, path in TESTED_THROUGH.items():
-        assert name in MODULES
-        assert (TESTS / path).is_file(), path
