@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from .processes import mark_processes, marked_processes
+from triows import Triows
+
+from .support.processes import mark_processes, marked_processes
+from .support.records import Records, lines
 
 # A busy machine fails no test. Else this is the profile that Hypothesis has chosen, which newer versions do by CI.
 settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -68,3 +72,21 @@ def _nothing_leaks() -> Iterator[None]:
         gc.collect()  # what is only waiting to be collected has not leaked
         after = _descriptors()
     assert after == before, f"left open: {set(after) - set(before)}"
+
+
+@pytest.fixture
+def app() -> Triows:
+    return Triows("tested")
+
+
+@pytest.fixture
+def records(caplog: pytest.LogCaptureFixture) -> Records:
+    """What the access log has got until it is asked for."""
+    caplog.set_level(logging.INFO, "triows.access")
+    return lambda: [record for record in caplog.records if record.name == "triows.access"]
+
+
+@pytest.fixture
+def log(records: Records) -> Callable[[], list[str]]:
+    """The same as lines."""
+    return lambda: lines(records())

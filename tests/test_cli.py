@@ -1,4 +1,7 @@
-"""The command: what it serves, how it ends, and the one clear line for each thing that the user may get wrong."""
+"""The command: what it serves, how it ends, and the one clear line for each thing that the user may get wrong.
+
+Tests triows/__main__.py.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,8 @@ from triows import Triows
 from triows.cli import load_app, main
 from triows.cli import run as run_command
 
-from .commands import APP, certificate, command, write
-from .wire import Gone, Wire
+from .support.commands import APP, certificate, command, write
+from .support.wire import Gone, Wire
 
 
 @pytest.fixture(autouse=True)

@@ -17,9 +17,9 @@ from triows import Blueprint, Triows, request, websocket
 from triows.testing import WebsocketDisconnectError, WebsocketResponseError
 from triows.tracing import Tracing
 
-from .served import served
-from .test_asgi import accepted
-from .wire import Wire, frame
+from .support.asgi import accepted
+from .support.served import served
+from .support.wire import Wire, frame
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{PARENT}-01"

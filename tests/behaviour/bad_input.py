@@ -17,8 +17,8 @@ import trio
 
 from triows import Triows, websocket
 
-from ..served import served
-from ..wire import CLOSE, PING, PONG, TEXT, Gone, Wire, frame, upgrade
+from ..support.served import served
+from ..support.wire import CLOSE, PING, PONG, TEXT, Gone, Wire, frame, upgrade
 
 FIN = b"<FIN>"  # at the end of an input: the client's end of the stream
 PROBE = frame(TEXT, b"probe") + frame(PING, b"probe")

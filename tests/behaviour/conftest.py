@@ -30,7 +30,7 @@ from triows.server.listeners import open_listeners
 from triows.server.serving import Server
 from triows.testing.streams import memory_stream_pair
 
-from ..wire import Response, Wire
+from ..support.wire import Response, Wire
 from .app import make_app
 
 native_only = pytest.mark.native_only

@@ -16,8 +16,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from triows import Blueprint, Triows, abort, request, websocket
 from triows.server.http1 import HTTP1Connection
 
-from ..served import served
-from ..wire import Gone, Wire, upgrade
+from ..support.served import served
+from ..support.wire import Gone, Wire, upgrade
 from .conftest import Target, native_only
 
 KIB = 1024

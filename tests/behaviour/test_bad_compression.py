@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from triows import Compression
 
-from ..wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Wire, close_frame, frame
+from ..support.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Wire, close_frame, frame
 from .bad_input import FIN, LONG, PROBE, SEGMENTS, Watched, complaints, messages, send, watched
 from .conftest import Target
 

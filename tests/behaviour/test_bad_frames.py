@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from ..wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Wire, close_frame, frame
+from ..support.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Wire, close_frame, frame
 from .bad_input import FIN, LONG, PROBE, SEGMENTS, Watched, complaints, messages, send, watched
 from .conftest import Target
 

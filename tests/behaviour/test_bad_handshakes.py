@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from ..wire import PING, TEXT, Wire, close_frame, frame, upgrade
+from ..support.wire import PING, TEXT, Wire, close_frame, frame, upgrade
 from .bad_input import LONG, SEGMENTS, Watched, complaints, responses, send, watched
 from .conftest import Target
 

@@ -12,8 +12,8 @@ from trio.testing import MockClock
 
 from triows import Triows, request
 
-from ..served import served
-from ..wire import Wire, upgrade
+from ..support.served import served
+from ..support.wire import Wire, upgrade
 from .bad_input import FIN, LONG, SEGMENTS, Connect, Watched, responses, send
 from .conftest import Target, native_only
 

@@ -1,4 +1,7 @@
-"""The server's own close (the contract's "Closing"; RFC 6455, section 7)."""
+"""The server's own close (the contract's "Closing"; RFC 6455, section 7).
+
+Tests triows/server/websocket.py.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import trio
 
 from triows import Disconnect, websocket
 
-from ..wire import CLOSE, PING, PONG, TEXT, close_frame, frame
+from ..support.wire import CLOSE, PING, PONG, TEXT, close_frame, frame
 from .conftest import Target, native_only, virtual_clock
 
 

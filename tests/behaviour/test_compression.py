@@ -14,7 +14,7 @@ import trio
 
 from triows import Compression, websocket
 
-from ..wire import BINARY, CONTINUATION, PING, PONG, TEXT, Wire, close_frame, frame
+from ..support.wire import BINARY, CONTINUATION, PING, PONG, TEXT, Wire, close_frame, frame
 from .conftest import Target, native_only
 
 pytestmark = native_only  # compression under an ASGI server is that server's

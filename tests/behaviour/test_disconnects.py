@@ -1,4 +1,7 @@
-"""How a client's end reaches the handler (the contract's "Disconnect"; RFC 6455, section 7)."""
+"""How a client's end reaches the handler (the contract's "Disconnect"; RFC 6455, section 7).
+
+Tests triows/protocol/disconnect.py.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import trio
 
 from triows import websocket
 
-from ..wire import CLOSE, PING, PONG, TEXT, Gone, close_frame, frame, upgrade
+from ..support.wire import CLOSE, PING, PONG, TEXT, Gone, close_frame, frame, upgrade
 from .conftest import Target, native_only, virtual_clock
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ..wire import BINARY, PING, PONG, TEXT, Wire, close_frame, frame, upgrade
+from ..support.wire import BINARY, PING, PONG, TEXT, Wire, close_frame, frame, upgrade
 from .conftest import Target, native_only
 
 

@@ -1,4 +1,7 @@
-"""HTTP over every transport."""
+"""HTTP over every transport.
+
+Tests triows/connection/http.py and triows/server/exchange.py.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import trio
 
 from triows import WebSocketClosed, websocket
 
-from ..wire import PING, PONG, TEXT, Wire, close_frame, frame
+from ..support.wire import PING, PONG, TEXT, Wire, close_frame, frame
 from .conftest import Target, native_only, virtual_clock
 
 Handler = Callable[[], Awaitable[None]]

@@ -24,7 +24,7 @@ from triows.protocol.websocket.inbox import MESSAGE_COST, Inbox
 from triows.protocol.websocket.reader import MessageReader
 from triows.server.links.link import READ_SIZE
 
-from ..wire import BINARY, CONTINUATION, PING, PONG, TEXT, Wire, close_frame, frame, upgrade
+from ..support.wire import BINARY, CONTINUATION, PING, PONG, TEXT, Wire, close_frame, frame, upgrade
 from .conftest import Target, virtual_clock
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -208,7 +208,7 @@ async def test_t11_what_a_client_sends_after_close_reaches_nobody(target: Target
 
 @pytest.mark.transports("memory", "tcp", "tls")
 async def test_t12_a_payload_that_never_comes_ends_with_the_keepalive(target: Target, patient_clock: MockClock) -> None:
-    """That no memory is taken from the declared length is in ``test_protocol``."""
+    """That no memory is taken from the declared length is in ``protocol/websocket/test_reader``."""
     ends: list[tuple[Disconnect | None, float]] = []
 
     async def listen() -> None:

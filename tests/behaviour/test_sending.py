@@ -1,4 +1,7 @@
-"""Sending, backpressure and cancellation (the contract's "Sending", "Receiving" and "A user's own cancel scopes")."""
+"""Sending, backpressure and cancellation (the contract's "Sending", "Receiving" and "A user's own cancel scopes").
+
+Tests triows/connection/transport.py.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import trio
 from triows import websocket
 from triows.server.links.link import READ_SIZE
 
-from ..wire import BINARY, PING, PONG, TEXT, Gone, frame
+from ..support.wire import BINARY, PING, PONG, TEXT, Gone, frame
 from .conftest import Target, native_only, virtual_clock
 
 

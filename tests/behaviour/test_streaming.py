@@ -1,4 +1,7 @@
-"""Messages in pieces, both ways (RFC 6455, section 5.4)."""
+"""Messages in pieces, both ways (RFC 6455, section 5.4).
+
+Tests triows/connection/streaming.py.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ import trio
 
 from triows import WebSocketClosed, WebSocketStateError, websocket
 
-from ..wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Gone, Wire, close_frame, frame
+from ..support.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Gone, Wire, close_frame, frame
 from .conftest import Target, native_only, virtual_clock
 
 Handler = Callable[[], Awaitable[None]]

@@ -13,9 +13,9 @@ import pytest
 
 from triows import Triows
 
-from ..served import served
-from ..test_asgi import http
-from ..wire import Wire, upgrade
+from ..support.asgi import http
+from ..support.served import served
+from ..support.wire import Wire, upgrade
 from .conftest import Target, native_only
 
 GOOD = b"GET /name/good HTTP/1.1\r\nHost: localhost\r\n\r\n"

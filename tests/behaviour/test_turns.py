@@ -17,7 +17,7 @@ from triows.protocol.websocket.deflate import Deflater, Inflater
 from triows.protocol.websocket.partial_message import STEP
 from triows.protocol.websocket.reader import TURN, MessageReader
 
-from ..wire import BINARY, CONTINUATION, PING, PONG, TEXT, Wire, close_frame, frame
+from ..support.wire import BINARY, CONTINUATION, PING, PONG, TEXT, Wire, close_frame, frame
 from .conftest import Target, virtual_clock
 
 KIB, MIB = 1 << 10, 1 << 20

@@ -7,7 +7,7 @@ from typing import Any
 
 import trio
 
-from ..wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close_frame, frame, upgrade
+from ..support.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close_frame, frame, upgrade
 
 BROKEN = (trio.BrokenResourceError, trio.ClosedResourceError)
 

@@ -19,7 +19,7 @@ from triows.asgi.websocket import _timers_of_this_run
 from triows.server.serving import Server
 from triows.testing.streams import MemoryStream, memory_stream_pair
 
-from ..wire import TEXT, close_frame, frame
+from ..support.wire import TEXT, close_frame, frame
 from .peers import ASGIPeer, Peer, WirePeer
 
 NATIVE = ["memory", "tcp", "tasks", "tls", "tls-tasks"]

@@ -9,8 +9,8 @@ from werkzeug.exceptions import BadRequest
 
 from triows import Triows, request, websocket
 
-from ..served import served
-from ..wire import TEXT, frame
+from ..support.served import served
+from ..support.wire import TEXT, frame
 from .peers import ASGIPeer
 
 

@@ -13,7 +13,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from triows import Response, Triows, request, session, websocket
 
-from ..wire import Gone, Wire
+from ..support.wire import Gone, Wire
 from .peers import WirePeer
 from .points import MAX_POINTS, Point, cancel, expire
 from .stages import NATIVE, living, stage

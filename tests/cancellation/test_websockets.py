@@ -10,7 +10,7 @@ import trustme
 
 from triows import Triows, WebSocket
 
-from ..wire import CONTINUATION, TEXT, frame
+from ..support.wire import CONTINUATION, TEXT, frame
 from .operations import END, OPERATIONS, Operation, Turn, cases_on, talk
 from .peers import Peer
 from .points import MAX_POINTS, Point, cancel, expire

@@ -1,0 +1,1 @@
+"""The Autobahn suite's server, and the judge of its report."""

@@ -19,7 +19,7 @@ from triows import Disconnect, Triows, request, websocket
 from triows.server.listeners import open_listeners
 from triows.server.serving import Server
 
-from ..wire import Wire
+from ..support.wire import Wire
 
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER that makes close() a reset
 

@@ -19,10 +19,12 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from triows.server.serving import Server
 
-from ..wire import Wire, frame, upgrade
+from ..support.http import get
+from ..support.records import error_log, lines
+from ..support.wire import Wire, frame, upgrade
 from .conftest import Mode, Target, make_app, target_of
 
-GET = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+GET = get("/", "Connection: close")
 
 
 def failing_once(number: int, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -78,9 +80,7 @@ async def test_an_error_of_the_system_is_logged_and_waited_for(
         with monkeypatch.context() as patch:
             patch.setattr(socket.socket, "accept", failing_once(number, socket.socket.accept))
             await target.serves()
-    assert [record.getMessage() for record in caplog.records if record.name == "triows.error"] == [
-        f"cannot accept clients ({os.strerror(number)}); trying on"
-    ]
+    assert lines(error_log(caplog)) == [f"cannot accept clients ({os.strerror(number)}); trying on"]
 
 
 @pytest.mark.parametrize("name", ["EMFILE", "ECONNABORTED"])
@@ -153,7 +153,7 @@ async def test_a_client_that_cannot_be_watched_is_let_go_and_no_other(
         assert await client.read_rest() == b""
         await client.vanish()
         await target.serves()
-    logged = [record.getMessage() for record in caplog.records if record.name == "triows.error"]
+    logged = lines(error_log(caplog))
     assert logged == ([] if number == errno.ENOTCONN else [f"cannot accept clients ({os.strerror(number)}); trying on"])
 
 

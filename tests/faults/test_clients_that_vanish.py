@@ -11,12 +11,12 @@ import trio.testing
 
 from triows import Disconnect
 
-from ..wire import BINARY, CLOSE, TEXT, Gone, close_frame, frame
+from ..support.http import GET
+from ..support.wire import BINARY, CLOSE, TEXT, Gone, close_frame, frame
 from .conftest import RESET, Client, Target
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
-GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 LOST = Disconnect(1006, "", "lost")
 
 
@@ -30,14 +30,19 @@ async def leave(client: Client, end: str) -> None:
     await getattr(client, end)()
 
 
-async def test_in_the_middle_of_a_frame(target: Target, end: str) -> None:
-    client = await target.connect()
-    await client.handshake("/ws")
-    await client.send(frame(TEXT, b"x" * 1000)[:500])
+async def leave_lost(client: Client, end: str, target: Target) -> None:
+    """Leave a handler alone, which must be told that the connection is lost."""
     await leave(client, end)
     await target.until_handlers_ended()
     assert target.disconnects == [LOST]
     await target.serves()
+
+
+async def test_in_the_middle_of_a_frame(target: Target, end: str) -> None:
+    client = await target.connect()
+    await client.handshake("/ws")
+    await client.send(frame(TEXT, b"x" * 1000)[:500])
+    await leave_lost(client, end, target)
 
 
 async def test_between_two_messages(target: Target, end: str) -> None:
@@ -45,10 +50,7 @@ async def test_between_two_messages(target: Target, end: str) -> None:
     await client.handshake("/ws")
     await client.send_text("one")
     assert await client.read_frame() == (TEXT, b"one")
-    await leave(client, end)
-    await target.until_handlers_ended()
-    assert target.disconnects == [LOST]
-    await target.serves()
+    await leave_lost(client, end, target)
 
 
 async def test_in_the_middle_of_a_request_head(target: Target, end: str) -> None:
@@ -64,20 +66,14 @@ async def test_in_the_middle_of_a_body(target: Target, end: str) -> None:
     await client.send(b"POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nbegun")
     await target.until(1)
     await trio.testing.wait_all_tasks_blocked()
-    await leave(client, end)
-    await target.until_handlers_ended()
-    assert target.disconnects == [LOST]
-    await target.serves()
+    await leave_lost(client, end, target)
 
 
 async def test_in_the_middle_of_a_response(target: Target, end: str) -> None:
     client = await target.connect()
     await client.send(GET.replace(b"/ ", b"/stream "))
     await client.read(100_000)
-    await leave(client, end)
-    await target.until_handlers_ended()
-    assert target.disconnects == [LOST]
-    await target.serves()
+    await leave_lost(client, end, target)
 
 
 async def test_while_its_handler_waits(target: Target, end: str) -> None:
@@ -85,20 +81,14 @@ async def test_while_its_handler_waits(target: Target, end: str) -> None:
     await client.send(GET.replace(b"/ ", b"/wait "))
     await target.until(1)
     await trio.testing.wait_all_tasks_blocked()
-    await leave(client, end)
-    await target.until_handlers_ended()
-    assert target.disconnects == [LOST]
-    await target.serves()
+    await leave_lost(client, end, target)
 
 
 async def test_while_a_websocket_is_pushed_to(target: Target, end: str) -> None:
     client = await target.connect()
     await client.handshake("/push")
     await client.read(100_000)
-    await leave(client, end)
-    await target.until_handlers_ended()
-    assert target.disconnects == [LOST]
-    await target.serves()
+    await leave_lost(client, end, target)
 
 
 async def test_right_after_asking_for_an_endless_response(target: Target, end: str) -> None:
@@ -181,10 +171,7 @@ async def test_in_the_middle_of_a_message_that_is_larger_than_every_buffer(targe
     client = await target.connect()
     await client.handshake("/ws")
     await client.send(frame(BINARY, bytes(1_000_000))[:900_000])
-    await leave(client, end)
-    await target.until_handlers_ended()
-    assert target.disconnects == [LOST]
-    await target.serves()
+    await leave_lost(client, end, target)
 
 
 async def test_messages_before_the_end_are_handed_out_all_the_same(target: Target) -> None:

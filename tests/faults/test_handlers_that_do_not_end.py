@@ -1,4 +1,7 @@
-"""Handlers that are not done when the time for a shutdown is over, and do not mind being cancelled."""
+"""Handlers that are not done when the time for a shutdown is over, and do not mind being cancelled.
+
+Tests triows/tasks/trio_internals.py.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from triows import Triows, request, websocket
 
-from ..served import served
-
-GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+from ..support.http import GET
+from ..support.served import served
 
 
 async def shut_down(app: Triows, path: str | None = "/ws") -> float:

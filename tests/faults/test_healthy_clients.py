@@ -16,7 +16,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from triows import request, websocket
 
-from ..wire import BINARY, CLOSE, PING, PONG, TEXT, close_frame, frame
+from ..support.wire import BINARY, CLOSE, PING, PONG, TEXT, close_frame, frame
 from .conftest import Client, Mode, Target, target_of
 
 pytestmark = pytest.mark.usefixtures("quiet")

@@ -1,4 +1,7 @@
-"""A process that nothing ends in order is ended all the same."""
+"""A process that nothing ends in order is ended all the same.
+
+Tests triows/server/process/watchdog.py.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from ..wire import upgrade
+from ..support.wire import upgrade
 
 _PROGRAM = """
 import threading
@@ -95,7 +98,11 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]
             1,
             ["ended at once: blocked() (", "stuck.py:10) holds up the event loop, at ", "stuck.py:15 in blocked\n"],
         ),
-        ("/thread", 1, ["waits_for_a_thread() (", "stuck.py:17) has not ended within", "ended at once: what was to be"]),
+        (
+            "/thread",
+            1,
+            ["waits_for_a_thread() (", "stuck.py:17) has not ended within", "ended at once: what was to be"],
+        ),
         ("/background", 0, ["background task __main__.shielded has not ended within shutdown_timeout, 0.2 seconds"]),
     ],
     ids=["a handler blocks the event loop", "a handler waits for a thread", "a background task shields itself"],

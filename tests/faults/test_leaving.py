@@ -12,14 +12,11 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from triows import request, websocket
 
-from ..wire import BINARY, TEXT, close_frame, frame, upgrade
+from ..support.http import get
+from ..support.wire import BINARY, TEXT, close_frame, frame, upgrade
 from .conftest import Client, Mode, Target, target_of
 
 pytestmark = pytest.mark.usefixtures("quiet")
-
-
-def get(path: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 
 
 POST = b"POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"

@@ -8,12 +8,11 @@ from collections.abc import AsyncIterator
 import pytest
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from ..wire import PING, TEXT, Gone, frame
+from ..support.http import GET
+from ..support.wire import PING, TEXT, Gone, frame
 from .conftest import Client, Mode, Target, target_of
 
 pytestmark = pytest.mark.usefixtures("quiet")
-
-GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.fixture(params=["reactor", "tasks", "reactor TLS"])

@@ -18,10 +18,10 @@ from triows import Disconnect, request, websocket
 from triows.server.links.socket import SocketLink
 from triows.tasks.exception_groups import unwrap_group
 
-from ..wire import CLOSE, PING, PONG, TEXT, close_frame, frame
+from ..support.http import GET
+from ..support.records import error_log, lines
+from ..support.wire import CLOSE, PING, PONG, TEXT, close_frame, frame
 from .conftest import Client, Mode, Target, target_of
-
-GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 class Raising(logging.Handler):
@@ -102,7 +102,7 @@ async def test_a_handler_that_raises_is_logged_and_costs_its_own_connection(
     assert (await client.read_response()).status == 500
     await client.vanish()
     await target.serves()
-    errors = [record for record in caplog.records if record.name == "triows.error"]
+    errors = error_log(caplog)
     assert [str(record.exc_info[1]) for record in errors if record.exc_info] == ["a fault of the handler"] * 2
 
 
@@ -266,8 +266,8 @@ async def test_a_cancellation_that_was_kept_and_is_raised_in_another_handler_is_
         assert await other.read_frame() == (TEXT, b"and this one?")
         await other.vanish()
         await target.serves()
-    errors = [record for record in caplog.records if record.name == "triows.error"]
-    assert [record.getMessage() for record in errors] == [
+    errors = error_log(caplog)
+    assert lines(errors) == [
         "handling b'/request' failed",
         "handling b'/websocket' failed",
     ]
@@ -294,7 +294,7 @@ async def test_a_descriptor_that_the_app_has_closed_by_mistake_costs_its_own_cli
         await client.vanish()
         await victim.vanish()
         await target.serves()
-    assert [record.getMessage() for record in caplog.records if record.name == "triows.error"] == [
+    assert lines(error_log(caplog)) == [
         f"another part of the program has closed descriptor {fileno}, a client's; that one is lost"
     ]
 

@@ -19,8 +19,8 @@ from triows.protocol.websocket.inbox import Inbox
 from triows.protocol.websocket.partial_message import STEP, PartialMessage
 from triows.protocol.websocket.reader import MessageReader
 
-from ..test_protocol import Outcome as SimpleOutcome
-from ..test_protocol import explain, frames_taken, outcome_of_wsproto
+from ..protocol.websocket.streams import Outcome as SimpleOutcome
+from ..protocol.websocket.wsproto_reader import explain, frames_taken, outcome_of_wsproto
 from .cuts import other_cuts
 
 _FAULTS = (1002, 1007, 1008, 1009)

@@ -1,0 +1,1 @@
+"""Other clients against triows's own server and against Hypercorn."""

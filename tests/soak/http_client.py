@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..wire import Response
+from ..support.wire import Response
 from .books import Due, Visit
 from .peer import Peer
 

@@ -11,7 +11,7 @@ from math import inf
 
 import trio
 
-from ..wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Gone, Wire, frame
+from ..support.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Gone, Wire, frame
 from .books import Page
 
 _COMPRESSED = 0x40

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import trio
 
-from ..wire import Gone
+from ..support.wire import Gone
 from .books import Books, Page
 from .ledger import ClientSide, ServerSide, compare
 from .peer import Closed, Peer, Place

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import trio
 
-from ..wire import BINARY, TEXT, Gone, close_frame, frame, upgrade
+from ..support.wire import BINARY, TEXT, Gone, close_frame, frame, upgrade
 from .app import HEAD_TIMEOUT, LARGEST, STALLED_AFTER
 from .books import Books, Page
 from .http_client import connected, get

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import trio
 
-from ..wire import PONG, TEXT, close_frame, frame
+from ..support.wire import PONG, TEXT, close_frame, frame
 from .books import CANCELLED
 from .exact import CutOffError, ExactSoak
 from .http_client import connected, due, get, request

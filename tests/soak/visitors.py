@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import trio
 
-from ..wire import BINARY, close_frame, frame, upgrade
+from ..support.wire import BINARY, close_frame, frame, upgrade
 from . import talks
 from .books import CANCELLED, LOST
 from .day_app import LARGEST_BODY, PING_INTERVAL, TIMEOUT, asset

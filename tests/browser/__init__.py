@@ -1,0 +1,1 @@
+"""The examples and large messages in Chromium; run by ``pytest tests/browser -m browser`` alone."""

@@ -1,0 +1,1 @@
+"""Tests of triows/connection: one request or websocket, whatever carries it."""

@@ -1,0 +1,1 @@
+"""Tests of triows/framework: an app, its settings and its life."""

@@ -1,0 +1,1 @@
+"""From a connection to the handler and back: checks, hooks, errors and cancellation."""

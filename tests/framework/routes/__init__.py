@@ -1,0 +1,1 @@
+"""How routes are made: rules, blueprints, views, and what these may return."""

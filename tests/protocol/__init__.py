@@ -1,0 +1,1 @@
+"""Tests of triows/protocol: what the RFCs say, as bytes and values."""

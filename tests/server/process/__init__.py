@@ -1,0 +1,1 @@
+"""Tests of the process that serves: what systemd passes, and restarts."""

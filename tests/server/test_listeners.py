@@ -1,0 +1,304 @@
+"""Where a server listens: addresses, inherited sockets, shared ports, and whose file of a Unix socket is removed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from triows import request
+from triows.server.listeners import SocketFile, open_listeners, url
+from triows.server.serving import Server
+
+from ..support.http import ask, get
+from ..support.wire import Wire
+from .app import make_app
+
+
+async def body_from(connect: Callable[[], Any], path: str = "/") -> bytes:
+    async with await connect() as stream:
+        wire = Wire(stream)
+        await wire.send(get(path, "Connection: close"))
+        return (await wire.read_response()).body
+
+
+def tcp(server: Server) -> Callable[[], Any]:
+    return lambda: trio.open_tcp_stream("127.0.0.1", server.port)
+
+
+# Sockets that listen already
+
+
+async def test_a_listening_socket_is_taken_over_by_its_descriptor(nursery: trio.Nursery) -> None:
+    inherited = socket.create_server(("127.0.0.1", 0))
+    port = inherited.getsockname()[1]
+    fd = inherited.detach()
+    os.set_inheritable(fd, True)
+    server = await nursery.start(lambda task_status: make_app().serve(fds=[fd], task_status=task_status))
+    assert server.addresses == [("127.0.0.1", port)]
+    assert not os.get_inheritable(fd)
+    assert await body_from(tcp(server)) == b"hello"
+    server.shutdown()
+
+
+async def test_several_descriptors_are_served(nursery: trio.Nursery, tmp_path: Path) -> None:
+    first = socket.create_server(("127.0.0.1", 0))
+    second = socket.create_server(str(tmp_path / "socket"), family=socket.AF_UNIX)
+    fds = [first.detach(), second.detach()]
+    server = await nursery.start(lambda task_status: make_app().serve(fds=fds, task_status=task_status))
+    assert await body_from(tcp(server)) == b"hello"
+    assert await body_from(lambda: trio.open_unix_socket(tmp_path / "socket")) == b"hello"
+    server.shutdown()
+
+
+async def test_the_file_of_an_inherited_socket_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    fd = socket.create_server(str(path), family=socket.AF_UNIX).detach()
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(
+            lambda task_status: make_app().serve(f"unix:{path}", fds=[fd], task_status=task_status)
+        )
+        server.shutdown()
+    assert path.is_socket()
+
+
+async def test_an_ipv4_client_of_a_socket_for_both_kinds_has_its_ipv4_address(nursery: trio.Nursery) -> None:
+    inherited = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+    app = make_app()
+
+    @app.get("/who")
+    async def who() -> str:
+        return str(request.remote_addr)
+
+    server = await nursery.start(lambda task_status: app.serve(fds=[inherited.detach()], task_status=task_status))
+    assert await body_from(tcp(server), "/who") == b"127.0.0.1"
+    server.shutdown()
+
+
+@pytest.fixture
+def wrong(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
+    if request.param == "file":
+        fd = os.open(tmp_path, os.O_RDONLY)
+    elif request.param == "closed":
+        fd = 1_000_000
+    elif request.param == "datagram":
+        fd = socket.socket(type=socket.SOCK_DGRAM).detach()
+    else:
+        fd = socket.socket().detach()
+    yield fd
+    if request.param != "closed":
+        os.close(fd)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("file", "is not a socket"),
+        ("closed", "is not open"),
+        ("datagram", "is not a TCP or Unix stream socket"),
+        ("silent", "is a socket that does not listen"),
+    ],
+    indirect=["wrong"],
+)
+async def test_a_descriptor_of_something_else_is_an_error_and_left_as_it_is(wrong: int, message: str) -> None:
+    with pytest.raises(ValueError, match=f"descriptor {wrong} {message}"):
+        await open_listeners(None, 0, fds=[wrong])
+
+
+async def test_a_descriptor_that_is_given_twice_is_an_error() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as inherited,
+        pytest.raises(ValueError, match=r"descriptor \d+ is given twice"),
+    ):
+        await open_listeners(None, 0, fds=[inherited.fileno()] * 2)
+
+
+# Shared ports
+
+
+async def test_a_port_that_is_shared_can_be_listened_on_twice() -> None:
+    def serve(port: int) -> Callable[..., Any]:
+        return lambda task_status: make_app().serve(port=port, reuse_port=True, task_status=task_status)
+
+    async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as before:
+            first = await before.start(serve(0))
+            second = await nursery.start(serve(first.port))
+            assert second.port == first.port
+            first.shutdown()
+        assert await body_from(tcp(second)) == b"hello"
+        second.shutdown()
+
+
+async def test_a_port_that_is_not_shared_cannot() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
+        await open_listeners("127.0.0.1", taken.getsockname()[1], reuse_port=True)
+
+
+async def test_all_addresses_of_a_host_are_shared() -> None:
+    listeners = await open_listeners(None, 0, reuse_port=True)
+    families = {listener.socket.family for listener in listeners}
+    for listener in listeners:
+        await listener.aclose()
+    assert socket.AF_INET in families
+
+
+@pytest.mark.parametrize(("host", "fds"), [("unix:/nowhere", []), ("127.0.0.1", [0])])
+async def test_only_a_tcp_port_can_be_shared(host: str, fds: list[int]) -> None:
+    with pytest.raises(ValueError, match="only a TCP port"):
+        await open_listeners(host, 0, fds=fds, reuse_port=True)
+
+
+@pytest.mark.parametrize("port", [-1, 65_536, 70_000])
+@pytest.mark.parametrize("reuse_port", [False, True])
+async def test_a_port_that_cannot_be_is_refused_by_its_number(port: int, reuse_port: bool) -> None:
+    with pytest.raises(ValueError, match=rf"^port is {port}; it must be from 0"):
+        await open_listeners("127.0.0.1", port, reuse_port=reuse_port)
+
+
+async def test_a_context_that_is_none_is_refused_at_once() -> None:
+    with pytest.raises(TypeError, match=r"^ssl_context is of the type str; it must be an ssl\.SSLContext$"):
+        await make_app().serve("127.0.0.1", 0, ssl_context="cert.pem")  # type: ignore[arg-type]
+
+
+# Files of Unix sockets
+
+
+def test_a_socket_file_is_removed_once(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with socket.create_server(str(path), family=socket.AF_UNIX):
+        file = SocketFile(str(path))
+        file.remove()
+        assert not path.exists()
+    path.touch()
+    file.remove()
+    assert path.exists()
+
+
+def test_a_socket_file_of_another_server_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with socket.create_server(str(path), family=socket.AF_UNIX):
+        file = SocketFile(str(path))
+        path.unlink()
+        with socket.create_server(str(path), family=socket.AF_UNIX):
+            file.remove()
+            assert path.is_socket()
+
+
+def test_a_socket_file_that_is_gone_is_no_error(tmp_path: Path) -> None:
+    file = SocketFile(str(tmp_path / "socket"))
+    file.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_the_file_of_a_unix_socket_is_gone_before_the_last_client_is(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(make_app().serve, f"unix:{path}")
+        stream = await trio.open_unix_socket(path)
+        wire = Wire(stream)
+        last_get = get("/", "Connection: close")
+        await wire.send(last_get[:-2])
+        server.shutdown()
+        while path.exists():
+            await trio.lowlevel.checkpoint()
+        assert server.connections == 1
+        await wire.send(last_get[-2:])
+        assert (await wire.read_response()).body == b"hello"
+        await stream.aclose()
+
+
+def test_an_abstract_unix_socket_is_named_with_an_at_sign() -> None:
+    assert url("@name", secure=False) == "unix:@name"
+
+
+# Addresses
+
+
+async def test_an_address_in_use_is_an_error_of_the_caller() -> None:
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(make_app().serve, "127.0.0.1", 0)
+        with pytest.raises(OSError) as caught:
+            await make_app().serve("127.0.0.1", server.port)
+        assert caught.value.errno == errno.EADDRINUSE
+        server.shutdown()
+
+
+async def test_an_ipv6_address_can_be_listened_on() -> None:
+    async with trio.open_nursery() as nursery:
+        try:
+            server = await nursery.start(make_app().serve, "::1", 0)
+        except OSError:
+            pytest.skip("there is no IPv6 here")
+        assert server.addresses == [("::1", server.port)]
+        wire = Wire(await trio.open_tcp_stream("::1", server.port))
+        assert (await ask(wire)).body == b"hello"
+        await wire.stream.aclose()
+        server.shutdown()
+
+
+async def test_a_unix_socket_can_be_listened_on_and_is_gone_afterwards(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(make_app().serve, f"unix:{path}")
+        assert path.is_socket()
+        assert server.addresses == [str(path)]
+        with pytest.raises(RuntimeError, match="no TCP listener"):
+            _ = server.port
+        wire = Wire(await trio.open_unix_socket(path))
+        assert (await ask(wire)).body == b"hello"
+        await wire.stream.aclose()
+        server.shutdown()
+    assert not path.exists()
+
+
+async def test_a_unix_socket_that_a_dead_server_left_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    assert path.is_socket()
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(make_app().serve, f"unix:{path}")
+        wire = Wire(await trio.open_unix_socket(path))
+        assert (await ask(wire)).status == 200
+        await wire.stream.aclose()
+        server.shutdown()
+
+
+async def test_a_unix_socket_of_a_living_server_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(make_app().serve, f"unix:{path}")
+        with pytest.raises(OSError) as caught:
+            await make_app().serve(f"unix:{path}")
+        assert caught.value.errno == errno.EADDRINUSE
+        wire = Wire(await trio.open_unix_socket(path))
+        assert (await ask(wire)).status == 200
+        await wire.stream.aclose()
+        server.shutdown()
+
+
+async def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("precious")
+    with pytest.raises(OSError):
+        await make_app().serve(f"unix:{path}")
+    assert path.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("address", "secure", "text"),
+    [
+        (("127.0.0.1", 8000), False, "http://127.0.0.1:8000"),
+        (("::1", 443), True, "https://[::1]:443"),
+        ("/run/app.sock", False, "unix:/run/app.sock"),
+    ],
+)
+def test_an_address_is_named_as_a_browser_takes_it(address: Any, secure: bool, text: str) -> None:
+    assert url(address, secure) == text

@@ -1,0 +1,32 @@
+"""What has been logged."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import pytest
+
+Records = Callable[[], list[logging.LogRecord]]
+
+
+def complaints(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """What was logged as a warning or worse."""
+    return [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def error_log(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """What was logged by ``triows.error``, at any level."""
+    return [record for record in caplog.records if record.name == "triows.error"]
+
+
+def lines(records: list[logging.LogRecord]) -> list[str]:
+    return [record.getMessage() for record in records]
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[BaseException]:
+    """The errors that were logged, each with its traceback."""
+    records = complaints(caplog)
+    errors = [record.exc_info[1] for record in records if record.exc_info]
+    assert len(errors) == len(records), "something was logged without its traceback"
+    return [error for error in errors if error is not None]

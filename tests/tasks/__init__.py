@@ -1,0 +1,1 @@
+"""Tests of triows/tasks: what a task waits with, inherits, calls and is watched by."""

@@ -1,0 +1,1 @@
+"""Tests of triows/testing: the test client, and the app that it talks to."""

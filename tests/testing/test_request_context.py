@@ -1,0 +1,45 @@
+"""Contexts of requests that no client has sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from triows import Triows, request
+
+
+async def test_a_test_request_context_is_like_a_request() -> None:
+    app = Triows("tested")
+    app.put("/<name>", endpoint="view")(lambda name: "")
+    options: dict[str, Any] = {"method": "PUT", "headers": {"X-A": "1"}, "json": {"b": 2}, "scheme": "https"}
+    async with app.test_request_context("/a?c=3", **options):
+        assert (request.method, request.path, request.headers["x-a"]) == ("PUT", "/a", "1")
+        assert (request.endpoint, request.view_args) == ("view", {"name": "a"})
+        assert (request.args["c"], request.url) == ("3", "https://localhost/a?c=3")
+        assert await request.get_json() == {"b": 2}
+
+
+@pytest.mark.parametrize(
+    ("options", "body"),
+    [
+        ({"data": "text"}, b"text"),
+        ({"data": b"\xff"}, b"\xff"),
+        ({"form": {"a": "1"}}, b"a=1"),
+        ({"json": None}, b""),
+        ({}, b""),
+    ],
+)
+async def test_a_test_request_context_has_a_body(options: dict[str, Any], body: bytes) -> None:
+    async with Triows("tested").test_request_context("/", method="POST", **options):
+        assert await request.get_data() == body
+
+
+async def test_a_test_request_context_takes_a_query() -> None:
+    async with Triows("tested").test_request_context("/", query_string={"a": ["1", "2"]}):
+        assert request.args.getlist("a") == ["1", "2"]
+
+
+async def test_a_test_request_context_without_a_route_says_why() -> None:
+    async with Triows("tested").test_request_context("/nowhere"):
+        assert getattr(request.routing_exception, "code", None) == 404

@@ -1,0 +1,1 @@
+"""Tests of triows/web: what a handler holds."""

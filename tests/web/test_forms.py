@@ -1,0 +1,98 @@
+"""Forms of requests: how they are read, and what is bad input."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug.datastructures import FileStorage, MultiDict
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
+
+from triows import Request, Triows, request
+
+from .requests import make_request
+
+MULTIPART = (
+    b'--B\r\nContent-Disposition: form-data; name="field"\r\n\r\nvalue\r\n'
+    b'--B\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\nContent-Type: text/plain\r\n\r\n'
+    b"%s\r\n--B--\r\n"
+)
+
+
+async def test_urlencoded_forms_are_parsed() -> None:
+    request = make_request(b"a=1&a=%C3%A9", b"&b=+x", content_type="application/x-www-form-urlencoded", target="/?q=2")
+    form = await request.form
+    assert form.getlist("a") == ["1", "é"]
+    assert form["b"] == " x"
+    assert not await request.files
+    assert (await request.values)["q"] == "2"
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 5, 7, 11, 10_000])
+async def test_multipart_forms_are_parsed_from_any_pieces(step: int) -> None:
+    body = MULTIPART % b"content"
+    pieces = [body[start : start + step] for start in range(0, len(body), step)]
+    request = make_request(*pieces, content_type="multipart/form-data; boundary=B")
+    assert (await request.form)["field"] == "value"
+    file = (await request.files)["file"]
+    assert (file.filename, file.content_type, file.read()) == ("a.txt", "text/plain", b"content")
+    request.close()
+
+
+async def test_large_files_go_to_disk_and_are_saved(tmp_path: Path) -> None:
+    content = b"0123456789" * 100_000
+    request = make_request(MULTIPART % content, content_type="multipart/form-data; boundary=B")
+    file = (await request.files)["file"]
+    assert not isinstance(file.stream, BytesIO)
+    await file.save(tmp_path / "saved")
+    assert (tmp_path / "saved").read_bytes() == content
+    request.close()
+
+
+@pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=B"])
+async def test_broken_multipart_forms_are_bad_requests(content_type: str) -> None:
+    with pytest.raises(BadRequest):
+        await make_request((MULTIPART % b"x")[:-30], content_type=content_type).form
+
+
+@pytest.mark.parametrize("disposition", [b"form-data", b'form-data; filename="a.txt"'])
+async def test_a_part_without_a_name_is_a_bad_request(disposition: bytes) -> None:
+    body = b"--B\r\nContent-Disposition: %b\r\n\r\nx\r\n--B--\r\n" % disposition
+    with pytest.raises(BadRequest):
+        await make_request(body, content_type="multipart/form-data; boundary=B").form
+
+
+async def test_form_fields_are_bounded() -> None:
+    request = make_request(MULTIPART % b"x", content_type="multipart/form-data; boundary=B")
+    request.max_form_memory_size = 4
+    with pytest.raises(RequestEntityTooLarge):
+        await request.form
+
+
+async def test_form_parts_are_bounded() -> None:
+    request = make_request(MULTIPART % b"x", content_type="multipart/form-data; boundary=B")
+    request.max_form_parts = 1
+    with pytest.raises(RequestEntityTooLarge):
+        await request.form
+
+
+@pytest.mark.parametrize("multipart", [False, True])
+async def test_forms_are_of_the_classs_own_kind_of_dict(multipart: bool) -> None:
+    class Lenient(MultiDict[str, Any]):
+        pass
+
+    class LenientRequest(Request):
+        parameter_storage_class = Lenient  # type: ignore[assignment]
+
+    app = Triows(__name__)
+    app.request_class = LenientRequest
+
+    @app.post("/")
+    async def view() -> list[str]:
+        return [type(each).__name__ for each in (request.args, await request.form, await request.files)]
+
+    files = {"file": FileStorage(BytesIO(b"x"), "x")} if multipart else None
+    response = await app.test_client().post("/?a=b", form={"a": "b"}, files=files)
+    assert await response.get_json() == ["Lenient"] * 3

@@ -1,0 +1,19 @@
+"""Headers of responses as bytes: what would not be read as it was given is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from triows.web.headers import encode_headers
+
+
+@pytest.mark.parametrize("value", ["a\r\nSet-Cookie: x=1", "a\nb", "a\0b", "\u20ac"])
+def test_header_values_cannot_break_out(value: str) -> None:
+    with pytest.raises(ValueError, match="X-Name"):
+        encode_headers([("X-Name", value)])
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a:b", "a\r\nb", "é"])
+def test_header_names_are_tokens(name: str) -> None:
+    with pytest.raises(ValueError, match="not a token"):
+        encode_headers([(name, "value")])

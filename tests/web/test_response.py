@@ -1,0 +1,102 @@
+"""Responses: their bodies, whole and streamed, and what they refuse."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+
+from triows import Response, Triows
+
+
+async def pieces(closed: list[str]) -> AsyncIterator[str]:
+    try:
+        for piece in ("a", "", "b", "c"):
+            yield piece
+    finally:
+        closed.append("closed")
+
+
+@pytest.mark.parametrize("body", ["héllo", "héllo".encode(), ["hé", b"llo"], bytearray("héllo".encode())])
+async def test_complete_bodies_have_a_length(body: object) -> None:
+    response = Response(body)  # type: ignore[arg-type]
+    assert await response.get_data() == "héllo".encode()
+    assert await response.get_data(as_text=True) == "héllo"
+    assert (b"content-length", b"6") in response.wire_headers()
+    assert response.wire_body() == "héllo".encode()
+
+
+async def test_streamed_bodies_have_none() -> None:
+    response = Response(iter(["a", b"b"]))
+    assert response.is_streamed
+    assert response.wire_body() is None
+    assert not [line for line in response.wire_headers() if line[0] == b"content-length"]
+    assert [piece async for piece in response.iter_body()] == [b"a", b"b"]
+
+
+async def test_get_data_completes_an_async_stream_and_closes_it() -> None:
+    closed: list[str] = []
+    response = Response(pieces(closed))
+    assert await response.get_data() == b"abc"
+    assert closed == ["closed"]
+    assert not response.is_streamed
+    assert await response.get_data() == b"abc"
+
+
+async def test_aclose_closes_a_generator_half_way() -> None:
+    closed: list[str] = []
+    response = Response(pieces(closed))
+    async with aclosing(response.iter_body()) as body:
+        assert await anext(body) == b"a"
+    await response.aclose()
+    assert closed == ["closed"]
+
+
+async def test_a_stream_is_iterated_once() -> None:
+    response = Response(iter(["a"]))
+    assert [piece async for piece in response.iter_body()] == [b"a"]
+    with pytest.raises(RuntimeError, match="already iterated"):
+        [piece async for piece in response.iter_body()]
+
+
+async def test_json_is_read_back() -> None:
+    assert await Response('{"a": 1}', mimetype="application/json").get_json() == {"a": 1}
+    assert await Response('{"a": 1}').json is None
+    assert await Response("{").get_json(force=True, silent=True) is None
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_responses_without_content_have_no_body(status: int) -> None:
+    response = Response("text", status)
+    assert response.wire_body() == b""
+    assert not [line for line in response.wire_headers() if line[0] == b"content-length"]
+
+
+@pytest.mark.parametrize("status", [0, 100, 101, 199, 1000])
+def test_a_response_has_the_status_of_a_final_one(status: int) -> None:
+    with pytest.raises(ValueError, match="from 200 to 999"):
+        Response("text", status).wire_headers()
+
+
+async def test_the_app_says_from_which_size_on_a_cookie_is_warned_of() -> None:
+    app = Triows(__name__)
+
+    @app.get("/<int:size>")
+    async def view(size: int) -> Response:
+        response = Response()
+        response.set_cookie("name", "x" * size)
+        return response
+
+    with pytest.warns(UserWarning, match="limit is 4093 bytes"):
+        await app.test_client().get("/4100")
+    app.config["MAX_COOKIE_SIZE"] = 100
+    with pytest.warns(UserWarning, match="limit is 100 bytes"):
+        await app.test_client().get("/200")
+    app.config["MAX_COOKIE_SIZE"] = 0  # no limit, and warnings are errors here
+    assert (await app.test_client().get("/5000")).status_code == 200
+
+
+def test_a_body_of_another_type_is_refused() -> None:
+    with pytest.raises(TypeError, match="int 5"):
+        Response(5)  # type: ignore[arg-type]

@@ -1,0 +1,184 @@
+"""Sessions in signed cookies: what they hold, how long they last, and when they are sent.
+
+Tests triows/web/tagged_json.py.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from triows import Response, Triows, session
+from triows.testing.request_context import pipeline_for
+from triows.web.request import RequestBase
+from triows.web.sessions import SecureCookieSession, SecureCookieSessionInterface
+from triows.web.tagged_json import TaggedJSONSerializer
+
+
+def make_app(secret: str | None = "secret") -> Triows:
+    app = Triows(__name__)
+    app.secret_key = secret
+    return app
+
+
+async def save(app: Triows, **values: Any) -> Response:
+    saved = SecureCookieSession()
+    saved.update(values)
+    response = Response()
+    await app.session_interface.save_session(app, saved, response)
+    return response
+
+
+def request_with(app: Triows, cookie: str) -> RequestBase:
+    return pipeline_for(app, "/", headers={"Cookie": cookie.partition(";")[0]}).subject
+
+
+async def test_a_session_comes_back_in_its_cookie() -> None:
+    app = make_app()
+    response = await save(app, something="else")
+    assert response.headers["Vary"] == "Cookie"
+    opened = await app.session_interface.open_session(app, request_with(app, response.headers["Set-Cookie"]))
+    assert opened == {"something": "else"}
+    assert opened is not None
+    assert not opened.modified
+
+
+async def test_the_cookie_has_the_configured_attributes() -> None:
+    app = make_app()
+    app.config.update(
+        SESSION_COOKIE_NAME="s",
+        SESSION_COOKIE_SECURE=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_DOMAIN="a.example",
+    )
+    cookie = (await save(app, a=1)).headers["Set-Cookie"]
+    assert cookie.startswith("s=")
+    assert set(cookie.split("; ")[1:]) == {"Domain=a.example", "HttpOnly", "Path=/", "SameSite=Lax", "Secure"}
+
+
+async def test_forged_cookies_open_an_empty_session() -> None:
+    app = make_app()
+    forged = (await save(make_app("other"), a=1)).headers["Set-Cookie"]
+    assert await app.session_interface.open_session(app, request_with(app, forged)) == {}
+
+
+@pytest.mark.parametrize("content", [b"{", b"", b"\xff", b'{" u":"no uuid"}', b"[" * 5000])
+async def test_a_signed_cookie_of_another_make_opens_an_empty_session(content: bytes) -> None:
+    app = make_app()
+    serializer = SecureCookieSessionInterface().get_signing_serializer(app)
+    assert serializer is not None
+    signed = serializer.make_signer(serializer.salt).sign(urlsafe_b64encode(content).rstrip(b"="))
+    opened = await app.session_interface.open_session(app, request_with(app, f"session={signed.decode()}"))
+    assert opened == {}
+
+
+async def test_former_keys_are_still_accepted() -> None:
+    cookie = (await save(make_app("old"), a=1)).headers["Set-Cookie"]
+    app = make_app("new")
+    app.config["SECRET_KEY_FALLBACKS"] = ["old"]
+    assert await app.session_interface.open_session(app, request_with(app, cookie)) == {"a": 1}
+
+
+async def test_an_untouched_session_is_not_sent() -> None:
+    response = Response()
+    await make_app().session_interface.save_session(make_app(), SecureCookieSession({"a": 1}), response)
+    assert "Set-Cookie" not in response.headers
+    assert "Vary" not in response.headers
+
+
+@pytest.mark.parametrize(
+    "look",
+    [bool, len, list, dict, str, lambda session: session.keys(), lambda session: session == {}],
+    ids=["bool", "len", "list", "dict", "str", "keys", "=="],
+)
+async def test_a_response_varies_with_the_cookie_however_the_session_was_looked_at(look: Callable[[Any], Any]) -> None:
+    app = make_app()
+
+    @app.get("/")
+    async def view() -> str:
+        look(session)
+        return ""
+
+    @app.get("/other")
+    async def other() -> str:
+        return ""
+
+    # CVE-2026-27205: a cache must not take what this client sees for everybody's, nor the other way round.
+    assert (await app.test_client().get("/")).headers["Vary"] == "Cookie"
+    assert "Vary" not in (await app.test_client().get("/other")).headers
+
+
+async def test_an_emptied_session_deletes_its_cookie() -> None:
+    emptied = SecureCookieSession({"a": 1})
+    emptied.clear()
+    response = Response()
+    await SecureCookieSessionInterface().save_session(make_app(), emptied, response)
+    assert "Max-Age=0" in response.headers["Set-Cookie"]
+
+
+async def test_a_permanent_session_expires_later() -> None:
+    app = make_app()
+    kept = SecureCookieSession()
+    kept.permanent = True
+    response = Response()
+    await app.session_interface.save_session(app, kept, response)
+    assert "Expires=" in response.headers["Set-Cookie"]
+
+
+async def test_acceptance_carries_the_cookie_once() -> None:
+    app = make_app()
+    opened = SecureCookieSession()
+    opened["a"] = 1
+    assert [name for name, _ in app.session_interface.accept_headers(app, opened)] == [b"set-cookie"]
+    assert not opened.modified
+
+
+async def test_changes_after_acceptance_are_reported(caplog: pytest.LogCaptureFixture) -> None:
+    app = make_app()
+    opened = SecureCookieSession()
+    opened["a"] = 1
+    await app.session_interface.save_session(app, opened, None)
+    assert "before websocket.accept()" in caplog.text
+
+
+async def test_without_a_secret_key_the_session_is_read_only() -> None:
+    async with make_app(None).test_request_context("/"):
+        assert session.get("a") is None
+        with pytest.raises(RuntimeError, match="secret_key"):
+            session["a"] = 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": (1, (2, b"\xff")), "b": [UUID(int=1), {"c": None}]},
+        {"when": datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)},
+        {"x": {" t": [1]}},
+        {"x": {" di": {"a": 1}}},
+    ],
+)
+def test_python_types_survive_the_cookie(value: Any) -> None:
+    serializer = TaggedJSONSerializer()
+    assert serializer.loads(serializer.dumps(value)) == value
+
+
+async def test_a_session_interface_that_is_set_late_is_used_by_the_next_request() -> None:
+    class Elsewhere(SecureCookieSessionInterface):
+        async def open_session(self, app: Triows, request: RequestBase) -> SecureCookieSession:
+            return SecureCookieSession({"user": "from elsewhere"})
+
+    app = make_app()
+
+    @app.get("/")
+    async def view() -> str:
+        return str(session.get("user"))
+
+    client = app.test_client()
+    assert await (await client.get("/")).get_data() == b"None"
+    app.session_interface = Elsewhere()
+    assert await (await client.get("/")).get_data() == b"from elsewhere"
