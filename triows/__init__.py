@@ -41,6 +41,7 @@ from .web.json import JSONProvider as JSONProvider
 from .web.request import Request as Request
 from .web.response import Response as Response
 from .web.sessions import SessionInterface as SessionInterface
+from .web.sessions import SessionMixin as SessionMixin
 from .web.websocket import WebSocket as WebSocket
 
 __version__ = "0.1.0"

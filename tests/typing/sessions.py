@@ -3,8 +3,7 @@
 from datetime import datetime
 from typing import Any, assert_type
 
-from triows import Response, SessionInterface, Triows, session
-from triows.web.sessions import SessionMixin
+from triows import Response, SessionInterface, SessionMixin, Triows, session
 
 assert_type(session, SessionMixin)
 assert_type(session.new, bool)
