@@ -1,7 +1,4 @@
-"""Who swallows the cancellation of a disconnect is found out, and nobody else is accused.
-
-Tests triows/tasks/exception_groups.py.
-"""
+"""Who swallows the cancellation of a disconnect is found out, and nobody else is accused."""
 
 from __future__ import annotations
 

@@ -238,6 +238,45 @@ async def test_the_place_is_in_the_users_code_also_where_a_library_is_innermost(
     assert found[0].startswith(__file__)
 
 
+async def test_a_thread_without_frames_is_nowhere() -> None:
+    loop = EventLoop()
+    loop._thread = -1  # one that has ended
+    assert loop.activity().place == "nowhere"
+
+
+async def test_a_set_of_tasks_that_changes_meanwhile_is_a_loop_that_lives(log: Callable[[], list[str]]) -> None:
+    class Changing:
+        coro = None
+        child_nurseries = ()
+
+        @property
+        def child_tasks(self) -> object:
+            raise RuntimeError("Set changed size during iteration")
+
+    look = Look()
+    look.watched.loop._root = Changing()  # type: ignore[assignment]
+    Changing.child_nurseries = (Changing(),)  # type: ignore[assignment]
+    look.at(0, 1)
+    look.end(1.5)
+    assert log() == []
+
+
+async def test_a_callback_of_the_loop_is_found_at_its_place() -> None:
+    loop = EventLoop()
+    found: list[stalls.Activity] = []
+    looked = trio.Event()
+
+    def look() -> None:
+        thread = threading.Thread(target=lambda: found.append(loop.activity()))
+        thread.start()
+        thread.join()
+        looked.set()
+
+    trio.lowlevel.current_trio_token().run_sync_soon(look)
+    await looked.wait()
+    assert found[0].place.endswith(f" in {look.__qualname__}")
+
+
 # The thread
 
 

@@ -464,6 +464,18 @@ async def test_a_scope_that_nobody_is_in_has_none_inside() -> None:
     assert open_shields(trio.CancelScope()) is False
 
 
+async def test_a_scope_is_left_out_with_all_inside_it() -> None:
+    with trio.CancelScope() as outer, trio.CancelScope() as kept, trio.CancelScope():
+        assert scopes_inside(outer, lambda scope: scope is kept) == [(outer, False)]
+
+
+async def test_a_nursery_whose_children_run_holds_nothing_back_yet() -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.sleep_forever)
+        assert held_back([nursery]) == []
+        nursery.cancel_scope.cancel()
+
+
 async def test_unknown_nurseries_hold_nothing_back() -> None:
     assert held_back([Changed(), Changed()]) == []  # type: ignore[list-item]
 
