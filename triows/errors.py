@@ -1,4 +1,4 @@
-"""Every exception that triows raises at its users.
+"""Every public exception of triows.
 
 ::
 
@@ -38,11 +38,11 @@ class TriowsError(Exception):
 
 
 class WebSocketClosed(TriowsError):
-    """``receive()`` or ``send()`` was called after the websocket was closed by this side, or is over.
+    """``receive()`` or ``send()`` was called after this side had closed the websocket, or after its end.
 
-    When it escapes the handler, alone or in a group, that is the handler's normal end.
+    A handler that lets it escape, alone or in a group, has ended normally.
 
-    :ivar connection: the connection that was closed; the exception is a normal end only for its own handler.
+    :ivar connection: the websocket's connection. Only for its handler is the exception a normal end.
     """
 
     def __init__(self, message: str, connection: object = None) -> None:
@@ -51,13 +51,13 @@ class WebSocketClosed(TriowsError):
 
 
 class WebSocketStateError(TriowsError, RuntimeError):
-    """The call does not fit the state of the websocket: accepted twice in two ways, a response after accepting."""
+    """The state of the websocket does not allow the call: a second, different accept, or a response after accepting."""
 
 
 class JSONMessageError(TriowsError, ValueError):
     """``receive_json()`` got a message that is not JSON.
 
-    If the handler does not catch it, the connection is closed with 1007.
+    If the handler does not catch it, the websocket is closed with 1007.
 
     :ivar message: the message as it was received.
     """
@@ -71,7 +71,7 @@ class CancelledSwallowedError(TriowsError):
     """A handler ended normally after the ``trio.Cancelled`` of a disconnect had been raised in it.
 
     Catching ``trio.Cancelled`` (or ``BaseException``) without raising it again breaks Trio's cancellation: the
-    handler goes on talking to a client that is gone. The connection is closed all the same.
+    handler goes on for a client that is gone. The connection is closed all the same.
     """
 
 
@@ -91,10 +91,10 @@ class WebsocketResponseError(TriowsError):
 
 
 class WebsocketDisconnectError(TriowsError):
-    """A call of the test client's found its websocket ended.
+    """The test client called a method of a websocket that has ended.
 
-    :ivar code: the code of the server's Close frame; 1005 if it had none, 1006 if the connection was lost without one.
-    :ivar reason: the reason in it.
+    :ivar code: the code of the server's Close frame; 1005 if the frame had none, 1006 if there was no Close frame.
+    :ivar reason: the reason in the Close frame.
     """
 
     def __init__(self, code: int, reason: str = "") -> None:
@@ -104,4 +104,4 @@ class WebsocketDisconnectError(TriowsError):
 
 
 class HTTPDisconnectError(TriowsError):
-    """A call of the test client's found its connection ended before the response was complete."""
+    """The connection of the test client ended before the response was complete."""

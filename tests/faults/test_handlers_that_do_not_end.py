@@ -1,6 +1,6 @@
 """Handlers that are not done when the time for a shutdown is over, and do not mind being cancelled.
 
-Tests triows/tasks/trio_internals.py.
+Tests triows/tasks/shields.py.
 """
 
 from __future__ import annotations

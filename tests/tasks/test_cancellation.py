@@ -1,7 +1,4 @@
-"""Who swallows the cancellation of a disconnect is found out, and nobody else is accused.
-
-Tests triows/tasks/exception_groups.py.
-"""
+"""Who swallows the cancellation of a disconnect is found out, and nobody else is accused."""
 
 from __future__ import annotations
 
@@ -472,7 +469,7 @@ async def test_what_the_handler_returns_is_returned() -> None:
 
 async def test_before_a_disconnect_nothing_that_goes_in_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at = []
-    monkeypatch.setattr(Watch, "_meets_cancellation", lambda self, value: looked_at.append(value))
+    monkeypatch.setattr(Watch, "_raises_cancellation", lambda self, value: looked_at.append(value))
 
     async def handler() -> None:
         for _ in range(10):

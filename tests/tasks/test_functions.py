@@ -1,8 +1,24 @@
-"""Functions as they are described in logs and messages."""
+"""Functions that users register: how they are described in messages, what kind each is, and how they are called."""
 
 from __future__ import annotations
 
-from triows.tasks.functions import describe
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextvars import ContextVar
+from functools import partial, wraps
+from typing import Any
+
+import pytest
+
+from triows.tasks.functions import (
+    call,
+    check_no_generator,
+    check_not_async,
+    describe,
+    is_async,
+    is_async_generator,
+    unwrap,
+)
 
 
 def test_a_function_is_described_by_its_name_and_place() -> None:
@@ -19,3 +35,86 @@ def test_a_callable_without_code_is_described_by_its_representation() -> None:
             return "<a callable>"
 
     assert describe(Callable_()) == "<a callable>"
+
+
+def test_a_callable_whose_representation_fails_is_described_all_the_same() -> None:
+    class Callable_:
+        def method(self) -> None: ...
+
+        def __call__(self) -> None: ...
+
+        def __repr__(self) -> str:
+            raise ValueError("no representation")
+
+    assert describe(Callable_()).startswith("<")
+    assert "Callable_.method() (" in describe(Callable_().method)
+
+
+def plain() -> str:
+    return "plain"
+
+
+def generator() -> Iterator[int]:
+    yield 1
+
+
+async def coroutine() -> str:
+    return "async"
+
+
+async def async_generator() -> AsyncIterator[int]:
+    yield 1
+
+
+class AsyncCallable:
+    async def __call__(self) -> str:
+        return "instance"
+
+
+@wraps(coroutine)
+def wrapped() -> Any:
+    return coroutine()
+
+
+def test_a_partial_is_of_the_kind_of_its_function() -> None:
+    assert is_async(partial(partial(coroutine)))
+    assert is_async_generator(partial(async_generator))
+    assert not is_async(partial(plain))
+    assert not is_async_generator(partial(coroutine))
+
+
+def test_an_instance_with_an_async_call_is_async() -> None:
+    assert is_async(AsyncCallable())
+
+
+def test_partials_and_wrapped_functions_are_unwrapped() -> None:
+    assert unwrap(partial(wrapped)) is coroutine
+    assert unwrap(plain) is plain
+
+
+@pytest.mark.parametrize("function", [coroutine, AsyncCallable()])
+def test_an_async_function_is_refused_where_nobody_awaits_it(function: Callable[..., Any]) -> None:
+    with pytest.raises(TypeError, match="is async, and nobody would await it here: write 'def'"):
+        check_not_async(function, "write 'def'")
+    check_not_async(plain, "")
+
+
+@pytest.mark.parametrize("function", [generator, async_generator])
+def test_a_generator_is_refused_where_nothing_of_it_would_run(function: Callable[..., Any]) -> None:
+    with pytest.raises(TypeError, match="yields, and nothing of it would run here: write 'return'"):
+        check_no_generator(function, "write 'return'")
+    check_no_generator(plain, "")
+
+
+@pytest.mark.parametrize(
+    ("function", "result"), [(plain, "plain"), (coroutine, "async"), (AsyncCallable(), "instance"), (wrapped, "async")]
+)
+async def test_a_hook_of_any_kind_is_called_for_its_result(function: Callable[..., Any], result: str) -> None:
+    assert await call(function) == result
+
+
+async def test_a_plain_hook_runs_in_another_thread_with_the_same_context() -> None:
+    variable: ContextVar[int] = ContextVar("variable")
+    variable.set(1)
+    here = threading.get_ident()
+    assert await call(lambda: (threading.get_ident() != here, variable.get())) == (True, 1)

@@ -47,15 +47,15 @@ class Look:
     def at(self, *times: float, due: float | None = None) -> None:
         """Hold up the loop while the other thread looks at it at these times."""
         for now in times:
-            thread = threading.Thread(target=self.watched.look, args=(now if due is None else due, now))
+            thread = threading.Thread(target=self.watched.check, args=(now if due is None else due, now))
             thread.start()
             thread.join()
 
     def end(self, seconds: float) -> None:
         """Let the loop give its sign of life, and the thread see it."""
-        sign = self.watched._sign
-        assert sign is not None
-        sign.given = seconds
+        heartbeat = self.watched._heartbeat
+        assert heartbeat is not None
+        heartbeat.beat_at = seconds
         self.at(seconds + 0.25)
 
 
@@ -122,7 +122,7 @@ async def test_a_computation_that_held_up_the_watching_thread_too_is_found_in_on
 async def test_a_process_that_was_stopped_is_nobodys_stall(log: Callable[[], list[str]]) -> None:
     look = Look()
     # The task waits for the thread as it should: the loop is not held up.
-    await trio.to_thread.run_sync(look.watched.look, 1, 60)
+    await trio.to_thread.run_sync(look.watched.check, 1, 60)
     look.end(60)
     assert log() == []
 
@@ -238,6 +238,45 @@ async def test_the_place_is_in_the_users_code_also_where_a_library_is_innermost(
     assert found[0].startswith(__file__)
 
 
+async def test_a_thread_without_frames_is_nowhere() -> None:
+    loop = EventLoop()
+    loop._thread = -1  # one that has ended
+    assert loop.activity().place == "nowhere"
+
+
+async def test_a_set_of_tasks_that_changes_meanwhile_is_a_loop_that_lives(log: Callable[[], list[str]]) -> None:
+    class Changing:
+        coro = None
+        child_nurseries = ()
+
+        @property
+        def child_tasks(self) -> object:
+            raise RuntimeError("Set changed size during iteration")
+
+    look = Look()
+    look.watched.loop._root = Changing()  # type: ignore[assignment]
+    Changing.child_nurseries = (Changing(),)  # type: ignore[assignment]
+    look.at(0, 1)
+    look.end(1.5)
+    assert log() == []
+
+
+async def test_a_callback_of_the_loop_is_found_at_its_place() -> None:
+    loop = EventLoop()
+    found: list[stalls.Activity] = []
+    looked = trio.Event()
+
+    def look() -> None:
+        thread = threading.Thread(target=lambda: found.append(loop.activity()))
+        thread.start()
+        thread.join()
+        looked.set()
+
+    trio.lowlevel.current_trio_token().run_sync_soon(look)
+    await looked.wait()
+    assert found[0].place.endswith(f" in {look.__qualname__}")
+
+
 # The thread
 
 
@@ -245,7 +284,7 @@ async def test_it_is_found_with_a_thread_and_a_real_clock(
     log: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All of it once: the loop hangs until the thread has said so."""
-    monkeypatch.setattr(stalls, "_STILL", 0.05)
+    monkeypatch.setattr(stalls, "_WARN_AFTER", 0.05)
     noticed = threading.Event()
 
     class Notice(logging.Handler):
@@ -340,3 +379,52 @@ async def test_two_programs_in_one_process_are_told_apart() -> None:
                 await trio.sleep_forever()
             go_on.set()
     assert (ours.stalls, others.stalls) == (0, 1)
+
+
+# A look that fails
+
+
+async def test_a_look_that_fails_ends_no_watching_and_is_logged_once_a_loop(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    def fail(self: Watched, due: float, now: float) -> None:
+        nonlocal looks
+        looks += 1
+        raise TypeError("no look")
+
+    async def looked_at(times: int) -> None:
+        with trio.fail_after(30):
+            while looks < times:
+                await trio.sleep(0.001)
+
+    with stalls_watched(0.004, Counters().count_stall):
+        monkeypatch.setattr(Watched, "check", fail)
+        await looked_at(3)
+        assert watching()
+        monkeypatch.undo()
+        assert [record.getMessage() for record in caplog.records] == [
+            "looking for stalls failed; it goes on, and this is not logged again"
+        ]
+        assert caplog.records[0].exc_info is not None
+        assert str(caplog.records[0].exc_info[1]) == "no look"
+    await until_nobody_watches()
+
+
+async def test_a_callback_that_fails_is_no_end_of_the_watching_and_costs_no_other_its_call(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail() -> None:
+        raise ValueError("no callback")
+
+    look = Look()
+    look.watched.users.insert(0, (1.0, fail))
+    for stall in (0, 10):
+        look.at(stall, stall + 1)
+        look.end(stall + 2)
+    assert look.counters.stalls == 2
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == [
+        "counting a stall failed",
+        "counting a stall failed",
+    ]

@@ -8,7 +8,8 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from triows.tasks.timers import Timers
+from triows.tasks import timers as module
+from triows.tasks.timers import Timers, yield_if_late
 
 
 @pytest.fixture
@@ -184,3 +185,54 @@ async def test_the_task_can_be_cancelled(autojump_clock: MockClock) -> None:
     assert scope.cancelled_caught
     await trio.sleep(5)
     assert calls == [("fired", 0.5)]
+
+
+# The event loop itself is late
+
+
+async def test_tasks_that_read_run_before_a_deadline_that_the_loop_was_late_for_counts(mock_clock: MockClock) -> None:
+    arrived: list[int] = []
+
+    async def read() -> None:
+        for number in range(5):
+            await trio.lowlevel.checkpoint()
+            arrived.append(number)
+
+    deadline = trio.current_time()
+    mock_clock.jump(1.5)  # nothing has run meanwhile
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        assert await yield_if_late(deadline)
+        assert arrived == [0, 1, 2, 3, 4]
+
+
+async def test_a_deadline_that_has_just_passed_counts_at_once(mock_clock: MockClock) -> None:
+    deadline = trio.current_time()
+    mock_clock.jump(0.5)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        assert not await yield_if_late(deadline)
+    assert not scope.cancelled_caught  # it was no checkpoint
+
+
+async def test_timers_that_take_long_let_other_tasks_run_between_them(
+    timers: Timers, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PASS", -1.0)  # the time for one pass is over at each timer
+    order: list[str] = []
+
+    async def other() -> None:
+        for _ in range(3):
+            order.append("task")
+            await trio.lowlevel.checkpoint()
+
+    def first() -> None:
+        order.append("first")
+        nursery.start_soon(other)
+
+    async with trio.open_nursery() as nursery:
+        timers.call_later(1, first)
+        timers.call_later(1, partial(order.append, "second"))
+        timers.call_later(1, partial(order.append, "third"))
+        await trio.sleep(2)
+    assert order.index("task") < order.index("third")

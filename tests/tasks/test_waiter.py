@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Generator
+
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from triows.tasks.waiter import Waiter
+from triows.tasks.waiter import _WOKEN, Waiter
 
 
 async def test_a_parked_task_runs_on_when_it_is_woken(nursery: trio.Nursery) -> None:
@@ -76,3 +78,29 @@ async def test_a_wake_before_a_cancellation_in_the_same_pass_is_not_lost(nursery
             waiter.wake()
             scope.cancel()
     assert woken.is_set()
+
+
+# What a task is woken with is an outcome, with all that an outcome.Value(None) can do
+
+
+def test_the_outcome_can_be_unwrapped_again() -> None:
+    assert [_WOKEN.unwrap(), _WOKEN.unwrap()] == [None, None]  # type: ignore[func-returns-value]
+
+
+def test_the_outcome_can_be_sent_into_a_generator() -> None:
+    def generator() -> Generator[object, None, None]:
+        yield 1
+        yield (yield 2)
+
+    running = generator()
+    assert [_WOKEN.send(running) for _ in range(3)] == [1, 2, None]
+
+
+async def test_the_outcome_can_be_sent_into_an_async_generator() -> None:
+    async def generator() -> AsyncGenerator[object, None]:
+        yield 1
+        yield (yield 2)
+
+    running = generator()
+    assert [await _WOKEN.asend(running) for _ in range(3)] == [1, 2, None]
+    await running.aclose()

@@ -19,7 +19,7 @@ from ..protocol.head import Head
 from ..tasks.cancellation import Watch
 from ..tasks.exception_groups import closes_coroutine, ends_program, foreign_cancellation, split_cancelled
 from ..tasks.functions import describe
-from ..tasks.trio_internals import open_shields
+from ..tasks.shields import open_shields
 from .logs import error_log as logger
 from .stats import Counters
 

@@ -5,17 +5,18 @@ The rules:
 - nothing of a client's writes a line, a quote, a control or formatting character of its own, and all of it is bounded;
 - headers are not logged at all, and of a query the names without their values, unless ACCESS_LOG_QUERY asks for them;
 - a request that was refused may be anything: of its first line only what looks like a request line is logged;
-- a log that fails costs its record, and nothing else.
+- a failing log handler loses its record, and nothing else: see :mod:`triows.tasks.error_log`.
 """
 
 from __future__ import annotations
 
-import logging
 import re
 from typing import Any, NamedTuple
 
 from ..protocol.text import _MAX_TARGET, printable
 from ..protocol.websocket.close_codes import CLOSE_CODE_NAMES
+from ..tasks.error_log import error_log as error_log
+from ..tasks.error_log import guarded_logger
 from .stats import Ending, Traffic
 
 _MAX_NAME = 40  # what is longer is no name of a parameter, but perhaps a token
@@ -29,27 +30,6 @@ _TARGET = re.compile(rb"((?:(?:https?|wss?)://|(?=/))[^?#]*|\*)(?:\?([^#]*))?(#.
 _USERINFO = re.compile(r"(?<=://)[^/]*@")
 
 
-class _Guarded:
-    """Makes a logger whose filters and handlers cannot fail the one who logs."""
-
-    def handle(self, record: logging.LogRecord) -> None:
-        try:
-            super().handle(record)  # type: ignore[misc]
-        except Exception:
-            # The handlers of the standard library report their own failures; one that raises has nobody to tell.
-            pass
-
-
-def guarded_logger(name: str) -> logging.Logger:
-    """Return the logger of this name. What its handlers, or those above it, raise goes no further."""
-    logger = logging.getLogger(name)
-    if not isinstance(logger, _Guarded):
-        # Others may have made it already, of a class of their own.
-        logger.__class__ = type("GuardedLogger", (_Guarded, type(logger)), {})
-    return logger
-
-
-error_log = guarded_logger("triows.error")
 access_log = guarded_logger("triows.access")
 
 

@@ -16,7 +16,7 @@ from ..protocol.http1.errors import BadRequest
 from ..protocol.http1.request_body import BodyReader, body_reader
 from ..protocol.http1.request_head import RequestHead
 from ..protocol.http1.response import CONTINUE, ResponseFraming
-from ..tasks.timers import Timer, catch_up
+from ..tasks.timers import Timer, yield_if_late
 from .http_date import date
 from .links.link import LOOKS, Link
 from .service import Service
@@ -142,7 +142,7 @@ class Exchange(HTTPConnection):
         began = trio.current_time()
         with trio.move_on_after(patience) as scope:
             await self._http.wait_for_bytes()
-        late = await catch_up(began + patience)
+        late = await yield_if_late(began + patience)
         self._body_waited += patience if late else trio.current_time() - began
         if scope.cancelled_caught and not (late and (self._http.input or self._http.lost)):
             self._fail_body(408, Disconnect(1006, "the request body came too slowly", "timeout"))
@@ -232,7 +232,7 @@ class Exchange(HTTPConnection):
                     scope.deadline = trio.current_time() + timeout / LOOKS
                 await self._http.wait_for_progress()
             if timeout is not None and scope.cancelled_caught:
-                await catch_up(scope.deadline)
+                await yield_if_late(scope.deadline)
                 if link.stalled() < timeout:
                     continue
                 self.lose(Disconnect(1006, f"took nothing of the response for {timeout:g} s", "timeout"))

@@ -27,6 +27,7 @@ from ..connection.logs import RequestLine, log_response
 from ..connection.logs import error_log as logger
 from ..protocol.http1.response import head_bytes
 from ..tasks.exception_groups import leaves
+from ..tasks.shields import FORCE_EVERY
 from ..tasks.timers import Timers
 from .exchange import LINGER
 from .http1 import HTTP1Connection
@@ -42,8 +43,7 @@ _ACCEPT_AT_ONCE = 64
 _TURNED_AWAY_AT_ONCE = 100  # clients beyond max_connections whose sockets are kept until they have read why
 _ACCEPT_AT_THE_END = 4096  # the most that the system lets wait in a listener's queue, unless it was told otherwise
 _PAUSE_WITHOUT_DESCRIPTORS = 0.1  # seconds
-_FORCE_EVERY = 0.25  # seconds between two attempts to end handlers that do not end,
-_FORCE_TIMES = 3  # and how many there are before the last resort
+_FORCE_TIMES = 3  # attempts to end handlers that do not end, before the last resort
 _NO_LISTENER = {errno.EBADF, errno.EINVAL, errno.ENOTSOCK}
 # What happened to one client before it was accepted: Linux hands on the errors that wait on the new socket, and a
 # firewall may refuse it, see accept(2). It has left the queue, and the next one may be well.
@@ -244,7 +244,7 @@ class Server:
         for connection in list(self._connections):
             connection.cut_off()
         self._connection_nursery.cancel_scope.cancel()
-        self._timers.call_later(_FORCE_EVERY, self._force)
+        self._timers.call_later(FORCE_EVERY, self._force)
 
     def _force(self) -> None:
         """Name the handlers that are still there, once, and let the cancellation through their shields."""
@@ -257,7 +257,7 @@ class Server:
                 self._held_up[connection] += 1
         if self.last_resort is not None and max(self._held_up.values(), default=0) >= _FORCE_TIMES:
             self.last_resort()
-        self._timers.call_later(_FORCE_EVERY, self._force)
+        self._timers.call_later(FORCE_EVERY, self._force)
 
     # Clients
 

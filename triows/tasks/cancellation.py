@@ -1,13 +1,11 @@
-"""Handlers that do not end when they are cancelled: they swallow the cancellation, or they shield themselves from it.
+"""Handlers that swallow their cancellation are found out, and named.
 
-Swallowing is found out by a generator-based coroutine that drives the handler's coroutine: it passes on what Trio sends
-in and what the handler traps out, and so sees each ``Cancelled`` that is raised at an await of the handler's own task.
-The disconnect's is known by its reason. One way in it does not see: a nursery that was waited for raises the
-``Cancelled`` of its children by itself. Trio has no public view of that, so the nurseries of the task are looked at
-when the task wakes after the cancellation.
+A generator-based coroutine drives the handler's coroutine. It passes on what Trio sends in and what the handler yields
+to Trio, and so sees each ``Cancelled`` that is raised at an await of the handler's own task. The ``Cancelled`` of a
+disconnect is known by its reason. One kind never passes: a nursery raises the ``Cancelled`` of its children by itself,
+in the task that waits for it. So the nurseries of the task are looked at too, each time that it resumes.
 
-Shields keep a cancellation off for as long as the cleanup behind them takes. When the time for a shutdown is over,
-:func:`open_shields` ends that. Trio has no public view of the scopes inside a scope either.
+Shields, which keep a cancellation off, are in :mod:`.shields`.
 """
 
 from __future__ import annotations
@@ -18,57 +16,57 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
 import trio
-from outcome import Error
 
 from ..errors import CancelledSwallowedError
-from .exception_groups import leaves
 from .functions import describe
-from .trio_internals import innermost_status
+from .trio_internals import error_sent, held_back, innermost_scope, is_shielded
 
 T = TypeVar("T")
 
-# A handler may meet its cancellation several times on its way out: each `finally:` that awaits raises it again.
-_PATIENCE = 100
-_PAUSE = 0.05  # seconds
-_PAUSES = 20
+# A handler's cancellation may be raised several times on its way out: each `finally:` that awaits raises it again.
+_MAX_RAISES = 100
+_PAUSE = 0.05  # seconds before each further one,
+_MAX_PAUSES = 20  # and how many of these pauses there are before the handler is given up
 
 
-def _keep_for_ever(coroutines: list[object]) -> None:
-    """Leak them on purpose. They swallow even GeneratorExit: whoever collects them runs their endless loop again.
+def _leak(coroutines: list[object]) -> None:
+    """Keep coroutines for ever. They swallow even GeneratorExit, so that collecting them would run their endless loop.
 
-    A reference of this module's would not do: the interpreter drops it at exit, and would then never exit.
+    A reference from this module is not enough: the interpreter drops it at exit, and would then never exit.
     """
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(coroutines))
 
 
 class Watch:
-    """Watches one handler for one cancellation.
+    """Watches one handler for the cancellation of its disconnect.
 
-    :ivar reason: the reason text of the disconnect's cancellation; None until there is one.
-    :ivar swallowed: the error to report, once the handler has swallowed it.
+    :ivar function: the handler.
+    :ivar reason: the reason text of the disconnect's cancellation; None until there is a disconnect.
+    :ivar swallowed: the error to report, once the handler has swallowed the cancellation.
     """
 
-    __slots__ = ("_depth", "_met", "_outside", "_task", "function", "reason", "swallowed")
+    __slots__ = ("_certain", "_depth", "_outside", "_task", "_times_raised", "function", "reason", "swallowed")
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self.reason: str | None = None
         self.swallowed: CancelledSwallowedError | None = None
-        self._met = 0  # how often the cancellation was raised in the handler
+        self._times_raised = 0  # how often the cancellation was raised in the handler
+        self._certain = False  # whether one of these times was certainly behind no shield
         self._task = trio.lowlevel.current_task()
         self._depth = len(self._task.child_nurseries)
-        self._outside = innermost_status(self._task)
+        self._outside = innermost_scope(self._task)
 
     @types.coroutine
     def drive(self, coroutine: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
-        """Run the handler's coroutine in this task, looking at what goes in once there is a ``reason`` to look for."""
+        """Run the handler's coroutine in this task. Once there is a ``reason``, look at what Trio sends in."""
         resume: Callable[[Any], Any] = coroutine.send
         value: Any = None
         while True:
             try:
                 trap = resume(value)
             except StopIteration as stop:
-                if self._met:
+                if self._certain:
                     self._report()
                 return stop.value  # type: ignore[no-any-return]
             try:
@@ -77,36 +75,22 @@ class Watch:
             except BaseException as error:  # noqa: ASYNC103 - thrown into the handler's coroutine
                 value = error
                 resume = coroutine.throw
-            if self.reason is not None and self._meets_cancellation(value):
-                self._met += 1
-                if self._met > _PATIENCE and (yield from self._slow_down(coroutine)):
+            if self.reason is not None and self._raises_cancellation(value):
+                self._times_raised += 1
+                if self._times_raised > _MAX_RAISES and (yield from self._slow_down(coroutine)):
                     return None  # type: ignore[return-value]
 
-    def _meets_cancellation(self, value: object) -> bool:
-        if type(value) is Error:
-            met = self._is_ours(value.error)
-        else:
-            met = any(
-                self._is_ours(error)
-                for nursery in self._task.child_nurseries[self._depth :]
-                if not nursery.child_tasks
-                for pending in getattr(nursery, "_pending_excs", ())
-                for error in leaves(pending)
-            )
-        return met and not self._is_shielded()
-
-    def _is_shielded(self) -> bool:
-        """Whether the handler is behind a shield of its own, so that what is raised is not the disconnect's.
-
-        The reason does not tell: a scope that is entered after the cancellation takes its reason over, and keeps it
-        for its own when it is shielded then.
-        """
-        status = innermost_status(self._task)
-        while status is not None:
-            if status._scope.shield:
-                return True
-            status = None if status is self._outside else status.parent
-        return False
+    def _raises_cancellation(self, value: object) -> bool:
+        """Whether ``value``, which the handler's coroutine is resumed with, makes its await raise the cancellation."""
+        error = error_sent(value)
+        errors = held_back(self._task.child_nurseries[self._depth :]) if error is None else [error]
+        if not any(map(self._is_ours, errors)):
+            return False
+        # Behind a shield of the handler's own, the reason does not tell whose Cancelled it is: a scope that is entered
+        # after the cancellation takes its reason over, and keeps it when it is shielded then and cancelled by itself.
+        shielded = is_shielded(self._task, self._outside)
+        self._certain = self._certain or shielded is False
+        return not shielded
 
     def _is_ours(self, error: BaseException) -> bool:
         return isinstance(error, trio.Cancelled) and error.reason == self.reason
@@ -119,15 +103,15 @@ class Watch:
             )
 
     def _slow_down(self, coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, bool]:
-        """Hold back a handler that swallows in a loop, so that it takes no processor time, and in the end give it up.
+        """Pause a handler that swallows in a loop, so that it takes no processor time. In the end, give it up.
 
-        Only a handler without open nurseries can be given up: they would be left behind with their tasks.
+        Returns whether the handler is given up. One with open nurseries is not: its child tasks would be left behind.
         """
         self._report()
         # In a generator-based coroutine the linter does not see that this waits.
         with trio.CancelScope(shield=True):  # noqa: ASYNC100
             yield from trio.sleep(_PAUSE).__await__()  # noqa: ASYNC101, ASYNC105
-        if self._met < _PATIENCE + _PAUSES or len(self._task.child_nurseries) > self._depth:
+        if self._times_raised < _MAX_RAISES + _MAX_PAUSES or len(self._task.child_nurseries) > self._depth:
             return False
         chain: list[object] = [coroutine]
         while (awaited := getattr(chain[-1], "cr_await", None)) is not None:
@@ -135,5 +119,5 @@ class Watch:
         try:
             coroutine.close()
         except RuntimeError:
-            _keep_for_ever(chain)
+            _leak(chain)
         return True

@@ -1,7 +1,7 @@
-"""What a task and all of its child tasks see: one object in one ContextVar, and proxies onto its attributes.
+"""The context of a task and its child tasks: one object in one ContextVar, and proxies for its attributes.
 
-Trio gives each new task a copy of its parent's context variables, so a context that a task has set is inherited by
-every task that it starts, and ends with them.
+Trio gives each new task a copy of its parent's context variables. So every task inherits the context of the task that
+has started it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MISSING: Any = object()
 
 
 class Namespace:
-    """A place for a request's own things: any attribute may be set. ``in`` asks for one."""
+    """What ``g`` stands for: any attribute may be set. ``"name" in g`` tells whether one is."""
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"g has no {name!r} here; set g.{name} in this context first, or use g.get({name!r})")
@@ -30,7 +30,7 @@ class Namespace:
         return self.__dict__.get(name, default)
 
     def pop(self, name: str, default: Any = _MISSING) -> Any:
-        """Remove and return the attribute ``name``; without it ``default``, or :exc:`KeyError`."""
+        """Remove and return the attribute ``name``. If it is missing, return ``default``, or raise :exc:`KeyError`."""
         if default is _MISSING:
             return self.__dict__.pop(name)
         return self.__dict__.pop(name, default)
@@ -52,8 +52,8 @@ class Namespace:
 class TaskContext(Protocol):
     """What :data:`current` holds.
 
-    :ivar app: the app that the task works for.
-    :ivar name: what the request or websocket is called in messages; None where there is neither.
+    :ivar app: the app that the task runs for.
+    :ivar name: how messages name the request or websocket; None if there is neither.
     """
 
     app: Any
@@ -66,12 +66,12 @@ current: ContextVar[TaskContext] = ContextVar("triows.context")
 
 
 def context_of(task: Task) -> TaskContext | None:
-    """Return the context of another task, or None outside of any. Any thread may ask."""
+    """Return the context of a task, or None if the task has none. Any thread may call this."""
     return task.context.get(current)
 
 
 class Proxy:
-    """Stands for one attribute of the current context, whichever task asks."""
+    """Stands for one attribute of the current context, in every task for the attribute of that task's own context."""
 
     __slots__ = ("_attribute", "_remedy")
 
@@ -80,9 +80,9 @@ class Proxy:
         object.__setattr__(self, "_remedy", remedy)
 
     def _get_current_object(self) -> Any:
-        """Return the object itself.
+        """Return the object that the proxy stands for in this task.
 
-        :raises RuntimeError: if there is none here.
+        :raises RuntimeError: if there is none.
         """
         try:
             target = getattr(current.get(), self._attribute)
@@ -93,7 +93,7 @@ class Proxy:
         return target
 
     def __getattr__(self, name: str) -> Any:
-        # On the path of every message: one ContextVar.get and two getattr, and nothing else.
+        # Every message passes here: nothing but one ContextVar.get and two getattr.
         try:
             return getattr(getattr(current.get(), self._attribute), name)
         except (LookupError, AttributeError) as error:
@@ -104,7 +104,7 @@ class Proxy:
         if context is not None and getattr(context, self._attribute) is not None:
             raise error
         if name.startswith("__") and name.endswith("__"):
-            # Tools look for __wrapped__, __name__ and their like on anything that a module holds.
+            # Tools look for __wrapped__ and __name__ on everything that a module holds, and expect an AttributeError.
             raise AttributeError(name) from None
         raise RuntimeError(self._remedy) from None
 
@@ -116,14 +116,14 @@ class Proxy:
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """What isinstance() sees: the object's class."""
+        """The class of the object, for isinstance()."""
         try:
             return type(self._get_current_object())
         except RuntimeError:
             return Proxy
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """What is copied or pickled is the object."""
+        """Copy or pickle the object, not the proxy."""
         return self._get_current_object().__reduce_ex__(protocol)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Exception groups, as nurseries raise them, taken apart."""
+"""What is in an exception, which may be an exception group of a nursery's: cancellations, errors, the program's end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ E = TypeVar("E", bound=BaseException)
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """Yield the exceptions inside a group of any depth, in order; an exception that is no group is its own leaf."""
+    """Yield the exceptions in a group and the groups inside it, in order. Of another exception, yield itself."""
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             yield from leaves(inner)
@@ -21,44 +21,44 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def unwrap_group(error: E) -> E:
-    """Return the one exception inside of groups of one; several stay a group."""
+    """Return the one exception in a group of one, through any number of such groups; several stay in their group."""
     inner: BaseException = error
     while isinstance(inner, BaseExceptionGroup) and len(inner.exceptions) == 1:
         inner = inner.exceptions[0]
-    return cast(E, inner)  # a group of Exception holds nothing but Exception
+    return cast(E, inner)  # an ExceptionGroup has no other BaseException in it
 
 
 def split_cancelled(raised: BaseException) -> tuple[BaseException | None, BaseException | None]:
-    """The cancellation in it, and everything else; None for what is not there."""
+    """Return the cancellation in an exception or group, and the rest; None for the one that it does not have."""
     if isinstance(raised, BaseExceptionGroup):
         return raised.split(trio.Cancelled)
     return (raised, None) if isinstance(raised, trio.Cancelled) else (None, raised)
 
 
 def ends_program(raised: BaseException) -> bool:
-    """Whether somebody wants the program to end, and has not just failed."""
+    """Whether there is a KeyboardInterrupt or SystemExit in it."""
     return any(isinstance(leaf, KeyboardInterrupt | SystemExit) for leaf in leaves(raised))
 
 
 def closes_coroutine(raised: BaseException) -> bool:
-    """Whether the calling coroutine is being closed, so that it must not wait any more.
+    """Whether the interpreter is closing the calling coroutine, so that it must not wait any more.
 
-    A ``GeneratorExit`` that is raised while Trio runs a task is an error like any other: nobody closes a coroutine that
-    runs. The interpreter closes those that were left behind when the program had ended.
+    The interpreter does so with the coroutines that are left when the program has ended. A ``GeneratorExit`` that is
+    raised while Trio runs a task is an error like any other: nobody closes a running coroutine.
     """
     return isinstance(raised, GeneratorExit) and not trio.lowlevel.in_trio_task()
 
 
 def is_error(raised: BaseException) -> bool:
-    """Whether something has just failed: nothing in it is a cancellation, or ends the program."""
+    """Whether it is an error and nothing else: it has no cancellation in it, and does not end the program."""
     return not (ends_program(raised) or closes_coroutine(raised) or split_cancelled(raised)[0] is not None)
 
 
 def foreign_cancellation(raised: BaseException) -> RuntimeError | None:
-    """What a ``Cancelled`` is that no scope around the caller has asked for: an error. None: it is nothing of the kind.
+    """Return the error to report for a ``Cancelled`` that no cancel scope around the caller has caused; else None.
 
-    Somebody has kept it where it belonged, with the result of a shared computation perhaps, and raised it again in
-    another task. No scope would catch it there, and it would end everything up to the program.
+    Somebody has caught the exception in another task, perhaps with the result of a shared computation, and has raised
+    it again in this one. No scope would catch it here: it would end every task up to the main one.
     """
     if trio.current_effective_deadline() == -inf:
         return None

@@ -1,4 +1,4 @@
-"""The functions that users register: what kind each is, how it is called, and what it is called in messages."""
+"""Functions that users register: what kind each is, how to call it, and how to name it in messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import trio
 
-TEARDOWN_REMEDY = "write it without 'yield'; what comes before belongs into a before hook"
+TEARDOWN_REMEDY = "write it without 'yield'; what comes before belongs in a before hook"
 
 
 def check_not_async(function: Callable[..., Any], remedy: str) -> None:
@@ -25,11 +25,18 @@ def check_no_generator(function: Callable[..., Any], remedy: str) -> None:
 
 
 def describe(function: Callable[..., Any]) -> str:
-    """Return a function for messages: its name, file and line."""
+    """Return how messages name a function: by its qualified name, file and line, if it has them."""
     plain = unwrap(function)
     code = getattr(plain, "__code__", None)
-    name = getattr(plain, "__qualname__", repr(plain))
+    name = getattr(plain, "__qualname__", None) or _repr(plain)
     return f"{name}() ({code.co_filename}:{code.co_firstlineno})" if code is not None else name
+
+
+def _repr(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:  # of a user's __repr__
+        return object.__repr__(value)
 
 
 def unwrap(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -50,13 +57,14 @@ def is_async(function: Callable[..., Any]) -> bool:
 
 
 def is_async_generator(function: Callable[..., Any]) -> bool:
+    """Whether calling the function gives an async generator."""
     while isinstance(function, partial):
         function = function.func
     return inspect.isasyncgenfunction(function)
 
 
 async def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call a user's hook: await it if it is async, else run it in a worker thread, with the same context variables.
+    """Call a user's hook. An async one runs in the calling task, any other one in a worker thread, in the same context.
 
     A cancellation waits for the thread to end.
     """
@@ -67,6 +75,6 @@ async def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 async def _call_in_thread(function: Callable[[], Any]) -> Any:
     """Call a function in a worker thread. It may return a coroutine, as plain decorators of async functions do."""
-    # In a tuple: Trio takes a coroutine that comes out of a thread for a mistake.
+    # Trio takes a coroutine that a thread returns for a mistake, but not one in a tuple.
     (result,) = await trio.to_thread.run_sync(lambda: (function(),))
     return result

@@ -1,17 +1,16 @@
 """Finding out who holds up the event loop: a call that blocks, or a computation that takes long.
 
-Nothing is done for this on the way of a message. One thread a process asks each event loop that is watched for a sign
-of life, four times in ``stall_timeout``. Where none comes, it looks which task is running, and where. A computation
-that keeps the interpreter's lock holds up this thread as well; it is found out when the thread can run again, because
-the thread is late, and the task is still where it was.
+This costs a message nothing. One thread for the whole process asks each watched event loop for a heartbeat, four times
+in ``stall_timeout``. If a heartbeat is late, the thread looks which task is running, and where. A computation that
+keeps the interpreter's lock holds up this thread as well. The thread finds it out as soon as it can run again: the
+thread itself is late, and the task is still where it was.
 
-Between two signs of life a loop may have run very many tasks. That is a stall too, but no single handler's, and
+An event loop may have run very many tasks between two heartbeats. That is a stall too, but no single handler's, and
 the log says so.
 """
 
 from __future__ import annotations
 
-import logging
 import sys
 import sysconfig
 import threading
@@ -27,18 +26,18 @@ from types import FrameType
 import trio
 
 from .context import context_of
+from .error_log import error_log as logger
+from .trio_internals import is_loop
 
-logger = logging.getLogger("triows.error")
-
-_SIGNS = 4  # of life, in the time that a stall may last
-_STILL = 10.0  # seconds after which a stall that goes on is logged, once, before its end
+_HEARTBEATS = 4  # in the time that a stall may last
+_WARN_AFTER = 10.0  # seconds after which a stall that goes on is logged, once, before its end
 
 _OURS = (str(Path(__file__).parent.parent), str(Path(trio.__file__).parent), "<frozen ")
 _STDLIB = sysconfig.get_path("stdlib")
 
 
 background_task: ContextVar[str] = ContextVar("triows.background_task")
-"""The name of the background task that a task belongs to; it may have inherited the context of a handler."""
+"""The name of the background task that a task belongs to. The task may have inherited a handler's context as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +45,8 @@ class Activity:
     """What an event loop is doing.
 
     :ivar task: the task that is running, None between two tasks.
-    :ivar name: the handler or background task that it belongs to.
-    :ivar place: where it is, in the user's own code if it has been called from there: ``file:line in function``.
+    :ivar name: the handler or background task that the task belongs to.
+    :ivar place: the line that is running, of the user's own code if there is any: ``file:line in function``.
     """
 
     task: trio.lowlevel.Task | None
@@ -64,9 +63,9 @@ class EventLoop:
         self._thread = threading.get_ident()
 
     def activity(self) -> Activity:
-        """Look what it is doing now."""
+        """Look what the event loop is doing now. Any thread may call this."""
         task = self._running_task()
-        return Activity(task, _name(task), _place(sys._current_frames().get(self._thread)))
+        return Activity(task, _name(task), _place(sys._current_frames().get(self._thread), task))
 
     def _running_task(self) -> trio.lowlevel.Task | None:
         to_do = [] if self._root is None else [self._root]
@@ -78,7 +77,7 @@ class EventLoop:
                 for nursery in task.child_nurseries:
                     to_do += nursery.child_tasks
         except RuntimeError:
-            pass  # a set of tasks changed under the look at it: the loop lives
+            pass  # a set of tasks has changed during the iteration, so the loop is running
         return None
 
 
@@ -93,19 +92,24 @@ def _name(task: trio.lowlevel.Task | None) -> str:
     return f"task {task.name}" if name is None else name
 
 
-def _place(frame: FrameType | None) -> str:
-    """The innermost of the user's own frames. The app may be installed where libraries are."""
+def _place(frame: FrameType | None, task: trio.lowlevel.Task | None) -> str:
+    """Return the place of the innermost of the user's own frames, from ``frame`` up to the event loop's."""
+    outermost = getattr(task.coro, "cr_frame", None) if task is not None else None
     frames = []
-    while frame is not None and frame.f_code.co_name != "unrolled_run":  # Trio's loop; around it is who started it
+    while frame is not None and not is_loop(frame):
         frames.append(frame)
-        frame = frame.f_back
+        frame = frame.f_back if frame is not outermost else None
     if not frames:
         return "nowhere"
-    best = min(frames, key=lambda frame: _strangeness(frame.f_code.co_filename))
+    best = min(frames, key=lambda frame: _frame_rank(frame.f_code.co_filename))
     return f"{best.f_code.co_filename}:{best.f_lineno} in {best.f_code.co_qualname}"
 
 
-def _strangeness(file: str) -> int:
+def _frame_rank(file: str) -> int:
+    """Return how far code in this file is from the user's own, which is 0.
+
+    Installed packages come next, and before the standard library: the user's app may be installed too.
+    """
     if file.startswith(_OURS):
         return 3
     if "site-packages" in file or "dist-packages" in file:
@@ -113,22 +117,22 @@ def _strangeness(file: str) -> int:
     return 2 if file.startswith(_STDLIB) else 0
 
 
-class _Sign:
-    """A sign of life that was asked for. Times are of :func:`time.monotonic`.
+class _Heartbeat:
+    """A heartbeat that the event loop was asked for. Times are of :func:`time.monotonic`.
 
     :ivar due: when it was due, at the earliest.
-    :ivar given: when the loop gave it; None: it has not. The loop sets it, and nothing else.
+    :ivar beat_at: when the loop has run :meth:`beat`; None: it has not yet.
     """
 
-    __slots__ = ("due", "given")
+    __slots__ = ("beat_at", "due")
 
     def __init__(self, due: float) -> None:
         self.due = due
-        self.given: float | None = None
+        self.beat_at: float | None = None
 
-    def give(self) -> None:
+    def beat(self) -> None:
         """Called by the loop."""
-        self.given = time.monotonic()
+        self.beat_at = time.monotonic()
 
 
 User = tuple[float, Callable[[], None]]
@@ -136,59 +140,66 @@ User = tuple[float, Callable[[], None]]
 
 
 class Watched:
-    """An event loop, what is known of its life, and for whom.
+    """An event loop, its last heartbeat, and for whom it is watched.
 
-    :ivar users: who wants to know: each with its ``stall_timeout``.
+    :ivar users: for whom.
     """
 
     def __init__(self, loop: EventLoop) -> None:
         self.loop = loop
         self.users: list[User] = []
-        self._sign: _Sign | None = None
-        self._activity: Activity | None = None  # while the sign is late
-        self._alone = True  # whether every look has found the same task
-        self._told = False  # of a stall that goes on
+        self._heartbeat: _Heartbeat | None = None
+        self._activity: Activity | None = None  # the last one seen while the heartbeat was late
+        self._same_task = True  # whether the task was the same each time
+        self._warned = False  # of the stall that goes on
+        self._failed = False  # whether a check has failed
 
     @property
     def timeout(self) -> float:
         """The shortest ``stall_timeout`` of all users."""
         return min((timeout for timeout, _ in self.users), default=inf)
 
-    def look(self, due: float, now: float) -> None:
-        """See whether the sign of life has come; if so, ask for the next, which was due then.
+    def check(self, due: float, now: float) -> None:
+        """Look whether the loop has given its heartbeat. If so, ask for the next one, due at ``due``.
 
         :raises trio.RunFinishedError: if the loop has ended.
         """
-        sign = self._sign
-        if sign is None or sign.given is not None:
-            self._end_stall(sign)
-            sign = self._sign = _Sign(due)
-            self.loop.token.run_sync_soon(sign.give)
-        late = now - sign.due
+        heartbeat = self._heartbeat
+        if heartbeat is None or heartbeat.beat_at is not None:
+            self._end_stall(heartbeat)
+            heartbeat = self._heartbeat = _Heartbeat(due)
+            self.loop.token.run_sync_soon(heartbeat.beat)
+        late = now - heartbeat.due
         if late < self.timeout / 2:
             return
         activity = self.loop.activity()
-        if sign.given is not None or activity.task is None:
-            return  # it lives
-        self._alone = self._alone and (self._activity is None or self._activity.task is activity.task)
+        if heartbeat.beat_at is not None or activity.task is None:
+            return  # the loop runs
+        self._same_task = self._same_task and (self._activity is None or self._activity.task is activity.task)
         self._activity = activity
-        if late >= _STILL and not self._told:
-            self._told = True
+        if late >= _WARN_AFTER and not self._warned:
+            self._warned = True
             logger.warning(
                 "%s has held up the event loop for %.1f s and still does, at %s", activity.name, late, activity.place
             )
 
-    def _end_stall(self, sign: _Sign | None) -> None:
-        """The sign has come: say how long that took, if it was too long."""
+    def log_failure(self) -> None:
+        """Log the exception that :meth:`check` has raised, the first time: it may do so each time."""
+        if not self._failed:
+            self._failed = True
+            logger.exception("looking for stalls failed; it goes on, and this is not logged again")
+
+    def _end_stall(self, heartbeat: _Heartbeat | None) -> None:
+        """Log how late the heartbeat was, if it was too late."""
         activity, self._activity = self._activity, None
-        alone, self._alone = self._alone, True
-        self._told = False
-        if activity is None or sign is None or sign.given is None:
+        same_task, self._same_task = self._same_task, True
+        self._warned = False
+        if activity is None or heartbeat is None or heartbeat.beat_at is None:
             return
-        seconds = sign.given - sign.due
+        seconds = heartbeat.beat_at - heartbeat.due
         if seconds < self.timeout:
             return
-        if alone:
+        if same_task:
             logger.warning("%s held up the event loop for %.1f s, at %s", activity.name, seconds, activity.place)
         else:
             logger.warning(
@@ -198,11 +209,14 @@ class Watched:
                 activity.place,
             )
         for _, on_stall in self.users:
-            on_stall()
+            try:
+                on_stall()
+            except Exception:
+                logger.exception("counting a stall failed")
 
 
 class _Watcher:
-    """The thread that looks at all event loops of the process. It ends with the last of them."""
+    """The thread that watches event loops, for the whole process. It ends with the last one that is watched."""
 
     def __init__(self) -> None:
         self._watched: dict[trio.lowlevel.TrioToken, Watched] = {}
@@ -235,19 +249,21 @@ class _Watcher:
                 if not self._watched:
                     self._runs = False
                     return
-                pause = min(watched.timeout for watched in self._watched.values()) / _SIGNS
+                pause = min(watched.timeout for watched in self._watched.values()) / _HEARTBEATS
                 due, worked = time.monotonic() + pause, time.process_time()
                 self._changed.wait(pause)
                 everybody = list(self._watched.items())
             now = time.monotonic()
             if now - due > pause and time.process_time() - worked < (now - due) / 2:
-                due = now  # nobody held this thread up: the process was stopped, or got no processor
+                due = now  # no task has held this thread up: the process was stopped, or got no processor time
             for token, watched in everybody:
                 try:
-                    watched.look(min(due, now), now)
+                    watched.check(min(due, now), now)
                 except trio.RunFinishedError:
                     with self._changed:
                         self._watched.pop(token, None)
+                except Exception:  # this thread has to go on, for all event loops
+                    watched.log_failure()
 
 
 _watcher = _Watcher()
@@ -255,10 +271,10 @@ _watcher = _Watcher()
 
 @contextmanager
 def stalls_watched(timeout: float | None, on_stall: Callable[[], None]) -> Iterator[None]:
-    """Log in the block what holds up the calling task's event loop for longer than ``timeout`` seconds.
+    """While the block runs, log what holds up the calling task's event loop for longer than ``timeout`` seconds.
 
-    ``on_stall()`` is called after each stall, in the watching thread. A timeout of None looks for nothing; so does a
-    virtual clock, whose seconds nobody has to wait for.
+    ``on_stall()`` is called after each stall, in the watching thread. With a timeout of None nothing is watched. Nor is
+    it on a virtual clock: nobody waits for its seconds.
     """
     testing = sys.modules.get("trio.testing")
     if timeout is None or (testing is not None and isinstance(trio.lowlevel.current_clock(), testing.MockClock)):

@@ -1,8 +1,7 @@
-"""The two things that everything above waits with: one parked task, and timers without a task each."""
+"""Timers that need no task each."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from math import inf
@@ -10,22 +9,22 @@ from time import perf_counter
 
 import trio
 
-logger = logging.getLogger("triows.error")
+from .error_log import error_log as logger
 
-# Below this many timers the heap is not looked through for cancelled ones.
-_SWEEP_FROM = 1024
+_SWEEP_FROM = 1024  # timers in the heap from which on cancelled ones are swept out
 
-# Seconds that one task runs on with what many connections want, before it lets others run.
+# Seconds for which one task serves many connections without a checkpoint.
 PASS = 0.005
 
-_LATE = 1.0  # seconds by which the event loop must be late for a deadline, so that it waits,
-_PASSES_TO_READ = 16  # and for how many of the scheduler's passes: each reads from a thousand sockets
+_LATE = 1.0  # seconds after a deadline from which on the event loop itself counts as late
+_PASSES_TO_READ = 16  # of the scheduler, before the deadline counts: each reads from up to a thousand sockets
 
 
-async def catch_up(deadline: float) -> bool:
-    """Where the event loop is late for a deadline, let it read first what has arrived: no client is late for that.
+async def yield_if_late(deadline: float) -> bool:
+    """If the event loop itself is late for a deadline, process input that has arrived before the deadline counts.
 
-    So it is after the process was stopped for a while, or a handler has held the loop up. Returns whether it was late.
+    The delay is not the client's: the process was stopped for a while, or a handler has held up the loop. Returns
+    whether the loop was late. A checkpoint only then.
     """
     late = trio.current_time() - deadline > _LATE
     if late:
@@ -35,7 +34,7 @@ async def catch_up(deadline: float) -> bool:
 
 
 class Timer:
-    """One call in the future; :meth:`cancel` may be called at any time, also after it ran."""
+    """One call in the future. :meth:`cancel` may be called at any time, also after the call."""
 
     __slots__ = ("callback", "deadline")
 
@@ -51,11 +50,11 @@ class Timer:
 
 
 class Timers:
-    """Calls at points of Trio's clock, all from one task, which :meth:`run` is.
+    """Calls callbacks at points of Trio's clock, all from one task, which runs :meth:`run`.
 
-    The callbacks are synchronous; what one raises is an error of ours, and costs no other its timer. Timers are lazy: a
-    moved deadline is found out when the old one fires, so that traffic costs no heap operation. Cancelled ones stay
-    until they are due, or are swept out when the heap has doubled.
+    Callbacks are synchronous. An exception of one is logged, and the other timers fire all the same. A cancelled timer
+    stays in the heap until its deadline, or until the heap has doubled and is swept. So whoever moves a deadline often
+    lets the old timer fire and sets the next one then: in between, moving costs no heap operation.
     """
 
     def __init__(self) -> None:
@@ -69,8 +68,8 @@ class Timers:
         if len(self._heap) >= self._sweep_at:
             self._sweep()
         heappush(self._heap, timer)
-        # Moving the deadline of the sleeping task's scope wakes it in time without a task switch now.
-        # Only where it is earlier: setting it costs as much as the rest, even to the same value.
+        # An earlier deadline of its scope wakes the sleeping task in time, without a task switch now. Trio's setter
+        # takes as long as all else here, even for the same value.
         if deadline < self._scope.deadline:
             self._scope.deadline = deadline
         return timer
@@ -90,7 +89,7 @@ class Timers:
             self._scope = trio.CancelScope(deadline=self._heap[0].deadline if self._heap else inf)
             with self._scope:
                 await trio.sleep_forever()
-            await catch_up(self._scope.deadline)
+            await yield_if_late(self._scope.deadline)
             await self._fire(trio.current_time())
 
     async def _fire(self, now: float) -> None:
@@ -98,7 +97,7 @@ class Timers:
         while self._heap and (self._heap[0].callback is None or self._heap[0].deadline <= now):
             due.append(heappop(self._heap))
         ends = perf_counter() + PASS
-        for timer in due:  # and none that these set: with a virtual clock that may be due too, and others come first
+        for timer in due:  # without those that callbacks set, which may be due at once: other tasks run before them
             if perf_counter() > ends:
                 await trio.lowlevel.checkpoint()
                 ends = perf_counter() + PASS

@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException, default_exceptions
 
 from ...tasks.exception_groups import is_error, unwrap_group
 from ...tasks.functions import call, describe
-from ...tasks.trio_internals import keep_shielded
+from ...tasks.shields import keep_shielded
 
 _TEARDOWN_TIMEOUT = 5.0  # seconds for all teardown hooks of one connection
 

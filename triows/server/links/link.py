@@ -12,7 +12,6 @@ idempotent, and after either the receiver hears nothing more.
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
@@ -21,9 +20,8 @@ from typing import Protocol
 
 import trio
 
+from ...tasks.error_log import error_log as logger
 from ...tasks.timers import Timer, Timers
-
-logger = logging.getLogger("triows.error")
 
 READ_SIZE = 98304  # a frame of 64 KiB with its header; below the size for which malloc asks the kernel for pages
 LARGE = 16384  # bytes from which on data is not copied for the sake of fewer parts
@@ -133,7 +131,7 @@ class Link(ABC):
     def unread(self) -> int:
         """How many bytes of the client's the system has that nobody has read yet; 0 where it does not tell.
 
-        A client is not to blame for a silence that this side has not listened to: see :func:`waiting.catch_up`.
+        A client is not to blame for a silence that this side has not listened to: see :func:`.yield_if_late`.
         """
         return 0
 

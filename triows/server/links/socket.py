@@ -11,8 +11,9 @@ from typing import Protocol
 
 import trio
 
+from ...tasks.error_log import error_log as logger
 from ...tasks.timers import Timers
-from .link import JOIN_UP_TO, LARGE, READ_SIZE, SMALL, Link, Receiver, guarded, link_failed, logger
+from .link import JOIN_UP_TO, LARGE, READ_SIZE, SMALL, Link, Receiver, guarded, link_failed
 from .socket_state import bytes_on_the_way, bytes_taken, bytes_unread
 
 _PARTS_AT_ONCE = 256  # buffers in one system call; the kernel's limit is 1,024

@@ -20,15 +20,13 @@ See RFC 8446 (TLS 1.3), sections 5 (records), 6.1 (close_notify) and 4.6 (what c
 
 from __future__ import annotations
 
-import logging
 import socket
 import ssl
 
+from ...tasks.error_log import error_log as logger
 from ...tasks.timers import Timers
 from .link import JOIN_UP_TO, Link
 from .socket import Poller, SocketLink
-
-logger = logging.getLogger("triows.error")
 
 _RECORD = 16384  # bytes of plaintext in a record, at most (RFC 8446, 5.1)
 _FEED = 32768  # bytes that OpenSSL gets at once: its buffers keep the size that they once had

@@ -5,11 +5,10 @@ See sd_listen_fds(3) and sd_notify(3). Without systemd's variables in the enviro
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 
-logger = logging.getLogger("triows.error")
+from ...tasks.error_log import error_log as logger
 
 _FIRST_DESCRIPTOR = 3
 

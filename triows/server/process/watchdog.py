@@ -6,16 +6,14 @@ handler waits for, or a handler that blocks the event loop itself, so that nothi
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
 
 import trio
 
+from ...tasks.error_log import error_log as logger
 from ...tasks.stalls import EventLoop
-
-logger = logging.getLogger("triows.error")
 
 _GRACE = 1.0  # seconds
 _TEARDOWN = 5.0  # seconds that a connection's teardown hooks have of their own
