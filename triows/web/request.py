@@ -21,7 +21,7 @@ from ..protocol.hosts import is_host
 from .body import Body
 from .forms import FileStorage, FormParser, MultipartForm, UrlencodedForm
 from .headers import WireHeaders
-from .json_codec import JSONCodec, StandardJSON
+from .json_codec import STANDARD_JSON, JSONCodec
 from .quart_names import REQUEST, REQUEST_LIMITS, refuse_definitions
 from .werkzeug_fixes import SafeRequest
 
@@ -63,7 +63,7 @@ class RequestBase(SafeRequest):
     url_rule: Rule | None = None
     view_args: dict[str, Any] | None = None
     routing_exception: Exception | None = None
-    json_provider: JSONCodec = StandardJSON()
+    json_provider: JSONCodec = STANDARD_JSON
     accept_headers: Callable[[], WireHeaders] | None = None
     """What the app adds to the headers of an accepted websocket: its session's cookie."""
 

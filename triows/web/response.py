@@ -19,7 +19,7 @@ from werkzeug.utils import get_content_type
 
 from ..tasks.context import current
 from .headers import WireHeaders, encode_headers
-from .json_codec import JSONCodec, StandardJSON
+from .json_codec import STANDARD_JSON, JSONCodec
 from .quart_names import RESPONSE, refuse_definitions
 
 Body = str | bytes | bytearray | Iterable[str | bytes] | AsyncIterable[str | bytes]
@@ -37,7 +37,7 @@ class Response(SansIOResponse):
     """
 
     default_mimetype = "text/html"
-    json_provider: JSONCodec = StandardJSON()
+    json_provider: JSONCodec = STANDARD_JSON
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
