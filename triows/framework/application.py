@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..connection.base import Connection
 from ..connection.limits import (
+    KEYS,
     LIMITS,
     REQUEST_LIMITS,
-    SERVER_LIMITS,
     WEBSOCKET_LIMITS,
     ServerLimits,
     WebSocketLimits,
-    take_limits,
+    pop_limits,
 )
 from ..connection.logs import error_log
 from ..connection.stats import Counters, Stats
@@ -33,13 +33,14 @@ from . import quart_names
 from .background import BackgroundNursery
 from .config import DEFAULT_CONFIG, Config
 from .lifespan import Lifespan
+from .limits import ConfiguredLimits
 from .middleware import WithMiddleware
 from .routes import urls
 from .routes.blueprints import Blueprint
 from .routes.decorators import Scaffold
 from .routes.hooks import F, run_teardown
 from .routes.make_response import response_from
-from .routes.rules import Rule, URLMap, check_options, endpoint_name, wanted_methods
+from .routes.rules import Rule, URLMap, endpoint_name, wanted_methods
 from .routes.views import View, ViewFunctions
 
 
@@ -81,7 +82,7 @@ class App(WithMiddleware, Scaffold):
                 raise TypeError(f"Triows() has no parameter {name!r}: {quart_names.APP_ARGUMENTS[name]}")
             if name not in LIMITS:
                 raise TypeError(f"Triows() has no limit {name!r}; the limits are {', '.join(LIMITS)}")
-            self.config[name.upper()] = value
+            self.config[KEYS[name]] = value
         self.logger = error_log
         self.json = self.json_provider_class(self)
         self.url_map = self.url_map_class(host_matching=host_matching)
@@ -93,7 +94,7 @@ class App(WithMiddleware, Scaffold):
         self.counters = Counters()
         self._look_at_make_response()
         self._lifespan = Lifespan(self)
-        self._limits: tuple[int, ServerLimits] | None = None
+        self._limits = ConfiguredLimits(self)
 
     def __repr__(self) -> str:
         return f"<Triows {self.name!r}>"
@@ -140,12 +141,7 @@ class App(WithMiddleware, Scaffold):
     @property
     def limits(self) -> ServerLimits:
         """The limits for the server, from the config."""
-        if self._limits is None or self._limits[0] != self.config.revision:
-            values = {name: self.config[name.upper()] for name in SERVER_LIMITS}
-            if self.config["MAX_CONTENT_LENGTH"] is not None:
-                values["max_body_size"] = self.config["MAX_CONTENT_LENGTH"]
-            self._limits = self.config.revision, ServerLimits(**values)
-        return self._limits[1]
+        return self._limits.for_server()
 
     def websocket_limits(self, options: Mapping[str, Any] | None = None) -> WebSocketLimits:
         """Return the limits for a websocket: those of its route, and the app's for the others.
@@ -153,80 +149,61 @@ class App(WithMiddleware, Scaffold):
         :raises TypeError: if a limit has a wrong type or an unknown name.
         :raises ValueError: if a limit makes no sense.
         """
-        values = {name: self.config[name.upper()] for name in WEBSOCKET_LIMITS}
-        return WebSocketLimits(**{**values, **(options or {})})
+        limits = self._limits.for_websockets()
+        return replace(limits, **options) if options else limits
 
     def rule_limits(self, rule: Rule) -> WebSocketLimits:
         """Return the limits of a websocket rule, which keeps them until the config changes."""
-        if rule.limits is None or rule.limits[0] != self.config.revision:
-            rule.limits = self.config.revision, self.websocket_limits(rule.own_limits)
-        return rule.limits[1]
+        return self._limits.for_websocket_rule(rule)
 
     def limit_request(self, request: Request) -> None:
         """Give a request the limits of its body: those of its route, and the app's for the others."""
-        config, limits = self.config, self.limits
-        rule = cast("Rule | None", request.url_rule)  # the app's map makes no others
-        if rule is not None and rule.own_limits:
-            if rule.request_limits is None or rule.request_limits[0] != config.revision:
-                rule.request_limits = config.revision, replace(limits, **rule.own_limits)
-            limits = rule.request_limits[1]
+        limits = self._limits.for_request_rule(cast("Rule | None", request.url_rule))  # the app's map makes no others
         request.connection.limits = limits
         request.max_content_length = limits.max_body_size
-        request.max_form_memory_size = config["MAX_FORM_MEMORY_SIZE"]
-        request.max_form_parts = config["MAX_FORM_PARTS"]
+        request.max_form_memory_size = self.config["MAX_FORM_MEMORY_SIZE"]
+        request.max_form_parts = self.config["MAX_FORM_PARTS"]
 
     # Routes
 
-    def add_url_rule(
-        self,
-        rule: str,
-        endpoint: str | None = None,
-        view_func: Callable[..., Any] | None = None,
-        provide_automatic_options: bool | None = None,
-        *,
-        methods: Iterable[str] | None = None,
-        **options: Any,
+    def _add_http_rule(
+        self, rule: str, endpoint: str | None, view_func: Callable[..., Any] | None, options: dict[str, Any]
     ) -> None:
-        """Register an HTTP view function: what :meth:`route` does, without a decorator."""
         endpoint = endpoint_name(endpoint, view_func)
-        wanted = wanted_methods(view_func, methods)
-        if provide_automatic_options is None:
-            provide_automatic_options = getattr(view_func, "provide_automatic_options", None)
-        if provide_automatic_options is None:
-            provide_automatic_options = "OPTIONS" not in wanted and self.config["PROVIDE_AUTOMATIC_OPTIONS"]
-        if provide_automatic_options:
-            wanted.add("OPTIONS")
-        check_options(rule, options)
+        methods = wanted_methods(view_func, options.pop("methods"))
+        automatic = options.pop("provide_automatic_options")
+        if automatic is None:
+            automatic = getattr(view_func, "provide_automatic_options", None)
+        if automatic is None:
+            automatic = "OPTIONS" not in methods and self.config["PROVIDE_AUTOMATIC_OPTIONS"]
+        if automatic:
+            methods.add("OPTIONS")
+        own_limits = pop_limits(options, REQUEST_LIMITS)
+        url_rule = self.url_rule_class(
+            rule,
+            endpoint=endpoint,
+            methods=methods,
+            provide_automatic_options=bool(automatic),
+            own_limits=own_limits,
+            **options,
+        )
         if view_func is not None:
             self.set_view(endpoint, view_func)
-        own_limits = take_limits(options, REQUEST_LIMITS)
-        self.url_map.add(
-            self.url_rule_class(
-                rule,
-                endpoint=endpoint,
-                methods=wanted,
-                provide_automatic_options=bool(provide_automatic_options),
-                own_limits=own_limits,
-                **options,
-            )
-        )
+        self.url_map.add(url_rule)
 
-    def add_websocket(
-        self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
+    def _add_websocket_rule(
+        self, rule: str, endpoint: str | None, view_func: Callable[..., Any] | None, options: dict[str, Any]
     ) -> None:
-        """Register a websocket handler: what :meth:`websocket` does, without a decorator."""
         endpoint = endpoint_name(endpoint, view_func)
-        check_options(rule, options, websocket=True)
-        own_limits = take_limits(options, WEBSOCKET_LIMITS)
+        own_limits = pop_limits(options, WEBSOCKET_LIMITS)
+        url_rule = self.url_rule_class(
+            rule, endpoint=endpoint, methods={"GET"}, websocket=True, own_limits=own_limits, **options
+        )
         if view_func is None and endpoint in self.views:
             view_func = self.views[endpoint].function  # given to endpoint() before this rule
         if view_func is not None:
             self.set_view(endpoint, view_func, websocket=True)
-        self.url_map.add(
-            self.url_rule_class(
-                rule, endpoint=endpoint, methods={"GET"}, websocket=True, own_limits=own_limits, **options
-            )
-        )
+        self.url_map.add(url_rule)
 
     def set_view(self, endpoint: str, function: Callable[..., Any], *, websocket: bool = False) -> None:
         """Make ``function`` the view of an endpoint.

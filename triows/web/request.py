@@ -252,10 +252,10 @@ class Request(RequestBase):
 
     @property
     def max_content_length(self) -> int | None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The largest body, in bytes (413 beyond), None for any: the route's ``max_body_size``.
+        """The largest body, in bytes (413 beyond), None for any: the route's ``max_body_size``, by Quart's name.
 
-        Set it before the body is read. More than the route allows must be set before the handler is called, which a
-        body that announces too much does not reach.
+        Set it before the body is read. Set a larger one before the handler is called, in a ``before_request`` hook: a
+        request whose Content-Length is over the limit does not reach the handler.
         """
         return self.connection.max_body_size
 
@@ -266,7 +266,7 @@ class Request(RequestBase):
     @_lazy
     def body(self) -> Body:
         """The body: ``await`` it, or ``async for piece in request.body``."""
-        return Body(self.connection, self.max_content_length, self.content_length)
+        return Body(self.connection, self.content_length)
 
     @overload
     async def get_data(

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ...connection.limits import REQUEST_LIMITS, WEBSOCKET_LIMITS, take_limits
+from ...connection.limits import REQUEST_LIMITS, WEBSOCKET_LIMITS, check_limits, pop_limits
 from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_async
 from .. import quart_names
 from .decorators import Scaffold
 from .hooks import F, HandlerTable, Hooks, HookTable, Kind, add_hook, register_handler
-from .rules import check_options
 
 _OPTIONS = frozenset({"name", "name_prefix", "subdomain", "url_defaults", "url_prefix"})
 _READ_ONCE = frozenset({"name", "subdomain", "url_prefix", "url_values"})
@@ -162,30 +161,18 @@ class Blueprint(Scaffold):
     def _record_once(self, function: Callable[[BlueprintSetup], None]) -> None:
         self._record(lambda setup: function(setup) if setup.first else None)
 
-    def add_url_rule(
-        self,
-        rule: str,
-        endpoint: str | None = None,
-        view_func: Callable[..., Any] | None = None,
-        provide_automatic_options: bool | None = None,
-        *,
-        methods: Iterable[str] | None = None,
-        **options: Any,
+    def _add_http_rule(
+        self, rule: str, endpoint: str | None, view_func: Callable[..., Any] | None, options: dict[str, Any]
     ) -> None:
-        """Register an HTTP view function: what :meth:`route` does, without a decorator."""
         name = self._endpoint(endpoint, view_func)
-        check_options(rule, options)
-        take_limits(dict(options), REQUEST_LIMITS)  # what is wrong with them should be said here and now
-        options = {"provide_automatic_options": provide_automatic_options, "methods": methods, **options}
+        _check_own_limits(options, REQUEST_LIMITS)
         self._record(lambda setup: setup.add(setup.app.add_url_rule, rule, name, view_func, dict(options)))
 
-    def add_websocket(
-        self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
+    def _add_websocket_rule(
+        self, rule: str, endpoint: str | None, view_func: Callable[..., Any] | None, options: dict[str, Any]
     ) -> None:
-        """Register a websocket handler: what :meth:`websocket` does, without a decorator."""
         name = self._endpoint(endpoint, view_func)
-        check_options(rule, options, websocket=True)
-        take_limits(dict(options), WEBSOCKET_LIMITS)
+        _check_own_limits(options, WEBSOCKET_LIMITS)
         self._record(lambda setup: setup.add(setup.app.add_websocket, rule, name, view_func, dict(options)))
 
     def _endpoint(self, endpoint: str | None, function: Callable[..., Any] | None) -> str:
@@ -323,6 +310,11 @@ class Blueprint(Scaffold):
             return function
 
         return decorator
+
+
+def _check_own_limits(options: dict[str, Any], names: Iterable[str]) -> None:
+    """Raise the error of a wrong limit where the route stands, and not only where the blueprint is registered."""
+    check_limits(pop_limits(dict(options), names))
 
 
 def _ignore(_result: object) -> None:

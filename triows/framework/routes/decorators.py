@@ -8,6 +8,7 @@ from typing import Any
 from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_async
 from ...web.quart_names import Known
 from .hooks import ErrorHandler, F, HandlerTable, Hooks, HookTable, Kind, add_hook, register_handler
+from .rules import check_options
 
 
 class Scaffold(Known):
@@ -39,12 +40,27 @@ class Scaffold(Known):
         **options: Any,
     ) -> None:
         """Register an HTTP view function: what :meth:`route` does, without a decorator."""
-        raise NotImplementedError
+        check_options(rule, options)
+        options = {"provide_automatic_options": provide_automatic_options, "methods": methods, **options}
+        self._add_http_rule(rule, endpoint, view_func, options)
 
     def add_websocket(
         self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
     ) -> None:
         """Register a websocket handler: what :meth:`websocket` does, without a decorator."""
+        check_options(rule, options, websocket=True)
+        self._add_websocket_rule(rule, endpoint, view_func, options)
+
+    def _add_http_rule(
+        self, rule: str, endpoint: str | None, view_func: Callable[..., Any] | None, options: dict[str, Any]
+    ) -> None:
+        """Register an HTTP view function; ``options`` are all the others of :meth:`add_url_rule`."""
+        raise NotImplementedError
+
+    def _add_websocket_rule(
+        self, rule: str, endpoint: str | None, view_func: Callable[..., Any] | None, options: dict[str, Any]
+    ) -> None:
+        """Register a websocket handler; ``options`` are all the others of :meth:`add_websocket`."""
         raise NotImplementedError
 
     def route(self, rule: str, *, endpoint: str | None = None, **options: Any) -> Callable[[F], F]:

@@ -10,7 +10,14 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, MapAdapter, RuleFactory
 from werkzeug.routing import Rule as WerkzeugRule
 
-from ...connection.limits import LIMITS, REQUEST_LIMITS, WEBSOCKET_LIMITS, ServerLimits, WebSocketLimits
+from ...connection.limits import (
+    LIMITS,
+    REQUEST_LIMITS,
+    WEBSOCKET_LIMITS,
+    ServerLimits,
+    WebSocketLimits,
+    check_limits,
+)
 from ...web.request import RequestBase
 
 # Adapters are kept per host, and rules per path and method; these are the client's choice.
@@ -24,7 +31,11 @@ class Rule(WerkzeugRule):
     """A rule of the app's URL map.
 
     :ivar provide_automatic_options: whether the app answers OPTIONS itself.
-    :ivar own_limits: the limits that this route sets for itself.
+    :ivar own_limits: the limits that this route sets for itself, checked.
+    :ivar limits: the limits of its websockets, with the revision of the config that they were made from.
+    :ivar request_limits: the limits of its HTTP requests, likewise.
+    :raises TypeError: if there is no such option, or one of its own limits has a wrong type.
+    :raises ValueError: if one of its own limits makes no sense.
     """
 
     def __init__(
@@ -36,11 +47,10 @@ class Rule(WerkzeugRule):
         **options: Any,
     ) -> None:
         for name in options.keys() - _OPTIONS:
-            raise TypeError(f"the route {string!r} has no option {name!r}{_whose(name)}")
+            raise TypeError(f"the route {string!r} has no option {name!r}{_limit_hint(name)}")
         super().__init__(string, **options)
         self.provide_automatic_options = provide_automatic_options
-        self.own_limits = own_limits or {}
-        # With the config revision that they were made from:
+        self.own_limits = check_limits(own_limits or {})
         self.limits: tuple[int, WebSocketLimits] | None = None
         self.request_limits: tuple[int, ServerLimits] | None = None
 
@@ -86,8 +96,8 @@ def endpoint_name(endpoint: str | None, function: Callable[..., Any] | None) -> 
     return str(name)
 
 
-def _whose(name: str) -> str:
-    """Whose option it is, for a message; empty for what is no limit."""
+def _limit_hint(name: str) -> str:
+    """Return what has the limit of this name, for a message; nothing if there is no such limit."""
     if name not in LIMITS:
         return ""
     kind = "websocket routes and " if name in WEBSOCKET_LIMITS else "HTTP routes and " if name in REQUEST_LIMITS else ""
