@@ -34,8 +34,8 @@ _FORCE_EVERY = 0.25  # seconds between two attempts to end background tasks that
 _Steps = list[Callable[..., Any]]
 
 
-class App(Protocol):
-    """Whose life it is."""
+class LifespanApp(Protocol):
+    """The app that starts up and shuts down: where its errors go, and what bounds the shutdown."""
 
     logger: Logger
     counters: Counters
@@ -51,7 +51,7 @@ class App(Protocol):
 class Lifespan:
     """What an app registers for its start-up and shutdown, and its life while at least one server uses it."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: LifespanApp) -> None:
         self._app = app
         self.before: _Steps = []
         self.after: _Steps = []
@@ -152,7 +152,7 @@ class Lifespan:
 class _Life:
     """One run from start-up to shutdown, in a system task: a task that belongs to no user of the app."""
 
-    def __init__(self, app: App, lifespan: Lifespan) -> None:
+    def __init__(self, app: LifespanApp, lifespan: Lifespan) -> None:
         self.app = app
         self.lifespan = lifespan
         self.users = 0
@@ -300,7 +300,7 @@ def _context_factory(function: Callable[..., Any]) -> Callable[..., AbstractAsyn
 
 
 def _open_context(
-    factory: Callable[..., AbstractAsyncContextManager[Any]], app: App
+    factory: Callable[..., AbstractAsyncContextManager[Any]], app: LifespanApp
 ) -> AbstractAsyncContextManager[Any]:
     takes_app = any(
         parameter.default is parameter.empty

@@ -1,15 +1,16 @@
 """Quart's names on apps, blueprints and settings that have no effect here, each with what to do instead.
 
-Each table maps names to remedies. A name leaves its table when it has an effect.
+Each table maps names to remedies. A name leaves its table when it has an effect. :class:`QuartNameGuard` is the base of
+apps and blueprints that raises the remedies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..web.quart_names import REQUEST
+from ..web.quart_names import REQUEST, refuse_definitions
 
 _HOOKS = {
     **{
@@ -212,3 +213,40 @@ SETTINGS: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "USE_X_SENDFILE": ((), _FILES["static_folder"]),
 }
 """Quart's settings without an effect here: which values ask for nothing, beside None and False; and the remedy."""
+
+
+class QuartNameGuard:
+    """A base class that refuses Quart's names where they would have no effect.
+
+    They are refused where a subclass defines them, where they are assigned, and where they are read.
+    """
+
+    _without_effect: ClassVar[Mapping[str, str]] = {}
+    """Names that may not be defined, assigned or read."""
+    _missing: ClassVar[Mapping[str, str]] = {}
+    """Names that are not there to be read; a subclass may define them."""
+    _read_when_made: ClassVar[Mapping[str, str]] = {}
+    """Names that a subclass may define, and that may not be assigned."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        refuse_definitions(cls, cls._without_effect)
+
+    if not TYPE_CHECKING:  # or every attribute would be there
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name in self._without_effect:
+                raise AttributeError(_message(self, name, "has no effect in triows", self._without_effect[name]))
+            if name in self._read_when_made:
+                raise AttributeError(_message(self, name, "is read while it is made", self._read_when_made[name]))
+            super().__setattr__(name, value)
+
+        def __getattr__(self, name: str) -> Any:
+            remedy = self._without_effect.get(name) or self._missing.get(name)
+            if remedy is None:
+                return self.__getattribute__(name)  # raises what brought us here, also from within a property
+            raise AttributeError(_message(self, name, "is Quart's and not there", remedy))
+
+
+def _message(owner: object, name: str, what: str, remedy: str) -> str:
+    return f"{name!r} of a {type(owner).__name__} {what}: {remedy}"

@@ -12,8 +12,8 @@ from ..errors import LifespanError
 from .client import TestClient
 
 
-class App(Protocol):
-    """What is tested: a :class:`triows.Triows`, which makes its clients itself."""
+class AppUnderTest(Protocol):
+    """A :class:`triows.Triows`: it lives in ``serving()``, and makes the clients that talk to it."""
 
     def serving(self) -> AbstractAsyncContextManager[object]: ...
     def test_client(self, **options: Any) -> TestClient: ...
@@ -28,7 +28,7 @@ class TestApp:
 
     __test__ = False  # pytest takes any class named Test... for a collection of tests
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: AppUnderTest) -> None:
         self.app = app
         self._life = AsyncExitStack()
 

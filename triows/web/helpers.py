@@ -19,8 +19,8 @@ from .response import Response
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class App(Protocol):
-    """What these functions need of an app."""
+class CurrentApp(Protocol):
+    """The app of the current context, as these functions use it."""
 
     @property
     def json(self) -> JSONProvider: ...
@@ -31,8 +31,8 @@ class App(Protocol):
     async def make_response(self, value: Any) -> Response: ...
 
 
-def _app(what: str) -> App:
-    app: App = require_context(what).app
+def _app(what: str) -> CurrentApp:
+    app: CurrentApp = require_context(what).app
     return app
 
 

@@ -15,8 +15,8 @@ _OPTIONS = frozenset({"name", "name_prefix", "subdomain", "url_defaults", "url_p
 _READ_ONCE = frozenset({"name", "subdomain", "url_prefix", "url_values"})
 
 
-class Registrar(Protocol):
-    """What a blueprint is registered on: an app."""
+class BlueprintApp(Protocol):
+    """The app that a blueprint is registered on, and puts its rules, hooks and error handlers into."""
 
     blueprints: dict[str, Blueprint]
     hooks: dict[Kind, Hooks]
@@ -43,7 +43,7 @@ class BlueprintSetup:
 
     def __init__(
         self,
-        app: Registrar,
+        app: BlueprintApp,
         blueprint: Blueprint,
         *,
         name: str,
@@ -203,7 +203,7 @@ class Blueprint(Scaffold):
         blueprint._check_options(options)
         self._children.append((blueprint, options))
 
-    def register(self, app: Registrar, options: dict[str, Any], *, parent: BlueprintSetup | None = None) -> None:
+    def register(self, app: BlueprintApp, options: dict[str, Any], *, parent: BlueprintSetup | None = None) -> None:
         """Put everything into an app; what ``app.register_blueprint()`` calls.
 
         :raises ValueError: if the app has a blueprint of this full name already.

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_async
-from ...web.quart_names import Known
+from ..quart_names import QuartNameGuard
 from .hooks import ErrorHandler, F, HandlerTable, Hooks, HookTable, Kind, add_hook, register_handler
 from .rules import check_options
 
 
-class Scaffold(Known):
+class Scaffold(QuartNameGuard):
     """The decorators that :class:`~triows.Triows` and :class:`~triows.Blueprint` have in common.
 
     Hooks may be async; synchronous ones run in a worker thread.

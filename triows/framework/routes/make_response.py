@@ -20,8 +20,11 @@ _SHAPES = (
 )
 
 
-class Maker(Protocol):
-    """What responses are made for: an app."""
+class ResponseApp(Protocol):
+    """The app whose views return the values: its classes, its JSON, and its own ``make_response()``, if it has one.
+
+    :ivar overrides_make_response: whether a subclass or an assignment has replaced ``make_response()``.
+    """
 
     overrides_make_response: bool
 
@@ -36,7 +39,7 @@ class Maker(Protocol):
     async def make_response(self, value: Any) -> Response: ...
 
 
-async def make_response(app: Maker, value: Any, function: Callable[..., Any] | None = None) -> Response:
+async def make_response(app: ResponseApp, value: Any, function: Callable[..., Any] | None = None) -> Response:
     """Return the response that a view, a hook or an error handler means by returning ``value``.
 
     It is the app's own :meth:`~triows.Triows.make_response` that decides, where a subclass or an assignment gives one.
@@ -54,7 +57,7 @@ async def make_response(app: Maker, value: Any, function: Callable[..., Any] | N
     return response
 
 
-def is_trapped(app: Maker, error: HTTPException) -> bool:
+def is_trapped(app: ResponseApp, error: HTTPException) -> bool:
     """Whether an HTTP error without a handler is a fault of the view, as other exceptions are."""
     config = app.config
     if isinstance(error, RoutingException):
@@ -66,7 +69,7 @@ def is_trapped(app: Maker, error: HTTPException) -> bool:
     return bool(config["TRAP_BAD_REQUEST_ERRORS"]) and isinstance(error, BadRequest)
 
 
-def response_from(app: Maker, value: Any, function: Callable[..., Any] | None = None) -> Response:
+def response_from(app: ResponseApp, value: Any, function: Callable[..., Any] | None = None) -> Response:
     """Return the response that a view means by returning ``value``.
 
     :param function: the view, for the error's message.
@@ -97,7 +100,7 @@ def response_from(app: Maker, value: Any, function: Callable[..., Any] | None = 
     return response
 
 
-def _from_body(app: Maker, body: Any, function: Callable[..., Any] | None) -> Response:
+def _from_body(app: ResponseApp, body: Any, function: Callable[..., Any] | None) -> Response:
     match body:
         case Response():
             return body

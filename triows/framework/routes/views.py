@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Coroutine, Iterator, Mapping, MutableMapping
-from functools import partial
 from typing import Any, Self, get_type_hints
 
-from ...tasks.functions import _call_in_thread, describe, is_async, is_async_generator, unwrap
+from ...tasks.functions import call, describe, is_async, is_async_generator, unwrap
 from ...web.request import Request
 from ...web.websocket import WebSocket
 
@@ -50,8 +48,7 @@ class View:
     async def _call_plain(self, arguments: dict[str, Any]) -> Any:
         if self._kind == "generator":
             return self.function(**arguments)
-        result = await _call_in_thread(partial(self.function, **arguments))
-        return await result if inspect.isawaitable(result) else result
+        return await call(self.function, **arguments)
 
 
 class ViewFunctions(MutableMapping[str, Callable[..., Any]]):
