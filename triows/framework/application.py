@@ -45,7 +45,7 @@ from .routes.views import View, ViewFunctions
 
 
 class App(WithMiddleware, Scaffold):
-    """What :class:`triows.Triows` is made of, up to the ways to serve it: see there for the parameters."""
+    """The base of :class:`triows.Triows`, without the ways to serve and to test it; see there for the parameters."""
 
     request_class: type[Request] = Request
     response_class: type[Response] = Response
@@ -92,7 +92,7 @@ class App(WithMiddleware, Scaffold):
         self.extensions: dict[str, Any] = {}
         self.teardown_functions: list[Callable[..., Any]] = []
         self.counters = Counters()
-        self._look_at_make_response()
+        self._note_make_response()
         self._lifespan = Lifespan(self)
         self._limits = ConfiguredLimits(self)
 
@@ -140,7 +140,7 @@ class App(WithMiddleware, Scaffold):
 
     @property
     def limits(self) -> ServerLimits:
-        """The limits for the server, from the config."""
+        """The limits for the server and for HTTP requests, from the config."""
         return self._limits.for_server()
 
     def websocket_limits(self, options: Mapping[str, Any] | None = None) -> WebSocketLimits:
@@ -258,27 +258,27 @@ class App(WithMiddleware, Scaffold):
         return urls.url_for(self, endpoint, values, anchor=_anchor, external=_external, method=_method, scheme=_scheme)
 
     async def make_response(self, value: Any) -> Response:
-        """Return the response that a view means by returning ``value``.
+        """Return the response that ``value``, returned by a view, stands for.
 
         :raises TypeError: if a view may not return that.
         """
         return response_from(self, value)
 
-    def _look_at_make_response(self) -> None:
-        """Note whether a subclass or an assignment has put another one in its place: views are not to wait for it."""
+    def _note_make_response(self) -> None:
+        """Note whether a subclass or an assignment has replaced :meth:`make_response`; only then it is awaited."""
         self.overrides_make_response = getattr(self.make_response, "__func__", None) is not _MAKE_RESPONSE
 
     if not TYPE_CHECKING:
 
         def __setattr__(self, name: str, value: Any) -> None:
             if name == "view_functions":
-                # Those before stay what they are: whoever has kept them, as tests do, puts them back.
+                # A new object: a test that has kept the former functions can put them back.
                 if not isinstance(value, ViewFunctions):
                     value = ViewFunctions(self._is_websocket, value)
                 self.views = value.views
             super().__setattr__(name, value)
             if name == "make_response":
-                self._look_at_make_response()
+                self._note_make_response()
 
     # The app's own life
 
@@ -360,13 +360,13 @@ class App(WithMiddleware, Scaffold):
         return self.counters.stats()
 
     def handle(self, connection: Connection) -> Coroutine[Any, Any, None]:
-        """Serve one connection; what the servers await, inside the connection's cancel scope."""
+        """Serve one connection. Servers await the result inside the connection's cancel scope."""
         raise NotImplementedError
 
     def _check(self) -> None:
-        # A class may have got something since it was made.
+        # Attributes may have been set on the class since it was made.
         refuse_definitions(type(self), quart_names.APP)
-        self._look_at_make_response()
+        self._note_make_response()
         self.url_map.check(self.config["SERVER_NAME"])
 
 

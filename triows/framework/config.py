@@ -32,7 +32,7 @@ DEFAULT_CONFIG: dict[str, Any] = {
     "PREFERRED_URL_SCHEME": "http",
     # Read by the test client: None raises handlers' errors in the test.
     "PROPAGATE_EXCEPTIONS": None,
-    # Whether the app answers OPTIONS itself, for the routes that are added from then on.
+    # Whether the app answers OPTIONS itself, for the routes that are added after the setting.
     "PROVIDE_AUTOMATIC_OPTIONS": True,
     "SECRET_KEY": None,
     "SECRET_KEY_FALLBACKS": None,
@@ -47,7 +47,7 @@ DEFAULT_CONFIG: dict[str, Any] = {
     "SESSION_REFRESH_EACH_REQUEST": True,
     "TESTING": False,
     # Whether HTTP errors without a handler are errors of the view: logged, answered with 500, raised in tests. None:
-    # in debug mode, for a key that a form lacks.
+    # only in debug mode, and only for a missing key of a form.
     "TRAP_BAD_REQUEST_ERRORS": None,
     "TRAP_HTTP_EXCEPTIONS": False,
     **{KEYS[name]: default for name, default in DEFAULTS.items()},
@@ -80,7 +80,7 @@ class Config(dict[str, Any]):
         self._touch()
 
     def _touch(self) -> None:
-        # Those who derive values from a config keep them until its revision is another. No two configs share one.
+        # Values that were derived from a config hold for one revision. No two configs have the same revision.
         self.revision = next(_revisions)
 
     def update(self, *args: Any, **kwargs: Any) -> None:
@@ -99,7 +99,7 @@ class Config(dict[str, Any]):
         return self[key]
 
     def pop(self, key: str, *default: Any) -> Any:
-        """As a dict does."""
+        """Remove and return an item, as a dict does."""
         value = super().pop(key, *default)
         self._touch()
         return value
@@ -197,7 +197,7 @@ def _without_effect(setting: tuple[tuple[Any, ...], str], name: str, value: Any)
 
 def _secret(name: str, value: Any) -> str | bytes | None:
     if value is not None and not isinstance(value, str | bytes):
-        # Without the value: it is to be one.
+        # The value may be a mistyped secret, so that the message does not show it.
         raise TypeError(f"{name} is of the type {type(value).__name__}; it must be text or bytes, or None")
     return value
 

@@ -1,4 +1,4 @@
-"""Blueprints: routes, hooks and error handlers that are written apart and registered on an app, or several times."""
+"""Blueprints: groups of routes, hooks and error handlers, which may be registered on several apps, or several times."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class BlueprintApp(Protocol):
 class BlueprintSetup:
     """One registration of a blueprint on an app: what :meth:`Blueprint.record`'s functions are called with.
 
-    :ivar first: whether the app has not had the blueprint before, under any name.
-    :ivar name: the full name of this registration, dotted where it is nested.
+    :ivar first: whether this is the blueprint's first registration on this app, under any name.
+    :ivar name: the full name of this registration, with dots between the names of nested blueprints.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class BlueprintSetup:
     def add(
         self, method: Callable[..., None], rule: str, endpoint: str, function: Any, options: dict[str, Any]
     ) -> None:
-        """Register a rule of the blueprint through one of the app's methods, with prefix, name and defaults put in."""
+        """Add a rule to the app by one of its methods, with the prefix, name and defaults of this registration."""
         if self.subdomain is not None:
             options.setdefault("subdomain", self.subdomain)
         defaults = {**self.url_defaults, **(options.pop("defaults", None) or {})}
@@ -77,7 +77,7 @@ class BlueprintSetup:
 
 
 def join_paths(prefix: str, rule: str) -> str:
-    """Return a rule below a prefix, with one slash between them."""
+    """Return the path of a rule below a prefix, with one slash between the two."""
     if not prefix:
         return rule
     return f"{prefix.rstrip('/')}/{rule.lstrip('/')}" if rule else prefix
@@ -86,12 +86,12 @@ def join_paths(prefix: str, rule: str) -> str:
 class Blueprint(Scaffold):
     """A part of an app: ``Blueprint("chat", __name__, url_prefix="/chat")``.
 
-    Its endpoints are called ``"chat.name"``. Blueprints may hold blueprints.
+    The blueprint's endpoints are called ``"chat.name"``. Blueprints may be nested.
 
-    :param name: its name, without dots.
-    :param url_prefix: put before each of its rules.
-    :param subdomain: the subdomain of its rules.
-    :param url_defaults: defaults of URL variables for all of its rules.
+    :param name: the blueprint's name, without dots.
+    :param url_prefix: the path before each of the blueprint's rules.
+    :param subdomain: the subdomain of the rules.
+    :param url_defaults: defaults of URL variables for all rules.
     """
 
     _without_effect = quart_names.BLUEPRINT
@@ -138,7 +138,7 @@ class Blueprint(Scaffold):
     def record(self, function: Callable[[BlueprintSetup], None]) -> None:
         """Call ``function(setup)`` whenever the blueprint is registered on an app.
 
-        :raises RuntimeError: if it is registered already: the app would not see it.
+        :raises RuntimeError: if the blueprint is registered already, so that the app would not see the function.
         :raises TypeError: if the function is async.
         """
         check_not_async(function, "write 'def', and use before_app_serving for what has to wait")
@@ -193,7 +193,7 @@ class Blueprint(Scaffold):
         return decorator
 
     def register_blueprint(self, blueprint: Blueprint, **options: Any) -> None:
-        """Register a blueprint inside this one; its prefix and name come after this one's.
+        """Register a blueprint inside this one: its prefix and name are appended to this blueprint's.
 
         :raises ValueError: if a blueprint is registered on itself.
         """
@@ -204,7 +204,7 @@ class Blueprint(Scaffold):
         self._children.append((blueprint, options))
 
     def register(self, app: BlueprintApp, options: dict[str, Any], *, parent: BlueprintSetup | None = None) -> None:
-        """Put everything into an app; what ``app.register_blueprint()`` calls.
+        """Register all routes, hooks and handlers on an app. ``app.register_blueprint()`` calls it.
 
         :raises ValueError: if the app has a blueprint of this full name already.
         :raises TypeError: if there is no such option.
@@ -318,4 +318,4 @@ def _check_own_limits(options: dict[str, Any], names: Iterable[str]) -> None:
 
 
 def _ignore(_result: object) -> None:
-    """Registrations return the function for decorators; records return nothing."""
+    """Drop the result: an app's decorators return the function, and a record returns None."""

@@ -25,7 +25,7 @@ class Scaffold(QuartNameGuard):
         self.url_default_functions: HookTable = {}
 
     def _check_setup(self) -> None:
-        """Raise an error where it is too late to add anything."""
+        """Raise an error if it is too late to add routes, hooks or handlers."""
 
     # Routes
 

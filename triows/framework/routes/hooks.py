@@ -35,13 +35,13 @@ class Hooks:
         self.teardown: HookTable = {}
 
     def merge(self, other: Hooks, name: str) -> None:
-        """Take over a blueprint's own hooks under its registered name."""
+        """Add a blueprint's hooks under its registered name."""
         for mine, theirs in ((self.before, other.before), (self.after, other.after), (self.teardown, other.teardown)):
             mine.setdefault(name, []).extend(theirs.get(None, ()))
 
 
 def add_hook(table: HookTable, function: F) -> F:
-    """Add a function that runs for everything the table's owner serves."""
+    """Add a function that runs for all routes of the table's owner."""
     table.setdefault(None, []).append(function)
     return function
 
@@ -62,14 +62,14 @@ def error_key(key: type[BaseException] | int) -> tuple[type[BaseException], int 
 
 
 def register_handler(table: HandlerTable, key: type[BaseException] | int, function: ErrorHandler) -> None:
-    """Add an error handler for everything the table's owner serves."""
+    """Add an error handler for all routes of the table's owner."""
     class_, code = error_key(key)
     table.setdefault(None, {}).setdefault(code, {})[class_] = function
 
 
 async def run_teardown(logger: Logger, functions: Sequence[Any], error: BaseException | None) -> None:
-    """Call teardown hooks; what one raises is logged, so that the others run too."""
-    # Connections are mostly cancelled in the end; what the hooks give back must be given back all the same.
+    """Call teardown hooks. The error of one is logged, so that the others still run."""
+    # Most connections end by cancellation, and the hooks must release what they hold even then.
     with trio.move_on_after(_TEARDOWN_TIMEOUT, shield=True) as scope:
         keep_shielded(scope)
         for function in functions:

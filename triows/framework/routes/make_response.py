@@ -1,4 +1,4 @@
-"""What views may return, made into responses."""
+"""The response that a view's return value stands for."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class ResponseApp(Protocol):
 async def make_response(app: ResponseApp, value: Any, function: Callable[..., Any] | None = None) -> Response:
     """Return the response that a view, a hook or an error handler means by returning ``value``.
 
-    It is the app's own :meth:`~triows.Triows.make_response` that decides, where a subclass or an assignment gives one.
+    Where a subclass or an assignment has replaced :meth:`triows.Triows.make_response`, the replacement decides.
 
-    :param function: the view, hook or handler, for the error's message.
-    :raises TypeError: if it may not return that.
+    :param function: the view, hook or handler, for the message of an error.
+    :raises TypeError: if a view may not return that value.
     """
     if not app.overrides_make_response:
         return response_from(app, value, function)
@@ -70,10 +70,10 @@ def is_trapped(app: ResponseApp, error: HTTPException) -> bool:
 
 
 def response_from(app: ResponseApp, value: Any, function: Callable[..., Any] | None = None) -> Response:
-    """Return the response that a view means by returning ``value``.
+    """Return the response that ``value``, returned by a view, stands for.
 
-    :param function: the view, for the error's message.
-    :raises TypeError: if a view may not return that.
+    :param function: the view, for the message of an error.
+    :raises TypeError: if a view may not return that value.
     """
     status: Any = None
     headers: Any = None
@@ -87,12 +87,12 @@ def response_from(app: ResponseApp, value: Any, function: Callable[..., Any] | N
             case (body, status, headers):
                 pass
             case _:
-                raise TypeError(f"{_who(function)} returned a tuple of {len(value)}; {_SHAPES}")
+                raise TypeError(f"{_view_name(function)} returned a tuple of {len(value)}; {_SHAPES}")
     response = _from_body(app, body, function)
     if status is not None:
         if isinstance(status, bool) or not isinstance(status, int | str):
             raise TypeError(
-                f"{_who(function)} returned {status!r} as status; it is a number or a text like '404 Not Found'"
+                f"{_view_name(function)} returned {status!r} as status; it is a number or a text like '404 Not Found'"
             )
         response.status = str(status) if isinstance(status, str) else f"{int(status)}"
     if headers is not None:
@@ -113,13 +113,13 @@ def _from_body(app: ResponseApp, body: Any, function: Callable[..., Any] | None)
         case SansIOResponse():
             return app.response_class.from_sansio(body)
         case type():
-            pass  # a class is never meant, though some have __iter__
+            pass  # refused below: some classes have __iter__, and are no bodies
         case AsyncIterable() | Iterator():
             return app.response_class(body)
     if body is None:
-        raise TypeError(f"{_who(function)} returned None, or a path through it has no return; {_SHAPES}")
-    raise TypeError(f"{_who(function)} returned {type(body).__name__} {body!r:.100}; {_SHAPES}")
+        raise TypeError(f"{_view_name(function)} returned None, or a path through it has no return; {_SHAPES}")
+    raise TypeError(f"{_view_name(function)} returned {type(body).__name__} {body!r:.100}; {_SHAPES}")
 
 
-def _who(function: Callable[..., Any] | None) -> str:
+def _view_name(function: Callable[..., Any] | None) -> str:
     return "the view" if function is None else describe(function)

@@ -1,4 +1,4 @@
-"""URLs of endpoints."""
+"""Building the URLs of endpoints."""
 
 from __future__ import annotations
 
