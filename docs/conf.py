@@ -35,8 +35,11 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(trio|werkzeug|collections|contextlib|datetime|http|json|os|ssl)\..*"),
     (
         r"py:class",
-        r"datetime|(triows\..*\.)?(App|F|_Checkpoint|Context|SessionMixin|NullSession|BlueprintSetup|RequestBase)",
+        r"datetime|(triows\..*\.)?(App|F|_Checkpoint|Context|SessionMixin|NullSession|BlueprintSetup|Registrar|RequestBase)",
     ),
-    (r"py:class", r"WireHeaders|HeadersLike|Query|Files|Auth|CollectorRegistry|TracerProvider|prometheus_client\..*"),
+    (
+        r"py:class",
+        r"WireHeaders|Headers|HeadersLike|Query|Files|Auth|CollectorRegistry|(.*\.)?TracerProvider|prometheus_client\..*",
+    ),
     (r"py:meth", r"[a-z_]+"),  # what a blueprint has in common with the app is documented there
 ]

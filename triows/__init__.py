@@ -1,5 +1,6 @@
 """triows: a web framework for Trio, with WebSockets first."""
 
+from .app import Server as Server
 from .app import Triows as Triows
 from .app import current_app as current_app
 from .connection.limits import ServerLimits as ServerLimits
@@ -12,10 +13,12 @@ from .errors import TriowsError as TriowsError
 from .errors import WebSocketClosed as WebSocketClosed
 from .errors import WebsocketResponseError as WebsocketResponseError
 from .errors import WebSocketStateError as WebSocketStateError
+from .framework.background import BackgroundNursery as BackgroundNursery
 from .framework.config import Config as Config
 from .framework.routes.blueprints import Blueprint as Blueprint
 from .protocol.disconnect import Disconnect as Disconnect
 from .protocol.websocket.compression import Compression as Compression
+from .web.body import Body as Body
 from .web.context import has_app_context as has_app_context
 from .web.context import has_request_context as has_request_context
 from .web.context import has_websocket_context as has_websocket_context
@@ -38,6 +41,7 @@ from .web.json import JSONProvider as JSONProvider
 from .web.request import Request as Request
 from .web.response import Response as Response
 from .web.sessions import SessionInterface as SessionInterface
+from .web.sessions import SessionMixin as SessionMixin
 from .web.websocket import WebSocket as WebSocket
 
 __version__ = "0.1.0"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import trio
 
@@ -29,6 +29,35 @@ class _OnDemand:
         from . import testing
 
         return getattr(testing, self._name)
+
+
+class Server(Protocol):
+    """A running server, as :meth:`Triows.serve` hands it to ``task_status.started()``.
+
+    It is here for annotations: ``server: Server = await nursery.start(app.serve, "127.0.0.1", 0)``.
+    """
+
+    @property
+    def addresses(self) -> list[tuple[str, int] | str]:
+        """Where it listens, as the sockets name it: ``(host, port)``, or a path for a Unix socket."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """The port of the first TCP listener.
+
+        :raises RuntimeError: if it has none.
+        """
+        ...
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected now."""
+        ...
+
+    def shutdown(self) -> None:
+        """Ask for an orderly shutdown: no new clients, then the connections, then the app. Returns at once."""
+        ...
 
 
 class Triows(App):
@@ -96,7 +125,7 @@ class Triows(App):
         port: int = 8000,
         *,
         ssl_context: ssl.SSLContext | None = None,
-        task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
+        task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
         **options: Any,
     ) -> None:
         """Serve until cancelled, or asked to shut down; with ``nursery.start(app.serve, ...)`` it yields the server.
@@ -118,7 +147,7 @@ class Triows(App):
         self,
         listeners: Sequence[trio.abc.Listener[Any]],
         *,
-        task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
+        task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
         **options: Any,
     ) -> None:
         """Serve the connections of listeners that are open already; see :meth:`serve`."""

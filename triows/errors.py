@@ -20,6 +20,18 @@ from __future__ import annotations
 
 from typing import Any
 
+__all__ = [
+    "CancelledSwallowedError",
+    "HTTPDisconnectError",
+    "JSONMessageError",
+    "LifespanError",
+    "TriowsError",
+    "WebSocketClosed",
+    "WebSocketStateError",
+    "WebsocketDisconnectError",
+    "WebsocketResponseError",
+]
+
 
 class TriowsError(Exception):
     """The base of all exceptions of triows."""

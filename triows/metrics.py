@@ -16,6 +16,9 @@ except ModuleNotFoundError as error:
     raise ImportError('triows.metrics needs prometheus-client: pip install "triows[metrics]"') from error
 
 
+__all__ = ["Metrics"]
+
+
 class Metrics(Collector):
     """Answers Prometheus with what :meth:`triows.Triows.stats` tells: ``Metrics(app)``.
 

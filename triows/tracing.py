@@ -22,6 +22,9 @@ except ModuleNotFoundError as error:
 _METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 
 
+__all__ = ["Tracing"]
+
+
 class Tracing:
     """Makes a span of each request and each websocket of an app: ``Tracing(app)``, before it is served.
 

@@ -6,5 +6,6 @@
 - ``engine``: parts in process; ``serve`` and ``peers``: the servers, each in a process of its own; ``load`` and
   ``talks``: the load generator, in another; ``proc``: what the kernel says of a process;
 - ``fleet``: starts and ends processes; ``measure``: interleaved rounds, and the figures made of them;
-- ``report`` and ``chart``: tables, results.json and the chart.
+- ``report`` and ``chart``: tables, results.json and the chart;
+- ``decisions``: the design beside what was decided against, for docs/decisions; a command of its own.
 """

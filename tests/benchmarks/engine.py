@@ -32,7 +32,7 @@ _LARGE = masked(bytes(range(256)) * 256, 0x82)
 _MASK = b"\x37\xfa\x21\x3d"
 _HEAD = FrameTalk(32).opening
 _JSON = b'{"type":"message","room":"general","from":"someone","text":"hello to everybody in this room","seq":%d}'
-_BROWSER_HEAD = (
+BROWSER_HEAD = (
     b"GET /chat HTTP/1.1\r\nHost: example.com\r\nConnection: Upgrade\r\nPragma: no-cache\r\nCache-Control: no-cache\r\n"
     b"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36\r\n"
     b"Upgrade: websocket\r\nOrigin: https://example.com\r\nSec-WebSocket-Version: 13\r\n"
@@ -162,7 +162,7 @@ def _triows_reads_head() -> Timed:
 
     def run() -> None:
         reader.begin()
-        assert reader.take(bytearray(_BROWSER_HEAD)) is not None
+        assert reader.take(bytearray(BROWSER_HEAD)) is not None
 
     return run, 1
 
@@ -172,7 +172,7 @@ def _h11_reads_head() -> Timed:
 
     def run() -> None:
         connection = h11.Connection(h11.SERVER)
-        connection.receive_data(_BROWSER_HEAD)
+        connection.receive_data(BROWSER_HEAD)
         assert isinstance(connection.next_event(), h11.Request)
 
     return run, 1
@@ -183,7 +183,7 @@ def _websockets_reads_head() -> Timed:
 
     def run() -> None:
         protocol = ServerProtocol()
-        protocol.receive_data(_BROWSER_HEAD)
+        protocol.receive_data(BROWSER_HEAD)
         assert len(protocol.events_received()) == 1
 
     return run, 1

@@ -69,6 +69,11 @@ PEERS = {
             "asyncio, with transports of its own; all of it compiled; hands out frames rather than messages",
         ),
         Peer("starlette on uvicorn", "starlette_uvicorn", ("starlette", "uvicorn"), "asyncio; HTTP by h11"),
+        # What was decided against; only tests.benchmarks.decisions measures these.
+        Peer("triows by tasks", "triows_tasks", ("triows",), "a reading and a writing task for each connection"),
+        Peer("triows unwatched", "triows_unwatched", ("triows",), "handlers are awaited, and nobody looks"),
+        Peer("handler reads", "handler_reads", ("triows",), "triows's protocol, read by the handler's own task"),
+        Peer("reader task", "reader_task", ("triows",), "the same with a task that reads, and a memory channel"),
     )
 }
 

@@ -32,7 +32,7 @@ class Table:
 # Figures
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
@@ -44,7 +44,7 @@ def _rate(row: Row) -> str:
 
 
 def _figure(key: str) -> Callable[[Row], str]:
-    return lambda row: _number(row.figures[key]) if key in row.figures else ""
+    return lambda row: number(row.figures[key]) if key in row.figures else ""
 
 
 def _ratio(row: Row) -> str:
@@ -52,7 +52,7 @@ def _ratio(row: Row) -> str:
 
 
 def _pair(key: str) -> Callable[[Row], str]:
-    return lambda row: f"{_number(row.figures[f'{key}_few'])} / {_number(row.figures[f'{key}_many'])}"
+    return lambda row: f"{number(row.figures[f'{key}_few'])} / {number(row.figures[f'{key}_many'])}"
 
 
 _Columns = dict[str, Callable[[Row], str]]
@@ -104,7 +104,7 @@ def engine_table(results: Results) -> Table | None:
         title = part.title
         for row in results.measured[part.name].rows:
             if row.figures:
-                rows.append([title, row.server, _number(row.figures["time"]), _ratio(row)])
+                rows.append([title, row.server, number(row.figures["time"]), _ratio(row)])
                 title = ""
             else:
                 notes.append(f"Left out: {part.name}, {row.server} ({row.problem}).")
@@ -179,8 +179,9 @@ def _kind(row: Row) -> str:
 
 
 def peers_text() -> str:
-    """What the servers are."""
-    return "".join(f"- *{peer.name}*: {peer.text}\n" for peer in PEERS.values())
+    """What the servers are, of those that the works name."""
+    named = {name for work in WORKS.values() for name in work.servers}
+    return "".join(f"- *{peer.name}*: {peer.text}\n" for peer in PEERS.values() if peer.name in named)
 
 
 def write_files(results: Results, folder: Path) -> None:

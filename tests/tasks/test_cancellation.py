@@ -90,8 +90,8 @@ async def test_the_report_names_the_handler_its_file_and_line_and_the_remedy() -
     text = str((await disconnected(careless)).swallowed)
     line = careless.__code__.co_firstlineno
     assert text == (
-        f"{careless.__qualname__}() ({__file__}:{line}) swallowed trio.Cancelled ({REASON}): catch Exception instead of "
-        "BaseException, or raise Cancelled again after the cleanup"
+        f"{careless.__qualname__}() ({__file__}:{line}) swallowed trio.Cancelled ({REASON}): catch Exception instead "
+        "of BaseException, or raise Cancelled again after the cleanup"
     )
 
 

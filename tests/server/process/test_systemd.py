@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from triows.server.process import systemd
+from triows.server.process.runner import systemd
 
 
 @pytest.fixture
