@@ -25,7 +25,7 @@ _MIB = 1024 * _KIB
 
 @dataclass(frozen=True, slots=True)
 class WebSocketLimits:
-    """What one websocket may cost and how long it may keep silent.
+    """Limits of one websocket: its messages, buffers and timeouts, and who may open it.
 
     A value of the wrong type raises :exc:`TypeError`, one that makes no sense :exc:`ValueError`; both name it.
     """
@@ -53,7 +53,7 @@ class WebSocketLimits:
     for ``Compression()``, and is held as that."""
     origins: tuple[str, ...] | None = None
     """Origins that browsers may connect from, and no others: ``"https://example.com"``, ``"https://*.example.com"`` for
-    what is below that name, ``"null"``, ``"*"`` for all. None: the same origin only."""
+    all hosts below that name, ``"null"``, ``"*"`` for all. None: the same origin only."""
     subprotocols: tuple[str, ...] = ()
     """Subprotocols that the route speaks, the preferred one first."""
 
@@ -63,7 +63,7 @@ class WebSocketLimits:
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
-    """What the server grants to clients before and beside the handlers.
+    """Limits of the server: connections, request heads and bodies, the shutdown, and whom it trusts.
 
     A value of the wrong type raises :exc:`TypeError`, one that makes no sense :exc:`ValueError`; both name it.
     """
@@ -73,17 +73,17 @@ class ServerLimits:
     max_request_line: int = 8 * _KIB
     """Longest request line, in bytes without its CRLF (414 beyond)."""
     max_head_size: int = 16 * _KIB
-    """Largest request head, in bytes (431 beyond). What a websocket's client offers in ``Sec-WebSocket-Extensions``
-    does not count, up to as much again."""
+    """Largest request head, in bytes (431 beyond). ``Sec-WebSocket-Extensions`` fields do not count, up to as much
+    again."""
     max_headers: int = 100
     """Most header lines in a head (431 beyond)."""
     max_body_size: int = 16 * _MIB
     """Largest request body, in bytes (413 beyond)."""
     body_timeout: float | None = 10.0
-    """Seconds that a client may keep its handler waiting for the body, in all (408 beyond); without ``min_body_rate``,
-    at a time. None: no limit."""
+    """Seconds that a handler waits for the body, in all (408 beyond); without ``min_body_rate``, seconds of each wait.
+    None: no limit."""
     min_body_rate: float | None = 1024.0
-    """Bytes of the body that give a client another second of that. None: it need not keep up any pace."""
+    """Bytes of the body that add a second to ``body_timeout``. None: the client may be as slow as that allows."""
     keep_alive_timeout: float | None = 60.0
     """Seconds that a connection may idle between two requests. None: no limit."""
     max_connections: int = 10_000
@@ -91,13 +91,13 @@ class ServerLimits:
     shutdown_timeout: float | None = 10.0
     """Seconds for connections, and then for the app's own shutdown, to end in order. None: no limit."""
     stall_timeout: float | None = 1.0
-    """Seconds for which one task may hold up all others before the log names it. None: nobody looks."""
+    """Seconds for which one task may hold up all others before the log names it. None: no stall is logged."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks of the proxies whose ``Forwarded`` and ``X-Forwarded-...`` are believed; ``"unix"``: those
     at a Unix socket."""
     trusted_hosts: tuple[str, ...] | None = None
-    """Hosts that requests may be made to (400 otherwise): ``"example.com"``, ``".example.com"`` with all below it, or
-    ``"*.example.com"`` for what is below it. None: all."""
+    """Hosts that requests may be made to (400 otherwise): ``"example.com"``, ``".example.com"`` with all hosts below
+    it, or ``"*.example.com"`` for the hosts below it alone. None: all."""
 
     def __post_init__(self) -> None:
         _check_fields(self, SERVER_LIMITS)

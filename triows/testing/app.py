@@ -22,8 +22,8 @@ class AppUnderTest(Protocol):
 class TestApp:
     """The app between its start-up and its shutdown: ``async with app.test_app() as test_app:``.
 
-    Inside, ``app.nursery`` is there, and what ``before_serving`` and the like have made. An error that ends the app in
-    the middle of the block is raised as it is. Enter and leave it in one task.
+    In the block, the start-up functions have run and ``app.nursery`` is available. An error that ends the app in the
+    middle of the block is raised as it is. Enter and leave the block in one task.
     """
 
     __test__ = False  # pytest takes any class named Test... for a collection of tests
@@ -64,5 +64,5 @@ class TestApp:
             return await self._life.__aexit__(kind, error, traceback)  # noqa: ASYNC102 - shields itself
         except Exception as failure:
             if failure is error or isinstance(error, trio.Cancelled):
-                raise  # the block's own, or what ended the app, and with it the block, in the middle
+                raise  # the block's own error, or the one that ended the app, and with it the block
             raise LifespanError(f"the app failed to stop: {failure!r}") from failure

@@ -23,7 +23,7 @@ class JSONProvider(JSONCodec):
 
     Only :meth:`dumps` and :meth:`loads` need replacing.
 
-    :param app: the app, whose ``response_class`` is that of the responses; or such a class.
+    :param app: the app, for its ``response_class`` and its debug mode; or the class of the responses itself.
     """
 
     mimetype = "application/json"
@@ -36,7 +36,7 @@ class JSONProvider(JSONCodec):
 
     @property
     def response_class(self) -> type[Response]:
-        """The class of the responses: what was given, else that of the app which handles the current request."""
+        """The class of the responses: the given one, the given app's, or that of the current context's app."""
         if isinstance(self._app, type):
             return self._app
         app = self._current_app()

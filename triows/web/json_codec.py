@@ -1,4 +1,4 @@
-"""JSON as text: what requests, responses and websockets read and write it with, whether or not an app is around."""
+"""JSON as text, for requests, responses and websockets, with an app or without."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from werkzeug.http import http_date
 
 
 def default(value: Any) -> Any:
-    """Return a JSON type for what the json module does not know, else raise :exc:`TypeError`.
+    """Return a JSON type for a value that the json module does not know.
 
-    Dates and datetimes become RFC 9110 section 5.6.7 dates, Decimal and UUID strings, dataclasses objects;
-    what has ``__html__()`` becomes its result.
+    Dates and datetimes become RFC 9110 section 5.6.7 dates, Decimal and UUID strings, dataclasses objects; a value with
+    ``__html__()`` becomes the string that it returns.
+
+    :raises TypeError: for all other values.
     """
     if isinstance(value, date):
         return http_date(value)
@@ -31,7 +33,7 @@ def default(value: Any) -> Any:
 
 
 class JSONCodec:
-    """Reads and writes JSON with the standard library: all of :class:`triows.JSONProvider` but the responses."""
+    """Reads and writes JSON with the standard library. :class:`triows.JSONProvider` adds the responses."""
 
     default: Callable[[Any], Any] = staticmethod(default)
     """Called for values that JSON doesn't know; returns one that it knows or raises :exc:`TypeError`."""
@@ -49,7 +51,7 @@ class JSONCodec:
         return json.dumps(obj, **kwargs)
 
     def loads(self, text: str | bytes, **kwargs: Any) -> Any:
-        """Return what the JSON in ``text`` (bytes: UTF-8) stands for.
+        """Return the value of the JSON in ``text`` (bytes: UTF-8).
 
         :raises ValueError: if it is not JSON.
         """
@@ -57,4 +59,4 @@ class JSONCodec:
 
 
 STANDARD_JSON = JSONCodec()
-"""The codec of a request, response or websocket that no app has given its own provider."""
+"""The codec of requests, responses and websockets that have no app's provider."""
