@@ -93,6 +93,7 @@ def test_compression_is_held_as_its_settings() -> None:
         ("subprotocols", "chat", TypeError),
         ("subprotocols", ["a b"], ValueError),
         ("subprotocols", [1], TypeError),
+        ("trusted_hosts", [], ValueError),
     ],
 )
 def test_wrong_limits_are_refused_by_name(name: str, value: Any, error: type[Exception]) -> None:

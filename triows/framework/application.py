@@ -1,4 +1,4 @@
-"""An app that nothing serves yet: what was registered, the settings, and the app's own life."""
+"""An app that nothing serves yet: its routes and hooks, its settings, and its own life."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class App(WithMiddleware, Scaffold):
         return self._limits.for_server()
 
     def websocket_limits(self, options: Mapping[str, Any] | None = None) -> WebSocketLimits:
-        """Return the limits for a websocket: those of its route, and the app's for the others.
+        """Return the app's limits for websockets, with ``options`` in place of some.
 
         :raises TypeError: if a limit has a wrong type or an unknown name.
         :raises ValueError: if a limit makes no sense.
@@ -157,7 +157,7 @@ class App(WithMiddleware, Scaffold):
         return self._limits.for_websocket_rule(rule)
 
     def limit_request(self, request: Request) -> None:
-        """Give a request the limits of its body: those of its route, and the app's for the others."""
+        """Give a request the limits of its route for the body, and the app's where the route has none."""
         limits = self._limits.for_request_rule(cast("Rule | None", request.url_rule))  # the app's map makes no others
         request.connection.limits = limits
         request.max_content_length = limits.max_body_size
@@ -258,7 +258,7 @@ class App(WithMiddleware, Scaffold):
         return urls.url_for(self, endpoint, values, anchor=_anchor, external=_external, method=_method, scheme=_scheme)
 
     async def make_response(self, value: Any) -> Response:
-        """Return the response that ``value``, returned by a view, stands for.
+        """Return the response for the return value of a view.
 
         :raises TypeError: if a view may not return that.
         """
@@ -283,7 +283,7 @@ class App(WithMiddleware, Scaffold):
     # The app's own life
 
     def before_serving(self, function: F) -> F:
-        """Call ``function()`` when the app starts up; what it raises stops the start.
+        """Call ``function()`` when the app starts up. An error of it stops the start.
 
         :raises RuntimeError: if the app has started up already.
         """
@@ -356,7 +356,7 @@ class App(WithMiddleware, Scaffold):
     # Serving
 
     def stats(self) -> Stats:
-        """Return what the app has counted since it was made, and what it is doing now, however it is served."""
+        """Return the app's statistics since it was made, whichever server carries its connections."""
         return self.counters.stats()
 
     def handle(self, connection: Connection) -> Coroutine[Any, Any, None]:

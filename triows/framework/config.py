@@ -52,7 +52,7 @@ DEFAULT_CONFIG: dict[str, Any] = {
     "TRAP_HTTP_EXCEPTIONS": False,
     **{KEYS[name]: default for name, default in DEFAULTS.items()},
 }
-"""What a new app's config holds. The limits are those of :mod:`triows.connection.limits`, in capitals."""
+"""The config of a new app. It has the limits of :mod:`triows.connection.limits` under their names in capitals."""
 
 
 _revisions = count()
@@ -61,7 +61,7 @@ _revisions = count()
 class Config(dict[str, Any]):
     """A dict whose keys in capitals configure an app and its extensions.
 
-    The limits (``MAX_MESSAGE_SIZE``, ``PING_INTERVAL``, ``MAX_FORM_PARTS`` ...), what is on or off (``DEBUG``,
+    The limits (``MAX_MESSAGE_SIZE``, ``PING_INTERVAL``, ``MAX_FORM_PARTS`` ...), the switches (``DEBUG``,
     ``SESSION_COOKIE_SECURE`` ...) and the settings of sessions are checked when they are set: a wrong type raises
     :exc:`TypeError`, a value that makes no sense :exc:`ValueError`.
     """

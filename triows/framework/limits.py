@@ -46,7 +46,7 @@ class ConfiguredLimits:
         return rule.limits[1]
 
     def for_request_rule(self, rule: Rule | None) -> ServerLimits:
-        """Return the limits for the requests of a route; None: of those that no route takes."""
+        """Return the limits for the requests of a route; None: of requests without a route."""
         limits = self.for_server()
         if rule is None or not rule.own_limits:
             return limits

@@ -109,7 +109,7 @@ APP: Mapping[str, str] = {
     "shell_context_processors": _COMMANDS,
     "test_cli_runner_class": _COMMANDS,
 }
-"""What Quart calls or reads of an app, and triows does not."""
+"""Names that Quart calls or reads on an app, and triows does not."""
 
 APP_CALLS: Mapping[str, str] = {
     **dict.fromkeys(("cli", "shell_context_processor", "test_cli_runner"), _COMMANDS),
@@ -142,7 +142,7 @@ APP_CALLS: Mapping[str, str] = {
     ),
     "send_static_file": _FILES["static_folder"],
 }
-"""What user code calls or reads of a Quart app. A subclass may define it for itself."""
+"""Names that user code calls or reads on a Quart app. A subclass may define them for itself."""
 
 APP_READ_WHEN_MADE: Mapping[str, str] = {
     "config_class": "define it in a subclass of Triows",
@@ -150,7 +150,7 @@ APP_READ_WHEN_MADE: Mapping[str, str] = {
     "json_provider_class": "set app.json to a provider, like JSONProvider(app)",
     "url_map_class": "define it in a subclass of Triows",
 }
-"""What an app looks at while it is made, and never again."""
+"""Names that an app reads while it is made, and never again."""
 
 APP_ARGUMENTS: Mapping[str, str] = {
     "static_url_path": _FILES["static_folder"],
@@ -161,7 +161,7 @@ APP_ARGUMENTS: Mapping[str, str] = {
     "instance_relative_config": APP_CALLS["instance_path"],
     "root_path": APP_CALLS["root_path"],
 }
-"""What Quart's constructor takes, and triows's does not."""
+"""Parameters of Quart's constructor that triows's does not have."""
 
 BLUEPRINT: Mapping[str, str] = {
     **{name: remedy.format(owner="blueprint") for name, remedy in _HOOKS.items()},
@@ -173,7 +173,7 @@ BLUEPRINT: Mapping[str, str] = {
     "url_values_defaults": "use Blueprint(..., url_defaults={...})",
     "view_functions": "set app.view_functions['blueprint.endpoint'] when the blueprint is registered",
 }
-"""What Quart calls or reads of a blueprint, and triows does not."""
+"""Names that Quart calls or reads on a blueprint, and triows does not."""
 
 BLUEPRINT_CALLS: Mapping[str, str] = {
     "cli": _COMMANDS,
@@ -196,7 +196,7 @@ BLUEPRINT_CALLS: Mapping[str, str] = {
     **dict.fromkeys(("open_resource", "root_path"), APP_CALLS["root_path"]),
     "send_static_file": _FILES["static_folder"],
 }
-"""What user code calls or reads of a Quart blueprint. A subclass may define it for itself."""
+"""Names that user code calls or reads on a Quart blueprint. A subclass may define them for itself."""
 
 SETTINGS: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "BACKGROUND_TASK_SHUTDOWN_TIMEOUT": (
@@ -212,7 +212,7 @@ SETTINGS: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "TEMPLATES_AUTO_RELOAD": ((), _TEMPLATES),
     "USE_X_SENDFILE": ((), _FILES["static_folder"]),
 }
-"""Quart's settings without an effect here: which values ask for nothing, beside None and False; and the remedy."""
+"""Quart's settings without an effect here: the values that are accepted beside None and False, and the remedy."""
 
 
 class QuartNameGuard:

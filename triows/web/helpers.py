@@ -71,9 +71,9 @@ def jsonify(*args: Any, **kwargs: Any) -> Response:
 
 
 async def make_response(*args: Any) -> Response:
-    """Turn what a view may return into a response: a body, a status, headers.
+    """Return the response that a view would send by returning the arguments: a body, a status, headers.
 
-    :raises TypeError: if a handler may not return that.
+    :raises TypeError: if a view may not return them.
     """
     app = _app("make_response()")
     if not args:

@@ -1,7 +1,7 @@
 """Sessions: a dict that survives between the requests of one client, by default in a signed cookie.
 
 A websocket's session is written where there still is a response to write it to: when the handshake is accepted or
-rejected. What is changed after accepting cannot reach the client and is reported in the log.
+rejected. Changes after accepting cannot reach the client, and the log reports them.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class Pipeline(ABC):
             else:
                 view = self.app.views[cast(str, self.subject.endpoint)]
                 await self._handle_result(view, await self._run_view(view))
-        except BaseException as error:  # noqa: ASYNC103 - raises again what is not the handler's
+        except BaseException as error:  # noqa: ASYNC103 - raises all but errors again
             await self._handle_error(error)  # noqa: ASYNC102 - waits only when it is not cancelled
         finally:
             try:

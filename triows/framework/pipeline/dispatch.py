@@ -17,8 +17,8 @@ from .websocket import WebSocketPipeline
 def handle(app: App, connection: Connection) -> Coroutine[Any, Any, None]:
     """Serve one connection. Servers await the result inside the connection's cancel scope.
 
-    An error that no error handler took is logged and set as ``connection.error``. What is raised is ``Cancelled``, or
-    ends the program (:exc:`KeyboardInterrupt`, :exc:`SystemExit`).
+    An error that no error handler took is logged and set as ``connection.error``. Only ``Cancelled`` and
+    exceptions that end the program (:exc:`KeyboardInterrupt`, :exc:`SystemExit`) are raised.
     """
     connection.count(app.counters)
     refusal = admit(app.config, connection)

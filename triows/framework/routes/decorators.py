@@ -174,8 +174,8 @@ class Scaffold(QuartNameGuard):
     def errorhandler(self, key: type[BaseException] | int) -> Callable[[F], F]:
         """Register the decorated function to answer an exception class or an HTTP status.
 
-        It is called with the exception, and may return what a view may. An exception of a child task is found in
-        any depth of exception groups. See :func:`register_error_handler` for what is raised.
+        The function is called with the exception, and may return what a view may. An exception of a child task is found
+        in any depth of exception groups. :meth:`register_error_handler` says which errors are raised.
         """
 
         def decorator(function: F) -> F:

@@ -1,4 +1,4 @@
-"""The response that a view's return value stands for."""
+"""From a view's return value to a response."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ResponseApp(Protocol):
 
 
 async def make_response(app: ResponseApp, value: Any, function: Callable[..., Any] | None = None) -> Response:
-    """Return the response that a view, a hook or an error handler means by returning ``value``.
+    """Return the response for the return value of a view, a hook or an error handler.
 
     Where a subclass or an assignment has replaced :meth:`triows.Triows.make_response`, the replacement decides.
 
@@ -70,7 +70,7 @@ def is_trapped(app: ResponseApp, error: HTTPException) -> bool:
 
 
 def response_from(app: ResponseApp, value: Any, function: Callable[..., Any] | None = None) -> Response:
-    """Return the response that ``value``, returned by a view, stands for.
+    """Return the response for the return value of a view.
 
     :param function: the view, for the message of an error.
     :raises TypeError: if a view may not return that value.

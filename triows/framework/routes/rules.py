@@ -1,4 +1,4 @@
-"""URL rules in werkzeug's map, those of HTTP and of websockets side by side, and the adapters that match them."""
+"""URL rules of HTTP and of websockets in one werkzeug map, and the adapters that match them."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def endpoint_name(endpoint: str | None, function: Callable[..., Any] | None) -> 
 
 
 def _limit_hint(name: str) -> str:
-    """Return what has the limit of this name, for a message; nothing if there is no such limit."""
+    """Return a hint on where a limit of this name may be set; empty if there is no such limit."""
     if name not in LIMITS:
         return ""
     kind = "websocket routes and " if name in WEBSOCKET_LIMITS else "HTTP routes and " if name in REQUEST_LIMITS else ""
