@@ -14,7 +14,7 @@ import logging
 import re
 from typing import Any, NamedTuple
 
-from ..protocol.text import MAX_TARGET, printable
+from ..protocol.text import _MAX_TARGET, printable
 from ..protocol.websocket.close_codes import CLOSE_CODE_NAMES
 from .stats import Ending, Traffic
 
@@ -30,24 +30,21 @@ _USERINFO = re.compile(r"(?<=://)[^/]*@")
 
 
 class _Guarded:
-    """A logger whose filters and handlers cannot raise into the code that logs.
-
-    :func:`guarded_logger` puts this class under the class of a logger that exists.
-    """
+    """Makes a logger whose filters and handlers cannot fail the one who logs."""
 
     def handle(self, record: logging.LogRecord) -> None:
         try:
             super().handle(record)  # type: ignore[misc]
         except Exception:
-            # The standard library's handlers report their own failures. Here, there is nobody left to report to.
+            # The handlers of the standard library report their own failures; one that raises has nobody to tell.
             pass
 
 
 def guarded_logger(name: str) -> logging.Logger:
-    """Return the logger of this name. Errors of its handlers, and of those of its parents, go no further."""
+    """Return the logger of this name. What its handlers, or those above it, raise goes no further."""
     logger = logging.getLogger(name)
     if not isinstance(logger, _Guarded):
-        # Another module may have made the logger, of a class of its own, so that only __class__ can be changed.
+        # Others may have made it already, of a class of their own.
         logger.__class__ = type("GuardedLogger", (_Guarded, type(logger)), {})
     return logger
 
@@ -100,7 +97,7 @@ class RequestLine(NamedTuple):
         path = _USERINFO.sub(f"{_HIDDEN}@", parts[1].decode("latin-1"))
         if parts[3] is not None:
             path += f"#{_HIDDEN}"
-        query = "" if parts[2] is None else parts[2][: MAX_TARGET + 1].decode("latin-1")
+        query = "" if parts[2] is None else parts[2][: _MAX_TARGET + 1].decode("latin-1")
         return cls(printable(method), printable(path), printable(query if show_query else hide_values(query)), version)
 
     def __str__(self) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 WireHeaders = list[tuple[bytes, bytes]]
 """Header lines for a connection: lower-case names and latin-1 values."""
 
-# RFC 9110 sections 5.5 and 5.6.2. A CR or LF in a value would begin another header line.
+# RFC 9110 section 5.5 and 5.6.2: what may not be in a value, above all what would let it start a line of its own, and
+# what a name is made of.
 _UNSAFE_VALUE = re.compile(r"[\x00-\x08\n-\x1f\x7f]")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 

@@ -68,8 +68,8 @@ def register_handler(table: HandlerTable, key: type[BaseException] | int, functi
 
 
 async def run_teardown(logger: Logger, functions: Sequence[Any], error: BaseException | None) -> None:
-    """Call teardown hooks. The error of one is logged, so that the others still run."""
-    # Most connections end by cancellation, and the hooks must release what they hold even then.
+    """Call teardown hooks; what one raises is logged, so that the others run too."""
+    # Connections are mostly cancelled in the end; what the hooks give back must be given back all the same.
     with trio.move_on_after(_TEARDOWN_TIMEOUT, shield=True) as scope:
         keep_shielded(scope)
         for function in functions:
