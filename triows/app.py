@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class _OnDemand:
-    """The default of a class attribute, imported when somebody asks for it."""
+    """A class attribute whose default is imported from :mod:`triows.testing` when it is first read."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -76,7 +76,7 @@ class Triows(App):
     test_client_class: type[TestClient] = cast(Any, _OnDemand("TestClient"))
 
     def handle(self, connection: Connection) -> Coroutine[Any, Any, None]:
-        """Serve one connection; what the servers await, inside the connection's cancel scope."""
+        """Serve one connection. Servers await the result inside the connection's cancel scope."""
         return dispatch.handle(self, connection)
 
     async def _asgi_app(self, scope: Any, receive: Any, send: Any) -> None:
@@ -87,7 +87,7 @@ class Triows(App):
     # Tests
 
     def test_client(self, **options: Any) -> TestClient:
-        """Return a client that talks to the app over memory streams, for tests."""
+        """Return a test client, which talks to the app over streams in memory."""
         return self.test_client_class(self, **options)
 
     def test_app(self) -> TestApp:
@@ -95,7 +95,7 @@ class Triows(App):
         return self.test_app_class(self)
 
     def test_request_context(self, path: str, **options: Any) -> AbstractAsyncContextManager[Context]:
-        """Make ``request`` and its like available in the block, as if the app handled a request.
+        """Make ``request``, ``session``, ``g`` and ``current_app`` available in the block, as in a view.
 
         :param options: ``method``, ``headers``, ``query_string`` (text or a mapping), and one of ``data`` (bytes or
             text), ``json``, ``form`` (a mapping); ``scheme``, ``root_path``.

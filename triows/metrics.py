@@ -1,4 +1,4 @@
-"""What the app counts, for Prometheus; needs the extra ``metrics``."""
+"""The statistics of an app as metrics for Prometheus; needs the extra ``metrics``."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["Metrics"]
 
 
 class Metrics(Collector):
-    """Answers Prometheus with what :meth:`triows.Triows.stats` tells: ``Metrics(app)``.
+    """Answers Prometheus with the figures of :meth:`triows.Triows.stats`: ``Metrics(app)``.
 
-    :param path: where it answers ``GET``, in the text format or in OpenMetrics, as the Accept header asks for.
-    :param registry: where the metrics are registered, beside others of the program; by default one of their own.
+    :param path: the path that answers ``GET``, in the text format or in OpenMetrics, as the Accept header asks for.
+    :param registry: the registry for the metrics, which may hold others of the program; by default a new one.
     :raises ValueError: if the metrics of another app are in the registry already.
 
     Anybody who can reach the path can read the figures: let the proxy in front keep it from strangers, or a
@@ -42,7 +42,7 @@ class Metrics(Collector):
         return encode(self.registry), {"Content-Type": content_type}
 
     def describe(self) -> Iterable[Metric]:
-        """Return what :meth:`collect` will, so that a registry can tell that it has it already."""
+        """Return the same metrics as :meth:`collect`, by which a registry finds out that it has them already."""
         return self.collect()
 
     def collect(self) -> Iterable[Metric]:

@@ -1,6 +1,7 @@
 """A span for each request and each websocket, for OpenTelemetry; needs the extra ``otel``.
 
-Names are those of OpenTelemetry's semantic conventions for HTTP; what these do not know of is under ``triows.``.
+Attributes have the names of OpenTelemetry's semantic conventions for HTTP. Those that the conventions do not have begin
+with ``triows.``.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Tracing:
         for name, value in head.headers:
             key, text = name.decode("latin-1"), value.decode("latin-1")
             headers[key] = f"{headers[key]},{text}" if key in headers else text
-        token = attach(propagate.extract(headers))  # baggage is in there too
+        token = attach(propagate.extract(headers))  # the context carries the baggage too
         try:
             span = self._tracer.start_span(
                 _name(method),
@@ -91,7 +92,7 @@ def _name(method: str) -> str:
 
 
 def _describe_end(span: Span, connection: Connection) -> None:
-    """Tell how it ended. The client is asked for only now, when a proxy's word for it has been looked at."""
+    """Set the attributes of the end. The client's address is set here, behind the check of a proxy's headers."""
     attributes: dict[str, Any] = {}
     if connection.head.client is not None:
         attributes["client.address"] = connection.head.client[0]

@@ -1,6 +1,6 @@
 """Limits: where they are set, for the app and for a route, and what is none.
 
-Tests triows/connection/checks.py.
+Tests triows/connection/checks.py and triows/framework/limits.py.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from triows import Blueprint, Compression, Triows, WebSocketLimits
-from triows.connection.limits import DEFAULTS, LIMITS
+from triows import Blueprint, Compression, ServerLimits, Triows, WebSocketLimits, request
+from triows.connection.limits import DEFAULTS, LIMITS, SERVER_LIMITS
+from triows.framework.routes.rules import Rule
 
 
 def test_limits_have_their_defaults() -> None:
@@ -92,6 +93,7 @@ def test_compression_is_held_as_its_settings() -> None:
         ("subprotocols", "chat", TypeError),
         ("subprotocols", ["a b"], ValueError),
         ("subprotocols", [1], TypeError),
+        ("trusted_hosts", [], ValueError),
     ],
 )
 def test_wrong_limits_are_refused_by_name(name: str, value: Any, error: type[Exception]) -> None:
@@ -99,6 +101,8 @@ def test_wrong_limits_are_refused_by_name(name: str, value: Any, error: type[Exc
         Triows(__name__, **{name: value})
     with pytest.raises(error, match=name):
         Triows(__name__).config[name.upper()] = value
+    with pytest.raises(error, match=name):
+        (ServerLimits if name in SERVER_LIMITS else WebSocketLimits)(**{name: value})
 
 
 @pytest.mark.parametrize("name", ["max_headers", "origins", "trusted_proxies", "trusted_hosts"])
@@ -117,6 +121,33 @@ def test_http_routes_set_limits_of_their_own() -> None:
     app.add_url_rule("/c", "c", print, body_timeout=None)
     limits = {rule.endpoint: rule.own_limits for rule in app.url_map.iter_rules()}
     assert limits == {"b.b": {"max_body_size": 7}, "a": {"min_body_rate": None}, "c": {"body_timeout": None}}
+
+
+async def test_requests_have_the_limits_of_their_route() -> None:
+    app = Triows(__name__, max_body_size=5, body_timeout=6)
+
+    @app.post("/own", max_body_size=7)
+    @app.post("/")
+    async def body_limits() -> list[Any]:
+        limits = request.connection.limits
+        return [request.max_content_length, limits.max_body_size, limits.body_timeout]
+
+    client = app.test_client()
+    assert await (await client.post("/")).get_json() == [5, 5, 6]
+    assert await (await client.post("/own")).get_json() == [7, 7, 6]
+    app.config["BODY_TIMEOUT"] = 8
+    assert await (await client.post("/own")).get_json() == [7, 7, 8]
+
+
+def test_max_content_length_takes_the_place_of_max_body_size() -> None:
+    app = Triows(__name__, max_body_size=5)
+    app.config["MAX_CONTENT_LENGTH"] = 7
+    assert app.limits.max_body_size == 7
+
+
+def test_a_rule_checks_its_own_limits() -> None:
+    with pytest.raises(ValueError, match="max_body_size"):
+        Rule("/", own_limits={"max_body_size": -1})
 
 
 @pytest.mark.parametrize("owner", [Triows(__name__), Blueprint("name", __name__)])

@@ -92,7 +92,7 @@ def test_an_app_that_has_not_served_has_counted_nothing() -> None:
 def test_stats_are_a_value_of_their_own_that_json_knows() -> None:
     app = make_app()
     before = app.stats()
-    app.counters.stalls += 1
+    app.counters.count_stall()
     app.counters.count_response(200)
     assert (before.stalls, before.requests["2xx"]) == (0, 0)
     assert json.loads(json.dumps(app.stats().as_dict()))["stalls"] == 1

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import pytest
 
-from triows import JSONProvider, Response, Triows, jsonify
+from triows import JSONProvider, Request, Response, Triows, WebSocket, jsonify
 
 
 @dataclass
@@ -34,6 +34,12 @@ class Point:
 )
 def test_more_types_than_json_knows(value: Any, text: str) -> None:
     assert JSONProvider().dumps(value) == text
+
+
+@pytest.mark.parametrize("kind", [Request, Response, WebSocket])
+def test_without_an_app_json_is_written_as_an_app_writes_it(kind: type[Request | Response | WebSocket]) -> None:
+    value = {"when": date(2024, 1, 2), "price": Decimal("1.50")}
+    assert kind.json_provider.dumps(value) == Triows(__name__).json.dumps(value)
 
 
 def test_a_type_without_a_json_form_is_named() -> None:

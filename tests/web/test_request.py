@@ -84,6 +84,14 @@ async def test_a_body_beyond_the_limit_is_refused_while_streaming() -> None:
     assert request.connection.pieces == [b"mnopqr"]  # type: ignore[attr-defined]
 
 
+async def test_the_limit_of_a_body_may_be_set_after_the_body_was_looked_at() -> None:
+    request = make_request(b"abcdef", b"ghijkl")
+    body = request.body
+    request.max_content_length = 10
+    with pytest.raises(RequestEntityTooLarge):
+        await body
+
+
 async def test_json_is_parsed_and_kept() -> None:
     request = make_request(b'{"a": [1]}', content_type="application/json")
     assert await request.get_json() == {"a": [1]}

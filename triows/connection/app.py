@@ -1,4 +1,4 @@
-"""What a server needs of an app."""
+"""The app as the carriers of connections see it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .stats import Counters
 
 
 class App(Protocol):
-    """An app as its carriers see it: the embedded server, and ASGI."""
+    """What the embedded server and the ASGI adapter need of an app."""
 
     @property
     def config(self) -> Mapping[str, Any]: ...

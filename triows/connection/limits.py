@@ -2,19 +2,22 @@
 
 Every limit is a keyword argument of :class:`~triows.Triows` and, in capitals, a key of ``app.config``; those of
 :class:`WebSocketLimits` are keyword arguments of ``@app.websocket(...)`` too. Sizes are in bytes, times in seconds.
+
+A value is checked once, by :func:`check_limit`, where the user gives it: to the config, to a route, or to one of the
+classes here. The limits that an app and its routes work with are made of checked values by :func:`from_checked`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from ..protocol.forwarded import parse_proxy
 from ..protocol.hosts import parse_trusted_host
 from ..protocol.origins import parse_origin_pattern
 from ..protocol.websocket.compression import Compression
-from .checks import Checks, names, parsed, rate, seconds, shown, size
+from .checks import Check, names, parsed_names, rate, seconds, short_repr, size
 
 _KIB = 1024
 _MIB = 1024 * _KIB
@@ -22,7 +25,7 @@ _MIB = 1024 * _KIB
 
 @dataclass(frozen=True, slots=True)
 class WebSocketLimits:
-    """What one websocket may cost and how long it may keep silent.
+    """Limits of one websocket: its messages, buffers and timeouts, and who may open it.
 
     A value of the wrong type raises :exc:`TypeError`, one that makes no sense :exc:`ValueError`; both name it.
     """
@@ -50,17 +53,17 @@ class WebSocketLimits:
     for ``Compression()``, and is held as that."""
     origins: tuple[str, ...] | None = None
     """Origins that browsers may connect from, and no others: ``"https://example.com"``, ``"https://*.example.com"`` for
-    what is below that name, ``"null"``, ``"*"`` for all. None: the same origin only."""
+    all hosts below that name, ``"null"``, ``"*"`` for all. None: the same origin only."""
     subprotocols: tuple[str, ...] = ()
     """Subprotocols that the route speaks, the preferred one first."""
 
     def __post_init__(self) -> None:
-        _check(self, _WEBSOCKET_CHECKS)
+        _check_fields(self, WEBSOCKET_LIMITS)
 
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
-    """What the server grants to clients before and beside the handlers.
+    """Limits of the server: connections, request heads and bodies, the shutdown, and whom it trusts.
 
     A value of the wrong type raises :exc:`TypeError`, one that makes no sense :exc:`ValueError`; both name it.
     """
@@ -70,17 +73,17 @@ class ServerLimits:
     max_request_line: int = 8 * _KIB
     """Longest request line, in bytes without its CRLF (414 beyond)."""
     max_head_size: int = 16 * _KIB
-    """Largest request head, in bytes (431 beyond). What a websocket's client offers in ``Sec-WebSocket-Extensions``
-    does not count, up to as much again."""
+    """Largest request head, in bytes (431 beyond). ``Sec-WebSocket-Extensions`` fields do not count, up to as much
+    again."""
     max_headers: int = 100
     """Most header lines in a head (431 beyond)."""
     max_body_size: int = 16 * _MIB
     """Largest request body, in bytes (413 beyond)."""
     body_timeout: float | None = 10.0
-    """Seconds that a client may keep its handler waiting for the body, in all (408 beyond); without ``min_body_rate``,
-    at a time. None: no limit."""
+    """Seconds that a handler waits for the body, in all (408 beyond); without ``min_body_rate``, seconds of each wait.
+    None: no limit."""
     min_body_rate: float | None = 1024.0
-    """Bytes of the body that give a client another second of that. None: it need not keep up any pace."""
+    """Bytes of the body that add a second to ``body_timeout``. None: the client may be as slow as that allows."""
     keep_alive_timeout: float | None = 60.0
     """Seconds that a connection may idle between two requests. None: no limit."""
     max_connections: int = 10_000
@@ -88,36 +91,36 @@ class ServerLimits:
     shutdown_timeout: float | None = 10.0
     """Seconds for connections, and then for the app's own shutdown, to end in order. None: no limit."""
     stall_timeout: float | None = 1.0
-    """Seconds for which one task may hold up all others before the log names it. None: nobody looks."""
+    """Seconds for which one task may hold up all others before the log names it. None: no stall is logged."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks of the proxies whose ``Forwarded`` and ``X-Forwarded-...`` are believed; ``"unix"``: those
     at a Unix socket."""
     trusted_hosts: tuple[str, ...] | None = None
-    """Hosts that requests may be made to (400 otherwise): ``"example.com"``, ``".example.com"`` with all below it, or
-    ``"*.example.com"`` for what is below it. None: all."""
+    """Hosts that requests may be made to (400 otherwise): ``"example.com"``, ``".example.com"`` with all hosts below
+    it, or ``"*.example.com"`` for the hosts below it alone. None: all."""
 
     def __post_init__(self) -> None:
-        _check(self, _SERVER_CHECKS)
+        _check_fields(self, SERVER_LIMITS)
 
 
 def _compression(name: str, value: Any) -> bool | Compression:
     if value is True:
         return Compression()
     if value is not False and not isinstance(value, Compression):
-        raise TypeError(f"{name} is {shown(value)}; it must be True, False or a triows.Compression")
+        raise TypeError(f"{name} is {short_repr(value)}; it must be True, False or a triows.Compression")
     return value
 
 
 def _origins(name: str, value: Any) -> tuple[str, ...] | None:
-    return None if value is None else parsed(name, value, parse_origin_pattern, "https://example.com")
+    return None if value is None else parsed_names(name, value, parse_origin_pattern, "https://example.com")
 
 
 def _trusted_proxies(name: str, value: Any) -> tuple[str, ...]:
-    return () if value is None else parsed(name, value, parse_proxy, "10.0.0.0/8")
+    return () if value is None else parsed_names(name, value, parse_proxy, "10.0.0.0/8")
 
 
 def _trusted_hosts(name: str, value: Any) -> tuple[str, ...] | None:
-    hosts = None if value is None else parsed(name, value, parse_trusted_host, "example.com")
+    hosts = None if value is None else parsed_names(name, value, parse_trusted_host, "example.com")
     if hosts == ():
         raise ValueError(f"{name} is empty, so that every request would be refused; None lets all hosts in")
     return hosts
@@ -131,11 +134,13 @@ def _subprotocols(name: str, value: Any) -> tuple[str, ...]:
     subprotocols = names(name, value, "graphql-ws")
     for item in subprotocols:
         if not item or not _TOKEN.issuperset(item):
-            raise ValueError(f"{name} holds {shown(item)}; a subprotocol is letters, digits and !#$%&'*+-.^_`|~ only")
+            raise ValueError(
+                f"{name} holds {short_repr(item)}; a subprotocol is letters, digits and !#$%&'*+-.^_`|~ only"
+            )
     return subprotocols
 
 
-_WEBSOCKET_CHECKS: Checks = {
+_WEBSOCKET_CHECKS: Mapping[str, Check] = {
     "max_message_size": size,
     "max_fragments": size,
     "receive_buffer": size,
@@ -149,7 +154,7 @@ _WEBSOCKET_CHECKS: Checks = {
     "origins": _origins,
     "subprotocols": _subprotocols,
 }
-_SERVER_CHECKS: Checks = {
+_SERVER_CHECKS: Mapping[str, Check] = {
     "head_timeout": seconds,
     "max_request_line": size,
     "max_head_size": size,
@@ -180,15 +185,43 @@ DEFAULTS: Mapping[str, Any] = {
 """Each limit's default by its name."""
 
 
-def _check(limits: object, checks: Checks) -> None:
-    for name, check in checks.items():
+KEYS: Mapping[str, str] = {name: name.upper() for name in LIMITS}
+"""Each limit's key in the config by its name."""
+
+_CHECKS: Mapping[str, Check] = {**_WEBSOCKET_CHECKS, **_SERVER_CHECKS}
+
+L = TypeVar("L", WebSocketLimits, ServerLimits)
+
+
+def check_limit(name: str, value: Any, shown_name: str | None = None) -> Any:
+    """Return a limit's value in the form in which it is kept.
+
+    :param shown_name: what to call the limit in messages, if the user set it under another name.
+    :raises TypeError: if the value has a wrong type.
+    :raises ValueError: if it makes no sense.
+    """
+    return _CHECKS[name](shown_name or name, value)
+
+
+def check_limits(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of several limits as :func:`check_limit` does."""
+    return {name: check_limit(name, value) for name, value in values.items()}
+
+
+def pop_limits(options: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Remove and return those of a route's options that are limits."""
+    return {name: options.pop(name) for name in names if name in options}
+
+
+def from_checked(kind: type[L], values: Mapping[str, Any]) -> L:
+    """Return limits that have these values, all of which :func:`check_limit` has returned."""
+    limits = object.__new__(kind)
+    for field in fields(kind):
+        object.__setattr__(limits, field.name, values[field.name])
+    return limits
+
+
+def _check_fields(limits: object, names: Iterable[str]) -> None:
+    for name in names:
         # The classes are frozen; this is the one place that normalises what the constructor was given.
-        object.__setattr__(limits, name, check(name, getattr(limits, name)))
-
-
-def take_limits(options: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Take a route's own limits out of its options; raise TypeError or ValueError for one that is wrong."""
-    return {name: CHECKS[name](name, options.pop(name)) for name in names if name in options}
-
-
-CHECKS: Checks = {**_WEBSOCKET_CHECKS, **_SERVER_CHECKS}
+        object.__setattr__(limits, name, check_limit(name, getattr(limits, name)))

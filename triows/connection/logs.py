@@ -1,11 +1,11 @@
-"""What triows writes into logs: the records of ``triows.access``, and what makes a client's words safe there.
+"""Logging: the loggers, the records of ``triows.access``, and the escaping of client-supplied text in them.
 
 The rules:
 
-- nothing of a client's writes a line, a quote, a control or formatting character of its own, and all of it is bounded;
-- headers are not logged at all, and of a query the names without their values, unless ACCESS_LOG_QUERY asks for them;
-- a request that was refused may be anything: of its first line only what looks like a request line is logged;
-- a failing log handler loses its record, and nothing else: see :mod:`triows.tasks.error_log`.
+- client-supplied text is escaped and cut: it adds no line, quote, control or formatting character to a record;
+- headers are not logged, and a query without the values of its parameters, unless ACCESS_LOG_QUERY asks for them;
+- a refused request may be any bytes: only the part of its first line that reads as a request line is logged;
+- a failing log handler loses its record and nothing else: see :mod:`triows.tasks.error_log`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ..tasks.error_log import error_log as error_log
 from ..tasks.error_log import guarded_logger
 from .stats import Ending, Traffic
 
-_MAX_NAME = 40  # what is longer is no name of a parameter, but perhaps a token
-_MAX_CLIENT = 64  # of an address, which an ASGI server's middleware may have from a header
+_MAX_NAME = 40  # characters of a parameter's name; a longer one may be a token without a name
+_MAX_CLIENT = 64  # characters of an address, which middleware of an ASGI server may take from a header
 _HIDDEN = "***"
 
 _FIRST_LINE = re.compile(rb"[^\r\n]*")
@@ -34,7 +34,7 @@ access_log = guarded_logger("triows.access")
 
 
 def hide_values(query: str) -> str:
-    """A query string with the names of its parameters alone; what has no name is hidden as a whole."""
+    """Return a query string without the values of its parameters. A parameter without a name is hidden as a whole."""
     return "&".join(map(_hide_value, query.split("&")))
 
 
@@ -46,7 +46,7 @@ def _hide_value(parameter: str) -> str:
 
 
 class RequestLine(NamedTuple):
-    """A request line as the log shows it, in its parts. What is not shown is empty."""
+    """A request line as the log shows it, in its parts. A part that is not shown is empty."""
 
     method: str
     path: str
@@ -55,7 +55,7 @@ class RequestLine(NamedTuple):
 
     @classmethod
     def read(cls, line: bytes, *, show_query: bool = False) -> RequestLine:
-        """Take what looks like a request line, up to where it does not any more."""
+        """Read the beginning of ``line``, as far as it is a request line."""
         match = _FIRST_LINE.match(line)
         method, _, rest = (b"" if match is None else match[0]).partition(b" ")
         if not _METHOD.fullmatch(method):
@@ -70,7 +70,7 @@ class RequestLine(NamedTuple):
 
     @classmethod
     def of(cls, method: str, target: bytes, version: str, *, show_query: bool = False) -> RequestLine:
-        """Make one of the parts of a request."""
+        """Return the line of a request's method, target and version."""
         parts = _TARGET.fullmatch(target)
         if parts is None:
             return cls(method, _HIDDEN if target else "", "", version)
@@ -94,9 +94,11 @@ def log_response(
     seconds: float,
     kind: str | None = None,
 ) -> None:
-    """Write the record of a response. ``size`` is that of its body in bytes, as far as it was sent.
+    """Write the record of a response.
 
-    ``kind`` is why it did not come to its end, None for a whole one; without ``status`` it has not even begun.
+    :param status: None if no response was begun.
+    :param size: the bytes of the body that were sent.
+    :param kind: why the response did not come to its end; None if it is complete.
     """
     access_log.info(
         '%s "%s" %s %s %.1f ms%s',
@@ -137,7 +139,7 @@ def log_websocket(client: str | None, line: RequestLine, ending: Ending, traffic
     )
 
 
-# Every record has them all, so that a format may name any.
+# Every record has all of these fields, so that a format may name any of them.
 _NO_FIELDS = dict.fromkeys(
     (
         "status",

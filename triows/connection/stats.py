@@ -1,7 +1,7 @@
-"""What an app counts: :class:`Counters` while it serves, :class:`Stats` for whoever asks.
+"""The statistics of an app: :class:`Counters` while it serves, and a :class:`Stats` for each call of ``app.stats()``.
 
-A message must cost next to nothing here. It is counted where it is taken in or sent anyway, on its own connection;
-the sums over all connections are made when somebody asks for them.
+Counting must cost a message next to nothing. Each websocket counts its own messages as it receives and sends them; the
+sums over all websockets are made when the statistics are asked for.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ STATUS_CLASSES: tuple[str, ...] = ("1xx", "2xx", "3xx", "4xx", "5xx", "none")
 
 
 class Traffic(NamedTuple):
-    """The messages of a websocket, or of many, and the bytes of their payload, before compression and after inflation.
+    """Messages of one websocket or of many, and bytes of their payload, before compression and after inflation.
 
-    Received are those that arrived whole, whether or not the handler took them.
+    A message counts as received when it has arrived whole, whether or not the handler has received it.
     """
 
     messages_received: int = 0
@@ -28,12 +28,12 @@ class Traffic(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """How a websocket ended, or is about to.
+    """The end of a websocket, for logs and statistics; before the end, the one that is coming.
 
-    :ivar code: the close code: the client's; or ours, where this side closed; 1006 where there was none.
-    :ivar reason: what was said to it; may be empty.
-    :ivar kind: that of the :class:`~triows.Disconnect`; ``server`` where this side closed, ``error`` where it did so
-        because the handler failed.
+    :ivar code: the close code that the client sent, or this side if it closed first; 1006 without a Close frame.
+    :ivar reason: the reason beside the code; may be empty.
+    :ivar kind: the kind of the :class:`~triows.Disconnect`; ``server`` if this side closed first, ``error`` if it
+        did so because the handler failed.
     """
 
     code: int
@@ -42,7 +42,7 @@ class Ending(NamedTuple):
 
 
 class CountedWebSocket(Protocol):
-    """What is asked of a websocket."""
+    """The part of a websocket that is counted."""
 
     @property
     def status(self) -> int | None: ...
@@ -56,17 +56,18 @@ class CountedWebSocket(Protocol):
 class Stats:
     """What an app has done since it was made, and what it is doing; from :meth:`Triows.stats`.
 
-    :ivar connections_open: clients connected to the app's own servers, whether or not they have asked for anything.
-    :ivar connections_refused: clients turned away because there were ``max_connections``.
+    :ivar connections_open: clients connected to the app's own servers, with or without a request.
+    :ivar connections_refused: clients refused because there were ``max_connections``.
     :ivar requests_open: HTTP requests that are being handled.
     :ivar requests: HTTP requests that have ended, by the class of their response's status: ``"1xx"`` to ``"5xx"``, or
-        ``"none"``, if the client was gone before there was one. Heads that the server refused by itself are among them.
+        ``"none"``, if the client was gone before its response began. Requests that the server refused because of their
+        heads are among them.
     :ivar websockets_open: websockets accepted and not ended.
     :ivar handshakes_accepted: websockets ever accepted.
     :ivar handshakes_refused: handshakes answered with an HTTP response.
-    :ivar handshakes_abandoned: handshakes whose client was gone before they were answered.
-    :ivar disconnects: websockets that have ended, by kind: those of :class:`Disconnect`, and ``"server"`` where this
-        side closed, ``"error"`` where it did so because the handler failed.
+    :ivar handshakes_abandoned: handshakes whose client was gone before the answer.
+    :ivar disconnects: websockets that have ended, by kind: those of :class:`Disconnect`, and ``"server"`` if this side
+        closed first, ``"error"`` if it did so because the handler failed.
     :ivar messages_received: messages of all websockets, ended and open, that arrived whole.
     :ivar messages_sent: messages of all websockets that were put into the outgoing buffer.
     :ivar bytes_received: bytes of payload in the messages received, after inflation.
@@ -94,15 +95,15 @@ class Stats:
     stalls: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it as plain values, for JSON."""
+        """Return the statistics as a dict of plain values, for JSON."""
         return asdict(self)
 
 
 class Counters:
-    """What happened so far, whatever carried it; see :class:`Stats` for what each means.
+    """The counters of an app, whichever server carries its connections. :class:`Stats` says what each counts.
 
-    :ivar websockets: those that have not ended, accepted or not.
-    :ivar ended: the messages of those that have.
+    :ivar websockets: the websockets that have not ended, accepted or not.
+    :ivar ended: the messages of the websockets that have ended.
     """
 
     __slots__ = (
@@ -135,11 +136,11 @@ class Counters:
         self.stalls = 0
 
     def count_response(self, status: int | None) -> None:
-        """A request has ended, with a response of this status or without one."""
+        """Count a request that has ended, with the status of its response, or None if none was begun."""
         self.requests["none" if status is None else f"{status // 100}xx"] += 1
 
     def count_end(self, websocket: CountedWebSocket) -> None:
-        """A websocket has ended, or its handshake was answered in another way."""
+        """Count a websocket that has ended, or whose handshake was refused or abandoned."""
         self.websockets.discard(websocket)
         if websocket.status == 101:
             self.disconnects[websocket.ending.kind] += 1
@@ -152,11 +153,11 @@ class Counters:
             self.handshakes_refused += 1
 
     def count_stall(self) -> None:
-        """Something has held up the event loop."""
+        """Count a stall of the event loop."""
         self.stalls += 1
 
     def stats(self) -> Stats:
-        """Add it all up."""
+        """Return the statistics of this moment."""
         open_ = [websocket for websocket in self.websockets if websocket.status == 101]
         traffic = _sum(self.ended, *(websocket.traffic for websocket in open_))
         return Stats(

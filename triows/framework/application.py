@@ -1,8 +1,8 @@
-"""An app that nothing serves yet: what was registered, the settings, and the app's own life."""
+"""An app that nothing serves yet: its routes and hooks, its settings, and its own life."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..connection.base import Connection
 from ..connection.limits import (
+    KEYS,
     LIMITS,
     REQUEST_LIMITS,
-    SERVER_LIMITS,
     WEBSOCKET_LIMITS,
     ServerLimits,
     WebSocketLimits,
-    take_limits,
+    pop_limits,
 )
 from ..connection.logs import error_log
 from ..connection.stats import Counters, Stats
@@ -33,18 +33,19 @@ from . import quart_names
 from .background import BackgroundNursery
 from .config import DEFAULT_CONFIG, Config
 from .lifespan import Lifespan
+from .limits import ConfiguredLimits
 from .middleware import WithMiddleware
 from .routes import urls
 from .routes.blueprints import Blueprint
 from .routes.decorators import Scaffold
 from .routes.hooks import F, run_teardown
 from .routes.make_response import response_from
-from .routes.rules import Rule, URLMap, check_options, endpoint_name, wanted_methods
+from .routes.rules import Rule, URLMap, endpoint_name, wanted_methods
 from .routes.views import View, ViewFunctions
 
 
 class App(WithMiddleware, Scaffold):
-    """What :class:`triows.Triows` is made of, up to the ways to serve it: see there for the parameters."""
+    """The base of :class:`triows.Triows`, without the ways to serve and to test it; see there for the parameters."""
 
     request_class: type[Request] = Request
     response_class: type[Response] = Response
@@ -81,7 +82,7 @@ class App(WithMiddleware, Scaffold):
                 raise TypeError(f"Triows() has no parameter {name!r}: {quart_names.APP_ARGUMENTS[name]}")
             if name not in LIMITS:
                 raise TypeError(f"Triows() has no limit {name!r}; the limits are {', '.join(LIMITS)}")
-            self.config[name.upper()] = value
+            self.config[KEYS[name]] = value
         self.logger = error_log
         self.json = self.json_provider_class(self)
         self.url_map = self.url_map_class(host_matching=host_matching)
@@ -91,9 +92,9 @@ class App(WithMiddleware, Scaffold):
         self.extensions: dict[str, Any] = {}
         self.teardown_functions: list[Callable[..., Any]] = []
         self.counters = Counters()
-        self._look_at_make_response()
+        self._note_make_response()
         self._lifespan = Lifespan(self)
-        self._limits: tuple[int, ServerLimits] | None = None
+        self._limits = ConfiguredLimits(self)
 
     def __repr__(self) -> str:
         return f"<Triows {self.name!r}>"
@@ -139,94 +140,70 @@ class App(WithMiddleware, Scaffold):
 
     @property
     def limits(self) -> ServerLimits:
-        """The limits for the server, from the config."""
-        if self._limits is None or self._limits[0] != self.config.revision:
-            values = {name: self.config[name.upper()] for name in SERVER_LIMITS}
-            if self.config["MAX_CONTENT_LENGTH"] is not None:
-                values["max_body_size"] = self.config["MAX_CONTENT_LENGTH"]
-            self._limits = self.config.revision, ServerLimits(**values)
-        return self._limits[1]
+        """The limits for the server and for HTTP requests, from the config."""
+        return self._limits.for_server()
 
     def websocket_limits(self, options: Mapping[str, Any] | None = None) -> WebSocketLimits:
-        """Return the limits for a websocket: those of its route, and the app's for the others.
+        """Return the app's limits for websockets, with ``options`` in place of some.
 
         :raises TypeError: if a limit has a wrong type or an unknown name.
         :raises ValueError: if a limit makes no sense.
         """
-        values = {name: self.config[name.upper()] for name in WEBSOCKET_LIMITS}
-        return WebSocketLimits(**{**values, **(options or {})})
+        limits = self._limits.for_websockets()
+        return replace(limits, **options) if options else limits
 
     def rule_limits(self, rule: Rule) -> WebSocketLimits:
         """Return the limits of a websocket rule, which keeps them until the config changes."""
-        if rule.limits is None or rule.limits[0] != self.config.revision:
-            rule.limits = self.config.revision, self.websocket_limits(rule.own_limits)
-        return rule.limits[1]
+        return self._limits.for_websocket_rule(rule)
 
     def limit_request(self, request: Request) -> None:
-        """Give a request the limits of its body: those of its route, and the app's for the others."""
-        config, limits = self.config, self.limits
-        rule = cast("Rule | None", request.url_rule)  # the app's map makes no others
-        if rule is not None and rule.own_limits:
-            if rule.request_limits is None or rule.request_limits[0] != config.revision:
-                rule.request_limits = config.revision, replace(limits, **rule.own_limits)
-            limits = rule.request_limits[1]
+        """Give a request the limits of its route for the body, and the app's where the route has none."""
+        limits = self._limits.for_request_rule(cast("Rule | None", request.url_rule))  # the app's map makes no others
         request.connection.limits = limits
         request.max_content_length = limits.max_body_size
-        request.max_form_memory_size = config["MAX_FORM_MEMORY_SIZE"]
-        request.max_form_parts = config["MAX_FORM_PARTS"]
+        request.max_form_memory_size = self.config["MAX_FORM_MEMORY_SIZE"]
+        request.max_form_parts = self.config["MAX_FORM_PARTS"]
 
     # Routes
 
-    def add_url_rule(
-        self,
-        rule: str,
-        endpoint: str | None = None,
-        view_func: Callable[..., Any] | None = None,
-        provide_automatic_options: bool | None = None,
-        *,
-        methods: Iterable[str] | None = None,
-        **options: Any,
+    def _add_http_rule(
+        self, rule: str, endpoint: str | None, view_func: Callable[..., Any] | None, options: dict[str, Any]
     ) -> None:
-        """Register an HTTP view function: what :meth:`route` does, without a decorator."""
         endpoint = endpoint_name(endpoint, view_func)
-        wanted = wanted_methods(view_func, methods)
-        if provide_automatic_options is None:
-            provide_automatic_options = getattr(view_func, "provide_automatic_options", None)
-        if provide_automatic_options is None:
-            provide_automatic_options = "OPTIONS" not in wanted and self.config["PROVIDE_AUTOMATIC_OPTIONS"]
-        if provide_automatic_options:
-            wanted.add("OPTIONS")
-        check_options(rule, options)
+        methods = wanted_methods(view_func, options.pop("methods"))
+        automatic = options.pop("provide_automatic_options")
+        if automatic is None:
+            automatic = getattr(view_func, "provide_automatic_options", None)
+        if automatic is None:
+            automatic = "OPTIONS" not in methods and self.config["PROVIDE_AUTOMATIC_OPTIONS"]
+        if automatic:
+            methods.add("OPTIONS")
+        own_limits = pop_limits(options, REQUEST_LIMITS)
+        url_rule = self.url_rule_class(
+            rule,
+            endpoint=endpoint,
+            methods=methods,
+            provide_automatic_options=bool(automatic),
+            own_limits=own_limits,
+            **options,
+        )
         if view_func is not None:
             self.set_view(endpoint, view_func)
-        own_limits = take_limits(options, REQUEST_LIMITS)
-        self.url_map.add(
-            self.url_rule_class(
-                rule,
-                endpoint=endpoint,
-                methods=wanted,
-                provide_automatic_options=bool(provide_automatic_options),
-                own_limits=own_limits,
-                **options,
-            )
-        )
+        self.url_map.add(url_rule)
 
-    def add_websocket(
-        self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
+    def _add_websocket_rule(
+        self, rule: str, endpoint: str | None, view_func: Callable[..., Any] | None, options: dict[str, Any]
     ) -> None:
-        """Register a websocket handler: what :meth:`websocket` does, without a decorator."""
         endpoint = endpoint_name(endpoint, view_func)
-        check_options(rule, options, websocket=True)
-        own_limits = take_limits(options, WEBSOCKET_LIMITS)
+        own_limits = pop_limits(options, WEBSOCKET_LIMITS)
+        url_rule = self.url_rule_class(
+            rule, endpoint=endpoint, methods={"GET"}, websocket=True, own_limits=own_limits, **options
+        )
         if view_func is None and endpoint in self.views:
             view_func = self.views[endpoint].function  # given to endpoint() before this rule
         if view_func is not None:
             self.set_view(endpoint, view_func, websocket=True)
-        self.url_map.add(
-            self.url_rule_class(
-                rule, endpoint=endpoint, methods={"GET"}, websocket=True, own_limits=own_limits, **options
-            )
-        )
+        self.url_map.add(url_rule)
 
     def set_view(self, endpoint: str, function: Callable[..., Any], *, websocket: bool = False) -> None:
         """Make ``function`` the view of an endpoint.
@@ -281,32 +258,32 @@ class App(WithMiddleware, Scaffold):
         return urls.url_for(self, endpoint, values, anchor=_anchor, external=_external, method=_method, scheme=_scheme)
 
     async def make_response(self, value: Any) -> Response:
-        """Return the response that a view means by returning ``value``.
+        """Return the response for the return value of a view.
 
         :raises TypeError: if a view may not return that.
         """
         return response_from(self, value)
 
-    def _look_at_make_response(self) -> None:
-        """Note whether a subclass or an assignment has put another one in its place: views are not to wait for it."""
+    def _note_make_response(self) -> None:
+        """Note whether a subclass or an assignment has replaced :meth:`make_response`; only then it is awaited."""
         self.overrides_make_response = getattr(self.make_response, "__func__", None) is not _MAKE_RESPONSE
 
     if not TYPE_CHECKING:
 
         def __setattr__(self, name: str, value: Any) -> None:
             if name == "view_functions":
-                # Those before stay what they are: whoever has kept them, as tests do, puts them back.
+                # A new object: a test that has kept the former functions can put them back.
                 if not isinstance(value, ViewFunctions):
                     value = ViewFunctions(self._is_websocket, value)
                 self.views = value.views
             super().__setattr__(name, value)
             if name == "make_response":
-                self._look_at_make_response()
+                self._note_make_response()
 
     # The app's own life
 
     def before_serving(self, function: F) -> F:
-        """Call ``function()`` when the app starts up; what it raises stops the start.
+        """Call ``function()`` when the app starts up. An error of it stops the start.
 
         :raises RuntimeError: if the app has started up already.
         """
@@ -379,17 +356,17 @@ class App(WithMiddleware, Scaffold):
     # Serving
 
     def stats(self) -> Stats:
-        """Return what the app has counted since it was made, and what it is doing now, however it is served."""
+        """Return the app's statistics since it was made, whichever server carries its connections."""
         return self.counters.stats()
 
     def handle(self, connection: Connection) -> Coroutine[Any, Any, None]:
-        """Serve one connection; what the servers await, inside the connection's cancel scope."""
+        """Serve one connection. Servers await the result inside the connection's cancel scope."""
         raise NotImplementedError
 
     def _check(self) -> None:
-        # A class may have got something since it was made.
+        # Attributes may have been set on the class since it was made.
         refuse_definitions(type(self), quart_names.APP)
-        self._look_at_make_response()
+        self._note_make_response()
         self.url_map.check(self.config["SERVER_NAME"])
 
 

@@ -16,8 +16,9 @@ from ..tasks.stalls import background_task
 class BackgroundNursery:
     """``app.nursery``: tasks that live as long as the app serves.
 
-    As a :class:`trio.Nursery` has it, :meth:`start_soon` and :meth:`start` start tasks. Unlike there, a task's crash is
-    logged and leaves the other tasks alone; with ``BACKGROUND_TASK_CRASH_STOPS`` in the config it ends the app.
+    :meth:`start_soon` and :meth:`start` start tasks, as those of a :class:`trio.Nursery` do. Unlike in a nursery, the
+    error of a task is logged and the other tasks run on; with ``BACKGROUND_TASK_CRASH_STOPS`` in the config it ends the
+    app.
     """
 
     def __init__(self, nursery: trio.Nursery, on_crash: Callable[[Callable[..., Any], BaseException], None]) -> None:
@@ -31,7 +32,7 @@ class BackgroundNursery:
 
     @property
     def child_tasks(self) -> frozenset[trio.lowlevel.Task]:
-        """The tasks that run now."""
+        """The tasks that have not ended."""
         return self._nursery.child_tasks
 
     def start_soon(self, async_fn: Callable[..., Awaitable[Any]], *args: Any, name: object = None) -> None:
@@ -49,7 +50,7 @@ class BackgroundNursery:
     async def start(self, async_fn: Callable[..., Awaitable[Any]], *args: Any, name: object = None) -> Any:
         """Start a task and wait until it calls ``task_status.started(value)``; return the value.
 
-        An error before that is raised here; cancelled before that, the task is cancelled too.
+        An error of the task before ``started()`` is raised here. A cancellation of this wait cancels the task.
         """
         return await self._nursery.start(partial(self._guard_start, async_fn, *args), name=name or async_fn)
 
@@ -57,8 +58,8 @@ class BackgroundNursery:
         background_task.set(trio.lowlevel.current_task().name)
         try:
             await async_fn(*args, **kwargs)
-        except BaseException as raised:  # noqa: ASYNC103 - raised again in there, unless it is an error
-            self._take_failure(async_fn, raised)
+        except BaseException as raised:  # noqa: ASYNC103 - raised again by the call below, unless it is an error
+            self._report_failure(async_fn, raised)
 
     async def _guard_start(
         self, async_fn: Callable[..., Awaitable[Any]], *args: Any, task_status: trio.TaskStatus[Any]
@@ -67,13 +68,13 @@ class BackgroundNursery:
         status = _Status(task_status)
         try:
             await async_fn(*args, task_status=status)
-        except BaseException as raised:  # noqa: ASYNC103 - raised again in there, unless it is an error
+        except BaseException as raised:  # noqa: ASYNC103 - raised again by the call below, unless it is an error
             if not status.is_started:
                 raise
-            self._take_failure(async_fn, raised)
+            self._report_failure(async_fn, raised)
 
-    def _take_failure(self, async_fn: Callable[..., Any], raised: BaseException) -> None:
-        """Report what has failed. A cancellation goes on to its scope, and what ends the program to the program."""
+    def _report_failure(self, async_fn: Callable[..., Any], raised: BaseException) -> None:
+        """Report the errors of a task; raise a cancellation, or an exception that ends the program, again."""
         cancelled, error = split_cancelled(raised)
         if error is not None:
             if ends_program(error) or closes_coroutine(error):
@@ -87,6 +88,8 @@ class BackgroundNursery:
 
 
 class _Status:
+    """A task status that remembers whether the task has started."""
+
     def __init__(self, status: trio.TaskStatus[Any]) -> None:
         self._status = status
         self.is_started = False

@@ -12,8 +12,8 @@ from typing import Any
 
 from werkzeug.utils import import_string
 
-from ..connection.checks import _MAX_NUMBER, Checks, shown, size
-from ..connection.limits import CHECKS, DEFAULTS, _compression, _subprotocols
+from ..connection.checks import MAX_NUMBER, Check, short_repr, size, split_at_commas
+from ..connection.limits import DEFAULTS, KEYS, check_limit
 from ..protocol.websocket.compression import Compression
 from .quart_names import SETTINGS
 
@@ -32,7 +32,7 @@ DEFAULT_CONFIG: dict[str, Any] = {
     "PREFERRED_URL_SCHEME": "http",
     # Read by the test client: None raises handlers' errors in the test.
     "PROPAGATE_EXCEPTIONS": None,
-    # Whether the app answers OPTIONS itself, for the routes that are added from then on.
+    # Whether the app answers OPTIONS itself, for the routes that are added after the setting.
     "PROVIDE_AUTOMATIC_OPTIONS": True,
     "SECRET_KEY": None,
     "SECRET_KEY_FALLBACKS": None,
@@ -47,12 +47,12 @@ DEFAULT_CONFIG: dict[str, Any] = {
     "SESSION_REFRESH_EACH_REQUEST": True,
     "TESTING": False,
     # Whether HTTP errors without a handler are errors of the view: logged, answered with 500, raised in tests. None:
-    # in debug mode, for a key that a form lacks.
+    # only in debug mode, and only for a missing key of a form.
     "TRAP_BAD_REQUEST_ERRORS": None,
     "TRAP_HTTP_EXCEPTIONS": False,
-    **{name.upper(): default for name, default in DEFAULTS.items()},
+    **{KEYS[name]: default for name, default in DEFAULTS.items()},
 }
-"""What a new app's config holds. The limits are those of :mod:`triows.connection.limits`, in capitals."""
+"""The config of a new app. It has the limits of :mod:`triows.connection.limits` under their names in capitals."""
 
 
 _revisions = count()
@@ -61,7 +61,7 @@ _revisions = count()
 class Config(dict[str, Any]):
     """A dict whose keys in capitals configure an app and its extensions.
 
-    The limits (``MAX_MESSAGE_SIZE``, ``PING_INTERVAL``, ``MAX_FORM_PARTS`` ...), what is on or off (``DEBUG``,
+    The limits (``MAX_MESSAGE_SIZE``, ``PING_INTERVAL``, ``MAX_FORM_PARTS`` ...), the switches (``DEBUG``,
     ``SESSION_COOKIE_SECURE`` ...) and the settings of sessions are checked when they are set: a wrong type raises
     :exc:`TypeError`, a value that makes no sense :exc:`ValueError`.
     """
@@ -72,7 +72,7 @@ class Config(dict[str, Any]):
         self.update(defaults or {})
 
     def __setitem__(self, key: str, value: Any) -> None:
-        super().__setitem__(key, check_config(key, value))
+        super().__setitem__(key, check_setting(key, value))
         self._touch()
 
     def __delitem__(self, key: str) -> None:
@@ -80,7 +80,7 @@ class Config(dict[str, Any]):
         self._touch()
 
     def _touch(self) -> None:
-        # Those who derive values from a config keep them until its revision is another. No two configs share one.
+        # Values that were derived from a config hold for one revision. No two configs have the same revision.
         self.revision = next(_revisions)
 
     def update(self, *args: Any, **kwargs: Any) -> None:
@@ -99,7 +99,7 @@ class Config(dict[str, Any]):
         return self[key]
 
     def pop(self, key: str, *default: Any) -> Any:
-        """As a dict does."""
+        """Remove and return an item, as a dict does."""
         value = super().pop(key, *default)
         self._touch()
         return value
@@ -180,7 +180,7 @@ def _cookie_size(name: str, value: Any) -> int:
 
 def _flag(name: str, value: Any) -> bool:
     if value not in (True, False):  # 1 and 0 are equal to them
-        raise TypeError(f"{name} is {shown(value)}; it must be True or False")
+        raise TypeError(f"{name} is {short_repr(value)}; it must be True or False")
     return bool(value)
 
 
@@ -191,13 +191,13 @@ def _flag_or_none(name: str, value: Any) -> bool | None:
 def _without_effect(setting: tuple[tuple[Any, ...], str], name: str, value: Any) -> Any:
     harmless, remedy = setting
     if value not in (None, False, *harmless):
-        raise ValueError(f"{name} is {shown(value)}, which has no effect in triows: {remedy}")
+        raise ValueError(f"{name} is {short_repr(value)}, which has no effect in triows: {remedy}")
     return value
 
 
 def _secret(name: str, value: Any) -> str | bytes | None:
     if value is not None and not isinstance(value, str | bytes):
-        # Without the value: it is to be one.
+        # The value may be a mistyped secret, so that the message does not show it.
         raise TypeError(f"{name} is of the type {type(value).__name__}; it must be text or bytes, or None")
     return value
 
@@ -214,20 +214,22 @@ def _lifetime(name: str, value: Any) -> timedelta | float:
     if isinstance(value, timedelta):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} is {shown(value)}; it must be a number of seconds or a datetime.timedelta")
-    if not 0 <= value <= _MAX_NUMBER:  # refuses NaN too
-        raise ValueError(f"{name} is {shown(value)}; it must be from 0 to {_MAX_NUMBER:,.0f} seconds")
+        raise TypeError(f"{name} is {short_repr(value)}; it must be a number of seconds or a datetime.timedelta")
+    if not 0 <= value <= MAX_NUMBER:  # refuses NaN too
+        raise ValueError(f"{name} is {short_repr(value)}; it must be from 0 to {MAX_NUMBER:,.0f} seconds")
     return value
 
 
 def _same_site(name: str, value: Any) -> str | None:
     if value is not None and (not isinstance(value, str) or value.title() not in ("Lax", "Strict", "None")):
-        raise ValueError(f"{name} is {shown(value)}; it must be 'Lax', 'Strict' or 'None', or None to leave it out")
+        raise ValueError(
+            f"{name} is {short_repr(value)}; it must be 'Lax', 'Strict' or 'None', or None to leave it out"
+        )
     return value
 
 
-# In the config beside the limits, in its capitals.
-_CONFIG_CHECKS: Checks = {
+# The settings that are checked, beside the limits.
+_CHECKS: Mapping[str, Check] = {
     **dict.fromkeys(
         (
             "ACCESS_LOG_QUERY",
@@ -254,34 +256,47 @@ _CONFIG_CHECKS: Checks = {
     "SECRET_KEY_FALLBACKS": _secrets,
     "SESSION_COOKIE_SAMESITE": _same_site,
 }
-_CHECKS_BY_KEY = {**_CONFIG_CHECKS, **{name.upper(): check for name, check in CHECKS.items()}}
+_LIMITS: Mapping[str, str] = {key: name for name, key in KEYS.items()}
 
 
-def check_config(key: str, value: Any) -> Any:
-    """Return ``value`` as the config holds it under ``key``; raise TypeError or ValueError for a wrong one."""
-    check = _CHECKS_BY_KEY.get(key)
-    if check is None:
-        if key in CHECKS:
-            raise ValueError(f"{key!r} has no effect in the config; its key is {key.upper()!r}")
-        return value
-    return check(key.lower() if key.lower() in CHECKS else key, value)
+def check_setting(key: str, value: Any, shown_name: str | None = None) -> Any:
+    """Return ``value`` as the config holds it under ``key``; a key that nobody checks may have any.
+
+    :param shown_name: what to call the setting in messages: by default a limit by its name, others by their key.
+    :raises TypeError: if the value has a wrong type.
+    :raises ValueError: if it makes no sense, or the key is a limit's in small letters.
+    """
+    if key in _LIMITS:
+        return check_limit(_LIMITS[key], value, shown_name)
+    if key in KEYS:
+        raise ValueError(f"{key!r} has no effect in the config; its key is {KEYS[key]!r}")
+    check = _CHECKS.get(key)
+    return value if check is None else check(shown_name or key, value)
+
+
+def _compression(value: Any) -> Any:
+    return Compression(**value) if isinstance(value, dict) else value
+
+
+# Settings that an environment variable may write in a form that Python code may not.
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    KEYS["compression"]: _compression,
+    KEYS["subprotocols"]: split_at_commas,
+}
 
 
 def check_variable(variable: str, key: str, value: Any) -> Any:
-    """Do the same for what an environment variable says, once its JSON is read.
+    """Return what an environment variable says, once its JSON is read, as :func:`check_setting` does.
 
     Lists may be written with commas, and the settings of compression as an object.
     """
-    check = _CHECKS_BY_KEY.get(key)
-    if check is None:
+    if key not in _LIMITS and key not in _CHECKS:
         return value
     try:
-        if check is _subprotocols and isinstance(value, str):
-            value = [item.strip() for item in value.split(",")]
-        elif check is _compression and isinstance(value, dict):
-            value = Compression(**value)
-        return check(variable, value)
+        if key in _READERS:
+            value = _READERS[key](value)
+        return check_setting(key, value, variable)
     except (TypeError, ValueError) as error:
-        text = str(error) if variable in str(error) else f"{variable} is {shown(value)}; {error}"
+        text = str(error) if variable in str(error) else f"{variable} is {short_repr(value)}; {error}"
         hint = "in the environment None is null, True is true, and digits that are text stand in double quotes"
         raise type(error)(f"{text} ({hint})") from None

@@ -1,9 +1,8 @@
 """The app's own life: start-up, background tasks, shutdown.
 
-The life runs in a task of its own, so that it belongs to none of the servers that use the app, whichever of them comes
-first or leaves last. In this order it ends: the background tasks are cancelled and waited for, then what started up is
-shut down, in reverse. The shutdown functions are never cancelled half-way, except when ``shutdown_timeout`` is
-over, and then the log says so.
+The life runs in a task of its own: several servers may use the app, and it must not end with the one that started it.
+At its end, the background tasks are cancelled and waited for; then the start-up is undone, in reverse. The shutdown
+functions are never cancelled half-way, except after ``shutdown_timeout``, and then the log says so.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 _Steps = list[Callable[..., Any]]
 
 
-class App(Protocol):
-    """Whose life it is."""
+class LifespanApp(Protocol):
+    """The app that starts up and shuts down: where its errors go, and what bounds the shutdown."""
 
     logger: Logger
     counters: Counters
@@ -48,9 +47,9 @@ class App(Protocol):
 
 
 class Lifespan:
-    """What an app registers for its start-up and shutdown, and its life while at least one server uses it."""
+    """The functions that an app has for its start-up and shutdown, and its life while at least one server uses it."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: LifespanApp) -> None:
         self._app = app
         self.before: _Steps = []
         self.after: _Steps = []
@@ -87,7 +86,7 @@ class Lifespan:
     def add_context(self, function: F) -> F:
         """Add an async generator function, or one that returns an async context manager; it may take the app.
 
-        :raises TypeError: if it is something else.
+        :raises TypeError: if it is another kind of function.
         :raises RuntimeError: if the app has started up.
         """
         self._check_not_started()
@@ -111,8 +110,8 @@ class Lifespan:
     async def serving(self) -> AsyncIterator[None]:
         """Let the app live in the block: the first of several users starts it up, the last one shuts it down.
 
-        What start-up or shutdown raise is raised here, as is the error of a background task that ends the app. A
-        cancellation waits for the shutdown, which is shielded and bounded by ``shutdown_timeout``.
+        Errors of the start-up and of the shutdown are raised here, as is the error of a background task that ends the
+        app. A cancellation waits for the shutdown, which is shielded and bounded by ``shutdown_timeout``.
         """
         while (life := self._life) is not None and life.stopping:
             await life.ended.wait()
@@ -151,7 +150,7 @@ class Lifespan:
 class _Life:
     """One run from start-up to shutdown, in a system task: a task that belongs to no user of the app."""
 
-    def __init__(self, app: App, lifespan: Lifespan) -> None:
+    def __init__(self, app: LifespanApp, lifespan: Lifespan) -> None:
         self.app = app
         self.lifespan = lifespan
         self.users = 0
@@ -170,7 +169,7 @@ class _Life:
         trio.lowlevel.spawn_system_task(self._run, name=f"the life of {self.app!r}", context=copy_context())
 
     def stop(self) -> None:
-        """End it; :attr:`ended` is set when it has ended. A start-up that has not ended is cancelled."""
+        """Ask for the shutdown; :attr:`ended` is set at its end. A start-up that still runs is cancelled."""
         self.stopping = True
         self._stop.set()
         if not self.started.is_set() and self._outer is not None:
@@ -184,10 +183,11 @@ class _Life:
         except BaseException as raised:  # noqa: ASYNC103 - Cancelled is raised again
             error = unwrap_group(raised)
             if any(isinstance(leaf, trio.Cancelled) for leaf in leaves(error)):
-                # The program ends under the app's users. They are cancelled as well, and have nothing to wait for.
+                # The program ends before the app's users have left: they are cancelled too, and need not wait for it.
                 self._fail(RuntimeError("the app's life was cancelled from outside"))
                 raise
-            # SystemExit and its like too: they end the program from the app's users, and in here would be Trio's error.
+            # SystemExit and its like too: the app's users raise them. Raised in a system task, they would be a
+            # TrioInternalError.
             self._fail(error)
         finally:
             self.nursery = None
@@ -200,8 +200,8 @@ class _Life:
         async with trio.open_nursery() as self._outer:
             if self._stop.is_set():
                 return  # noqa: ASYNC121 - nothing was started
-            self.nursery = await self._outer.start(self._hold_background_tasks)
-            # Entered before anything that start-up opens and left after it, so that it can be made to shield the exits.
+            self.nursery = await self._outer.start(self._run_background_tasks)
+            # The scope is around everything that start-up opens, so that it can shield the exits later.
             with trio.CancelScope() as scope:
                 async with AsyncExitStack() as stack:
                     try:
@@ -211,7 +211,7 @@ class _Life:
                     finally:
                         await self._begin_shutdown(scope)  # noqa: ASYNC102 - shields itself
             if scope.cancelled_caught:
-                self._log_cut()
+                self._log_timeout()
 
     async def _start_up(self, stack: AsyncExitStack) -> None:
         for function in self.lifespan.before:
@@ -231,15 +231,15 @@ class _Life:
         scope.deadline = inf if timeout is None else trio.current_time() + timeout
         if not self.started.is_set():
             return
-        # A scope of its own: a lifespan whose nursery crashed has cancelled everything inside it.
+        # A scope of its own: if a lifespan's nursery has crashed, everything inside the outer one is cancelled.
         with trio.CancelScope(shield=True, deadline=scope.deadline) as after_scope:
             for function in self.lifespan.after:
                 await self._call_after_serving(function)
         if after_scope.cancelled_caught:
-            self._log_cut()
+            self._log_timeout()
 
     async def _force_background_tasks(self, nursery: BackgroundNursery) -> None:
-        """Name the background tasks that are still there, and let their cancellation through their shields."""
+        """Log the background tasks that are left, and break their shields until they have ended."""
         for task in nursery.child_tasks:
             timeout = self.app.limits.shutdown_timeout
             self.app.logger.error(
@@ -260,19 +260,19 @@ class _Life:
                 self.app.logger.error("after_serving function %s failed too", describe(function), exc_info=error)
             self.failure = self.failure or unwrap_group(error)
 
-    def _log_cut(self) -> None:
+    def _log_timeout(self) -> None:
         timeout = self.app.limits.shutdown_timeout
         self.app.logger.error("the app's shutdown was cut: it took longer than shutdown_timeout, %s seconds", timeout)
 
-    async def _hold_background_tasks(self, task_status: trio.TaskStatus[BackgroundNursery]) -> None:
+    async def _run_background_tasks(self, task_status: trio.TaskStatus[BackgroundNursery]) -> None:
         try:
             async with trio.open_nursery() as nursery:
-                task_status.started(BackgroundNursery(nursery, self._crash))
+                task_status.started(BackgroundNursery(nursery, self._handle_crash))
                 await trio.sleep_forever()
         finally:
             self._background_ended.set()
 
-    def _crash(self, function: Callable[..., Any], error: BaseException) -> None:
+    def _handle_crash(self, function: Callable[..., Any], error: BaseException) -> None:
         """Log a background task's error, and end the app if the config asks for that."""
         error = unwrap_group(error)
         self.app.logger.error("background task %s failed", describe(function), exc_info=error)
@@ -299,7 +299,7 @@ def _context_factory(function: Callable[..., Any]) -> Callable[..., AbstractAsyn
 
 
 def _open_context(
-    factory: Callable[..., AbstractAsyncContextManager[Any]], app: App
+    factory: Callable[..., AbstractAsyncContextManager[Any]], app: LifespanApp
 ) -> AbstractAsyncContextManager[Any]:
     takes_app = any(
         parameter.default is parameter.empty

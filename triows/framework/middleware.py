@@ -1,8 +1,8 @@
-"""ASGI middleware around the app, and who refuses it.
+"""ASGI middleware around the app, and its refusal by servers that would not run it.
 
-Middleware takes the place of ``app.asgi_app``, in which ASGI servers call it. triows's own server and the test client
-hand their connections to the app as they are: middleware would never run there, and with it a login check or CORS
-headers. So they refuse to serve such an app, before they take the first connection.
+Middleware takes the place of ``app.asgi_app``, which ASGI servers call. triows's own server and the test client call
+``app.handle()`` instead: middleware would never run, and a login check or CORS headers in it would be missing. So they
+refuse to serve such an app, before they take the first connection.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 ASGIApp = Callable[..., Awaitable[None]]
-"""What is called with ASGI's ``scope``, ``receive`` and ``send``."""
+"""An ASGI application, called with ``scope``, ``receive`` and ``send``."""
 
 _REMEDY = (
     ", but triows's own server and the test client would not run it: serve the app by an ASGI server"
@@ -21,9 +21,9 @@ _REMEDY = (
 
 
 class WithMiddleware:
-    """The side of the app that ASGI servers see."""
+    """An app as an ASGI application, around which middleware may be put."""
 
-    _native_servers = 0  # how many serve the app now, test clients among them
+    _native_servers = 0  # number of triows's own servers and test clients that serve the app now
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The app as an ASGI 3 application. Middleware wraps ``app.asgi_app``."""
@@ -33,12 +33,12 @@ class WithMiddleware:
         raise NotImplementedError
 
     def _check(self) -> None:
-        """Raise an error if something about the app would be without effect, however it is served."""
+        """Raise an error if something in the app would have no effect."""
         raise NotImplementedError
 
     @property
     def asgi_app(self) -> ASGIApp:
-        """What ASGI servers call. Middleware takes its place: ``app.asgi_app = Middleware(app.asgi_app)``.
+        """The app as ASGI servers call it. Middleware takes its place: ``app.asgi_app = Middleware(app.asgi_app)``.
 
         triows's own server and the test client refuse to serve an app with middleware: they would not run it.
 
@@ -55,7 +55,7 @@ class WithMiddleware:
         elif self._native_servers:
             raise RuntimeError(f"app.asgi_app is set to {_name(value)} while the app is served{_REMEDY}")
         else:
-            # Under the name itself, where unittest.mock looks for what it has to put back.
+            # In the instance's __dict__ under the same name: unittest.mock looks there for the value to restore.
             self.__dict__["asgi_app"] = value
 
     @asgi_app.deleter
@@ -75,9 +75,9 @@ class WithMiddleware:
 
     @contextmanager
     def served_natively(self) -> Iterator[None]:
-        """Around the time in which the app is served, and not through ASGI.
+        """Return a context manager around the time in which a server of triows's own serves the app.
 
-        :raises RuntimeError: if the app has middleware, or something else that would be without effect.
+        :raises RuntimeError: if the app has middleware, or something else that would have no effect.
         """
         self._check()
         self._refuse_middleware()
@@ -98,5 +98,5 @@ class WithMiddleware:
 
 
 def _name(value: object) -> str:
-    """Name a piece of middleware: a function, or an object by its class."""
+    """Return the name of middleware: a function's own, or an object's class."""
     return getattr(value, "__qualname__", type(value).__qualname__)

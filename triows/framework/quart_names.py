@@ -1,15 +1,16 @@
 """Quart's names on apps, blueprints and settings that have no effect here, each with what to do instead.
 
-Each table maps names to remedies. A name leaves its table when it has an effect.
+Each table maps names to remedies. A name leaves its table when it has an effect. :class:`QuartNameGuard` is the base of
+apps and blueprints that raises the remedies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..web.quart_names import REQUEST
+from ..web.quart_names import REQUEST, refuse_definitions
 
 _HOOKS = {
     **{
@@ -108,7 +109,7 @@ APP: Mapping[str, str] = {
     "shell_context_processors": _COMMANDS,
     "test_cli_runner_class": _COMMANDS,
 }
-"""What Quart calls or reads of an app, and triows does not."""
+"""Names that Quart calls or reads on an app, and triows does not."""
 
 APP_CALLS: Mapping[str, str] = {
     **dict.fromkeys(("cli", "shell_context_processor", "test_cli_runner"), _COMMANDS),
@@ -141,7 +142,7 @@ APP_CALLS: Mapping[str, str] = {
     ),
     "send_static_file": _FILES["static_folder"],
 }
-"""What user code calls or reads of a Quart app. A subclass may define it for itself."""
+"""Names that user code calls or reads on a Quart app. A subclass may define them for itself."""
 
 APP_READ_WHEN_MADE: Mapping[str, str] = {
     "config_class": "define it in a subclass of Triows",
@@ -149,7 +150,7 @@ APP_READ_WHEN_MADE: Mapping[str, str] = {
     "json_provider_class": "set app.json to a provider, like JSONProvider(app)",
     "url_map_class": "define it in a subclass of Triows",
 }
-"""What an app looks at while it is made, and never again."""
+"""Names that an app reads while it is made, and never again."""
 
 APP_ARGUMENTS: Mapping[str, str] = {
     "static_url_path": _FILES["static_folder"],
@@ -160,7 +161,7 @@ APP_ARGUMENTS: Mapping[str, str] = {
     "instance_relative_config": APP_CALLS["instance_path"],
     "root_path": APP_CALLS["root_path"],
 }
-"""What Quart's constructor takes, and triows's does not."""
+"""Parameters of Quart's constructor that triows's does not have."""
 
 BLUEPRINT: Mapping[str, str] = {
     **{name: remedy.format(owner="blueprint") for name, remedy in _HOOKS.items()},
@@ -172,7 +173,7 @@ BLUEPRINT: Mapping[str, str] = {
     "url_values_defaults": "use Blueprint(..., url_defaults={...})",
     "view_functions": "set app.view_functions['blueprint.endpoint'] when the blueprint is registered",
 }
-"""What Quart calls or reads of a blueprint, and triows does not."""
+"""Names that Quart calls or reads on a blueprint, and triows does not."""
 
 BLUEPRINT_CALLS: Mapping[str, str] = {
     "cli": _COMMANDS,
@@ -195,7 +196,7 @@ BLUEPRINT_CALLS: Mapping[str, str] = {
     **dict.fromkeys(("open_resource", "root_path"), APP_CALLS["root_path"]),
     "send_static_file": _FILES["static_folder"],
 }
-"""What user code calls or reads of a Quart blueprint. A subclass may define it for itself."""
+"""Names that user code calls or reads on a Quart blueprint. A subclass may define them for itself."""
 
 SETTINGS: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "BACKGROUND_TASK_SHUTDOWN_TIMEOUT": (
@@ -211,4 +212,41 @@ SETTINGS: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "TEMPLATES_AUTO_RELOAD": ((), _TEMPLATES),
     "USE_X_SENDFILE": ((), _FILES["static_folder"]),
 }
-"""Quart's settings without an effect here: which values ask for nothing, beside None and False; and the remedy."""
+"""Quart's settings without an effect here: the values that are accepted beside None and False, and the remedy."""
+
+
+class QuartNameGuard:
+    """A base class that refuses Quart's names where they would have no effect.
+
+    They are refused where a subclass defines them, where they are assigned, and where they are read.
+    """
+
+    _without_effect: ClassVar[Mapping[str, str]] = {}
+    """Names that may not be defined, assigned or read."""
+    _missing: ClassVar[Mapping[str, str]] = {}
+    """Names that are not there to be read; a subclass may define them."""
+    _read_when_made: ClassVar[Mapping[str, str]] = {}
+    """Names that a subclass may define, and that may not be assigned."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        refuse_definitions(cls, cls._without_effect)
+
+    if not TYPE_CHECKING:  # or every attribute would be there
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name in self._without_effect:
+                raise AttributeError(_message(self, name, "has no effect in triows", self._without_effect[name]))
+            if name in self._read_when_made:
+                raise AttributeError(_message(self, name, "is read while it is made", self._read_when_made[name]))
+            super().__setattr__(name, value)
+
+        def __getattr__(self, name: str) -> Any:
+            remedy = self._without_effect.get(name) or self._missing.get(name)
+            if remedy is None:
+                return self.__getattribute__(name)  # raises what brought us here, also from within a property
+            raise AttributeError(_message(self, name, "is Quart's and not there", remedy))
+
+
+def _message(owner: object, name: str, what: str, remedy: str) -> str:
+    return f"{name!r} of a {type(owner).__name__} {what}: {remedy}"

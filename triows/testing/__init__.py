@@ -1,6 +1,6 @@
 """Tools for testing apps: a client that speaks HTTP and WebSocket to the app's own server, over streams in memory.
 
-Everything happens in the test's own Trio run, without sockets and threads, and in virtual time under
+Client and server run in the test's own Trio run, without sockets and threads, and in virtual time under
 ``trio.testing.MockClock`` (pytest-trio's ``autojump_clock``).
 """
 

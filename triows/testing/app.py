@@ -12,8 +12,8 @@ from ..errors import LifespanError
 from .client import TestClient
 
 
-class App(Protocol):
-    """What is tested: a :class:`triows.Triows`, which makes its clients itself."""
+class AppUnderTest(Protocol):
+    """A :class:`triows.Triows`: it lives in ``serving()``, and makes the clients that talk to it."""
 
     def serving(self) -> AbstractAsyncContextManager[object]: ...
     def test_client(self, **options: Any) -> TestClient: ...
@@ -22,13 +22,13 @@ class App(Protocol):
 class TestApp:
     """The app between its start-up and its shutdown: ``async with app.test_app() as test_app:``.
 
-    Inside, ``app.nursery`` is there, and what ``before_serving`` and the like have made. An error that ends the app in
-    the middle of the block is raised as it is. Enter and leave it in one task.
+    In the block, the start-up functions have run and ``app.nursery`` is available. An error that ends the app in the
+    middle of the block is raised as it is. Enter and leave the block in one task.
     """
 
     __test__ = False  # pytest takes any class named Test... for a collection of tests
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: AppUnderTest) -> None:
         self.app = app
         self._life = AsyncExitStack()
 
@@ -64,5 +64,5 @@ class TestApp:
             return await self._life.__aexit__(kind, error, traceback)  # noqa: ASYNC102 - shields itself
         except Exception as failure:
             if failure is error or isinstance(error, trio.Cancelled):
-                raise  # the block's own, or what ended the app, and with it the block, in the middle
+                raise  # the block's own error, or the one that ended the app, and with it the block
             raise LifespanError(f"the app failed to stop: {failure!r}") from failure

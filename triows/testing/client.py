@@ -48,12 +48,11 @@ _SameSite = Literal["Strict", "Lax", "None"]
 class TestClient:
     """A client for tests: ``app.test_client()``. It keeps its cookies from one request to the next.
 
-    An error of a handler that no error handler takes is raised by the call that meets it, as it was raised in the
-    handler; with ``app.config["PROPAGATE_EXCEPTIONS"] = False`` the client sees what a real one would, a 500 or a Close
-    with 1011.
+    An error of a handler that no error handler took is raised by the client's call, as it was raised in the handler.
+    With ``app.config["PROPAGATE_EXCEPTIONS"] = False`` the client gets a 500 or a Close with 1011, as a real one does.
 
-    Used as ``async with app.test_client() as client:``, the context of the last request stays after it, so that
-    ``request``, ``session`` and ``g`` can be looked at.
+    In ``async with app.test_client() as client:``, the context of the last request stays current, so that the test can
+    read ``request``, ``session`` and ``g``.
 
     :ivar cookie_jar: an :class:`http.cookiejar.CookieJar`, or None with ``use_cookies=False``.
     """
@@ -89,14 +88,14 @@ class TestClient:
         auth: Auth | None = None,
         subdomain: str | None = None,
     ) -> Response:
-        """Make a request and return the whole response, when the app is done with it.
+        """Make a request and return the whole response, when the app has handled the request.
 
-        :param path: the path, with its query or without; it is percent-encoded where it must be.
+        :param path: the path, with its query or without. The client percent-encodes it where needed.
         :param data: the body. Instead of it: ``json``, a value; ``form``, a mapping, and ``files``, a mapping of
             :class:`~triows.FileStorage`.
         :param query_string: a mapping, or text.
-        :param scheme: what the app takes for the scheme, ``http`` or ``https``; there is no encryption.
-        :param root_path: what the app takes for the path that it is mounted under; ``path`` has it in front.
+        :param scheme: the scheme that the app sees, ``http`` or ``https``; there is no encryption.
+        :param root_path: the path under which the app seems to be mounted; ``path`` begins with it.
         :param scope_base: ``{"client": (host, port)}`` sets the client's address, ``"server"`` the server's.
         :param auth: user and password, or a :class:`werkzeug.datastructures.Authorization`.
         :param subdomain: put before the app's SERVER_NAME, else before ``localhost``.
@@ -115,10 +114,10 @@ class TestClient:
             previous = target
             target = _redirected(self.app, target, location)
             if target.host != previous.host:
-                made.remove("authorization")  # it was meant for the other host
+                made.remove("authorization")  # the credentials are for the other host
             made["host"] = target.host
             if response.status_code == 303 or (response.status_code in (301, 302) and method == "POST"):
-                # RFC 9110, section 15.4: what browsers have always done, and what 303 means.
+                # RFC 9110, section 15.4: for 303 as it says, for 301 and 302 as browsers do.
                 method, body = "HEAD" if method == "HEAD" else "GET", b""
                 for name in ("content-type", "content-length"):
                     made.remove(name)
@@ -155,8 +154,8 @@ class TestClient:
     async def keep_alive(self) -> AsyncIterator[Self]:
         """Make the requests in the block over one connection, one after the other, as browsers and proxies do.
 
-        Another connection takes its place where the server has closed it, or a request is for another ``scheme``,
-        ``root_path`` or ``scope_base``. Requests by :meth:`request`, and websockets, have their own as ever.
+        Another connection takes its place if the server has closed it, or if a request has another ``scheme``,
+        ``root_path`` or ``scope_base``. Requests by :meth:`request`, and websockets, have connections of their own.
 
         :raises RuntimeError: within such a block of the same client.
         """
@@ -258,16 +257,16 @@ class TestClient:
     ) -> AsyncIterator[TestWebSocket]:
         """Open a websocket for the block; see :class:`TestWebSocket`. The parameters are those of :meth:`open`.
 
-        The block begins when the handshake is answered, or when the app waits for something else first.
+        The block begins when the handshake is answered, or when the app waits for something else before it.
 
-        :param subprotocols: those to offer, the preferred one first.
+        :param subprotocols: the subprotocols to offer, the preferred one first.
         :raises WebsocketResponseError: at the end of the block, if the handshake was answered with an HTTP response
-            and nothing in the block has raised it.
+            and no call in the block has raised the error.
         """
         made = make_headers(headers, auth)
         target = make_target(self.app, path, query_string, scheme, subdomain, made)
         cookies.add_cookies(self.cookie_jar, made, target.url)
-        # What trio-websocket sends itself, and checks the answer against.
+        # trio-websocket sends these itself, and checks the server's subprotocol against its own list.
         offered = [*(subprotocols or ()), *(name.strip() for name in made.get("sec-websocket-protocol", "").split(","))]
         for name in ("host", "sec-websocket-protocol"):
             made.remove(name)
@@ -320,7 +319,7 @@ class TestClient:
     async def session_transaction(
         self, path: str = "/", *, headers: HeadersLike | None = None, **options: Any
     ) -> AsyncIterator[SessionMixin]:
-        """Open the session that the next request will see, to look at it and to change it in the block.
+        """Open the session of the next request, to read and to change it in the block.
 
         :param options: what :meth:`triows.Triows.test_request_context` takes, for sessions that depend on the request.
         :raises RuntimeError: if the client has no cookies or the app no secret key.
@@ -372,7 +371,7 @@ class TestClient:
             self._first.pop(token)
 
     async def _note_context(self, error: BaseException | None) -> None:
-        """Called by the app at the end of each request, inside of its context."""
+        """Keep the context of a request; the app calls this at the request's end, inside of its context."""
         context = current_context()
         if context is not None and context.request is not None:
             self._contexts[context.request.connection] = context

@@ -1,4 +1,4 @@
-"""What goes into a request of the test client: target, headers, body."""
+"""The target, headers and body of a request of the test client."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Target:
         return f"{'https' if self.scheme in _SECURE else 'http'}://{self.host}{self.resource}"
 
     def endpoint(self, root_path: str, base: Mapping[str, Any] | None) -> Endpoint:
-        """Return what the server is to know of the connection; ``base`` overrides it, in the words of ASGI.
+        """Return the connection's data for the server; ``base`` overrides it, with the keys of an ASGI scope.
 
         :raises ValueError: if ``base`` has other keys than ``client``, ``server``, ``scheme`` and ``root_path``.
         """
@@ -105,7 +105,7 @@ def _split_query(path: str, query_string: Query | None) -> tuple[str, str]:
 
 
 def make_headers(headers: HeadersLike | None, auth: Auth | None) -> Headers:
-    """Return a copy of the headers with those that the client adds."""
+    """Return a copy of the headers, with the client's own headers added."""
     made = Headers(headers)
     if auth is not None:
         if isinstance(auth, tuple):

@@ -10,7 +10,7 @@ from werkzeug.datastructures import Headers
 
 
 class _Answer:
-    """As much of a response as a jar looks at."""
+    """The part of a response that a cookie jar reads."""
 
     def __init__(self, headers: Headers) -> None:
         self._message = Message()
@@ -24,7 +24,7 @@ class _Answer:
 def make_jar() -> CookieJar:
     """Return an empty jar.
 
-    It gives ``Secure`` cookies to http URLs too, as browsers do for localhost, which is where a test client is.
+    The jar sends ``Secure`` cookies to http URLs too, as browsers do for localhost.
     """
     return CookieJar(DefaultCookiePolicy(secure_protocols=("https", "http")))
 

@@ -20,10 +20,10 @@ _SEND_SIZE = 65536
 
 
 def make_response(app: App, body: bytes, status: int, headers: Headers) -> Response:
-    """Return what was received as a response of the app's class."""
+    """Return a received response as one of the app's class."""
     response = app.response_class(body, status, headers.copy())
     if "content-type" not in headers:
-        response.headers.pop("content-type", None)  # the class has put its default there
+        response.headers.pop("content-type", None)  # the default of the class
     response.json_provider = app.json
     return response
 
@@ -33,7 +33,7 @@ def new_protocol() -> h11.Connection:
 
 
 class KeptConnection:
-    """One connection for several requests, and another one when the server or a half-sent request has ended it."""
+    """One connection for several requests, replaced when the server or an incomplete request has ended it."""
 
     def __init__(self, app: App, nursery: trio.Nursery) -> None:
         self._app = app
@@ -47,7 +47,7 @@ class KeptConnection:
     async def exchange(
         self, endpoint: Endpoint, request: h11.Request, body: bytes, keep_cookies: Callable[[Headers], None]
     ) -> tuple[Served, TestHTTPConnection]:
-        """Make a request, and leave the connection open behind it."""
+        """Make a request, and leave the connection open after it."""
         if self._busy:
             raise trio.BusyResourceError("another task is making a request over this connection")
         self._busy = True
@@ -89,12 +89,12 @@ class KeptConnection:
 class TestHTTPConnection:
     """A request under way: ``async with client.request(path, method="POST") as connection:``.
 
-    The head of the request is sent when the block begins. What is read of the response is only what is asked for, so
-    that the app feels a client that does not keep up. At the end of the block the request is completed and the rest
-    of the response is read, unless :meth:`disconnect` was called; :meth:`as_response` has it then.
+    The head of the request is sent when the block begins. The response is read only as far as the test receives it, so
+    that the app's sending waits for a slow client. At the end of the block the request is completed and the rest of the
+    response is read, unless :meth:`disconnect` was called; :meth:`as_response` returns it then.
 
-    :ivar status_code: of the response; None until its head was received.
-    :ivar headers: of the response; None until then.
+    :ivar status_code: the status of the response; None until its head was received.
+    :ivar headers: the headers of the response; None until then.
     """
 
     __test__ = False  # pytest takes any class named Test... for a collection of tests
@@ -161,7 +161,7 @@ class TestHTTPConnection:
                     await self._write(h11.Data(data=body[start : start + _SEND_SIZE]))
                 await self._write(h11.EndOfMessage())
             except (trio.BrokenResourceError, trio.ClosedResourceError):
-                pass  # the server may have answered all the same
+                pass  # the server may have answered before it had the whole request
 
     # The response
 
@@ -212,7 +212,7 @@ class TestHTTPConnection:
             self._h11.receive_data(data)
 
     async def _raise_end(self, cause: Exception | None = None) -> NoReturn:
-        """The connection ended early: raise the handler's error if that is why."""
+        """Raise the reason why the connection ended early: the handler's error, if there is one."""
         self._stream.close()
         await self._served.ended.wait()
         error = self._served.pending_error()
@@ -244,7 +244,7 @@ class TestHTTPConnection:
         await self._stream.aclose()
 
     def stall(self) -> None:
-        """Let nothing more arrive, until :meth:`resume`; the app's sending waits when the connection is full."""
+        """Receive nothing until :meth:`resume`; the app's sending waits when the connection is full."""
         self._stream.stall()
 
     def resume(self) -> None:
@@ -252,7 +252,7 @@ class TestHTTPConnection:
         self._stream.resume()
 
     async def finish(self) -> None:
-        """Complete the request, read the rest of the response, and wait until the app is done with it."""
+        """Complete the request, read the rest of the response, and wait until the app has handled the request."""
         self._stream.resume()
         if not self._ended:
             if self._h11.our_state is h11.SEND_BODY:
@@ -261,7 +261,7 @@ class TestHTTPConnection:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connection when the app has nothing more to do for it: a client that is gone would cancel it."""
+        """Close the connection when the app has handled the request: before, a close would cancel the handler."""
         if self.status_code != _SWITCHING_PROTOCOLS and self._served.connection is not None:
             await self._served.handled.wait()
         await self._stream.aclose()

@@ -1,4 +1,4 @@
-"""Requests that come from no client, for ``app.test_request_context()``."""
+"""Requests without a client and a server, for ``app.test_request_context()`` and ``client.session_transaction()``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..web.context import Context
 
 
 class ClientlessConnection(HTTPConnection):
-    """A request whose body is there already, and whose response goes nowhere."""
+    """A request whose body is given, and whose response is dropped but for its status."""
 
     __slots__ = ("_body",)
 
@@ -27,16 +27,16 @@ class ClientlessConnection(HTTPConnection):
         self._body = body
 
     async def receive_body(self) -> bytes:
-        """The body, then ``b""``."""
+        """Return the body, then ``b""``."""
         body, self._body = self._body, b""
         return body
 
     async def send_response(self, status: int, headers: Any, body: bytes) -> None:
-        """Do nothing but note it."""
+        """Keep the status."""
         self.status = status
 
     async def start_response(self, status: int, headers: Any) -> None:
-        """Do nothing but note it."""
+        """Keep the status."""
         self.status = status
 
     async def send_body(self, data: bytes) -> None:
@@ -66,7 +66,7 @@ def pipeline_for(
     root_path: str = "",
     auth: tuple[str, str] | None = None,
 ) -> RequestPipeline:
-    """Return what the dispatcher would make of such a request."""
+    """Return the pipeline of such a request, before its first stage."""
     url = urlsplit(path)
     query = url.query if query_string is None else query_string
     if not isinstance(query, str):

@@ -1,11 +1,11 @@
-"""The server's side of the test client: one server for one connection, and whose error a test gets to see.
+"""The server's side of the test client: one server for one connection, and the choice of the error that a test sees.
 
-An exchange may fail in several places at once. What is raised, from the first that applies:
+Several things may fail at once: the handler, the server's tasks, the test's own block. The first of these is raised:
 
-1. what ends the program or the test from within the server's tasks (KeyboardInterrupt, ``pytest.fail()``);
-2. what the test's own block raised, as it is, unless it only says that the connection ended;
-3. the handler's error that no error handler took, and that was not raised in the block already;
-4. what the block raised because the connection ended.
+1. an exception that ends the program or the test from within the server's tasks (KeyboardInterrupt, ``pytest.fail()``);
+2. the exception of the test's block, unless it only says that the connection ended;
+3. the handler's error that no error handler took, if it was not raised in the block already;
+4. the exception of the block that says that the connection ended.
 
 None of them is wrapped into an exception group of the client's own.
 """
@@ -28,7 +28,7 @@ from ..server.serving import Server
 from ..tasks.exception_groups import leaves, unwrap_group
 from .streams import memory_stream_pair
 
-# What a test meets because the connection has ended, for a reason that may lie in the handler.
+# Exceptions which only say that the connection has ended. The reason may be an error of the handler.
 _CONSEQUENCES = (
     WebsocketDisconnectError,
     WebsocketResponseError,
@@ -41,7 +41,7 @@ _CONSEQUENCES = (
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What a server would know of a client from its socket and its own place behind a proxy."""
+    """What a real server would learn from its socket and from the proxy in front of it."""
 
     scheme: str
     root_path: str
@@ -50,13 +50,13 @@ class Endpoint:
 
 
 class Served:
-    """One connection and the server that serves it; towards the server it stands for the app.
+    """One connection of a client and the server of it. To the server, it is the app.
 
     :ivar stream: the client's end of the connection.
-    :ivar connection: what the app was asked to handle last; None until a request has arrived.
-    :ivar nursery: for tasks that end with the connection.
-    :ivar handled: set when the app is done with that.
-    :ivar ended: set when the server is, too.
+    :ivar connection: the request or websocket that the app handles, or has handled last; None until one has arrived.
+    :ivar nursery: the nursery for tasks that end with the connection.
+    :ivar handled: set when the app has handled :attr:`connection`.
+    :ivar ended: set when the server has ended the connection.
     """
 
     nursery: trio.Nursery
@@ -71,7 +71,7 @@ class Served:
         self.connection: Connection | None = None
         self.handled = trio.Event()
         self.ended = trio.Event()
-        self._raised: Connection | None = None  # that whose error the test has got to see
+        self._raised: Connection | None = None  # the one whose error was raised in the test
 
     async def run(self) -> None:
         """Serve the connection until it has ended."""
@@ -89,7 +89,7 @@ class Served:
             self._raised = connection
         return connection.error
 
-    # What the server asks of an app
+    # The server's side: see triows.connection.app
 
     async def handle(self, connection: Connection) -> None:
         head, endpoint = connection.head, self._endpoint
@@ -113,7 +113,7 @@ class Served:
 async def serve(app: App, endpoint: Endpoint) -> AsyncIterator[Served]:
     """Serve one connection while the block runs, and wait for its end; the block closes ``stream`` in its own way.
 
-    When the block raises, or is cancelled, the connection is lost. What is raised then: see the module's text.
+    If the block raises, or is cancelled, the connection is lost. The module's docstring says what is raised then.
     """
     with app.served_natively():
         async with _serve(Served(app, endpoint)) as served:
@@ -133,12 +133,12 @@ async def _serve(served: Served) -> AsyncIterator[Served]:
                 in_block = error
                 served.stream.reset()
                 if not isinstance(error, trio.Cancelled):
-                    # Raised right now, it would cancel the server before it sees that the client is gone.
+                    # Raised before the server has seen that the client is gone, the error would cancel the server.
                     await served.ended.wait()  # noqa: ASYNC102 - not cancelled
                 raise
     except BaseException as error:  # noqa: ASYNC103 - raised below
         raised = error
-    # Outside of the clause above, so that the group of the nursery does not become the context of what is raised.
+    # Outside of the clause above, so that the nursery's group does not become the __context__ of the error.
     chosen = _choose(raised, in_block, served)
     if chosen is not None:
         _raise(chosen)
@@ -156,7 +156,7 @@ def _choose(raised: BaseException | None, in_block: BaseException | None, served
     if others:
         return others[0] if len(others) == 1 else BaseExceptionGroup("the server of a test client failed", others)
     if in_block is None:
-        return unwrap_group(raised)  # a cancellation from outside, while the end was waited for
+        return unwrap_group(raised)  # a cancellation from outside, during the wait for the end
     if isinstance(in_block, _CONSEQUENCES):
         return served.pending_error() or in_block
     if isinstance(in_block, Exception) and (error := served.pending_error()) is not None and error is not in_block:

@@ -1,7 +1,7 @@
-"""The wire between the test client and the server: two ends of a stream in memory, with its faults.
+"""The streams between the test client and the server: in memory, with the faults of a network.
 
-Each direction holds a bounded number of bytes, so that a side that does not read is felt by the other one. Unlike a
-socket's, ``send_all()`` takes all or nothing: cancelled while it waits for room, it has sent nothing, so that a timeout
+Each direction holds a bounded number of bytes, so that sending waits if the other side does not read. Unlike a
+socket's, ``send_all()`` sends all or nothing: cancelled while it waits for room, it has sent nothing, so that a timeout
 in a test cannot tear a message in two.
 """
 
@@ -15,29 +15,29 @@ import trio
 from trio.lowlevel import ParkingLot, checkpoint
 
 CAPACITY = 65536
-"""Bytes that a direction holds before sending waits; what is sent then may overshoot it once."""
+"""Bytes that a direction holds before sending waits. The last ``send_all()`` before may exceed it."""
 
 
 class _Pipe:
     """One direction.
 
-    :ivar ended: the sending side is done; what is in the pipe can still be read.
-    :ivar unheard: the receiving side is gone.
+    :ivar ended: the sending side has ended; the bytes in the pipe can still be read.
+    :ivar reader_gone: the receiving side was closed.
     :ivar broken: the connection was reset.
-    :ivar held: the receiving side takes nothing for now.
+    :ivar held: the receiving side is stalled.
     """
 
     def __init__(self, capacity: int) -> None:
-        self.ended = self.unheard = self.broken = self.held = False
+        self.ended = self.reader_gone = self.broken = self.held = False
         self._capacity = capacity
         self._data = bytearray()
         self._changed = ParkingLot()
 
-    def change(self, *, ended: bool = False, unheard: bool = False, broken: bool = False) -> None:
+    def change(self, *, ended: bool = False, reader_gone: bool = False, broken: bool = False) -> None:
         self.ended |= ended
-        self.unheard |= unheard
+        self.reader_gone |= reader_gone
         self.broken |= broken
-        if self.unheard or self.broken:
+        if self.reader_gone or self.broken:
             self._data.clear()
         self._changed.unpark_all()
 
@@ -48,7 +48,7 @@ class _Pipe:
     async def put(self, data: bytes) -> None:
         await checkpoint()
         await self.wait_for_room()
-        # No checkpoint from here on: what is sent is sent whole.
+        # No checkpoint from here on: the data is sent whole or not at all.
         self._data += data
         self._changed.unpark_all()
 
@@ -56,7 +56,7 @@ class _Pipe:
         while True:
             if self.ended:
                 raise trio.ClosedResourceError("this end of the stream was closed")
-            if self.unheard or self.broken:
+            if self.reader_gone or self.broken:
                 raise trio.BrokenResourceError("the other end of the stream is gone")
             if len(self._data) < self._capacity:
                 return
@@ -65,7 +65,7 @@ class _Pipe:
     async def get(self, max_bytes: int) -> bytes:
         await checkpoint()
         while True:
-            if self.unheard:
+            if self.reader_gone:
                 raise trio.ClosedResourceError("this end of the stream was closed")
             if not self.held:
                 if self.broken:
@@ -105,7 +105,7 @@ class MemoryStream(trio.abc.HalfCloseableStream):
             await checkpoint()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Receive what is there. Cancelled, it has taken nothing."""
+        """Receive at most ``max_bytes`` bytes; ``b""`` is the end. Cancelled, it has received nothing."""
         max_bytes = CAPACITY if max_bytes is None else index(max_bytes)
         if max_bytes < 1:
             raise ValueError(f"max_bytes is {max_bytes!r}; it must be at least 1")
@@ -117,17 +117,17 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         await checkpoint()
 
     def close(self) -> None:
-        """End the stream in order: the other side reads what was sent, then the end, and cannot send any more."""
+        """End the stream in order: the other side reads all that was sent, then the end, and can send no more."""
         self._outgoing.change(ended=True)
-        self._incoming.change(unheard=True)
+        self._incoming.change(reader_gone=True)
 
     def reset(self) -> None:
-        """Break the connection: what is under way is lost, and the other side gets an error at its next call."""
+        """Break the connection: unread bytes are lost, and the other side's next call raises an error."""
         self._outgoing.change(ended=True, broken=True)
-        self._incoming.change(unheard=True, broken=True)
+        self._incoming.change(reader_gone=True, broken=True)
 
     def stall(self) -> None:
-        """Take nothing from the other side until :meth:`resume`."""
+        """Receive nothing until :meth:`resume`, so that the other side's sending waits in the end."""
         self._incoming.hold(True)
 
     def resume(self) -> None:

@@ -20,7 +20,7 @@ from .serving import Served
 from .streams import MemoryStream
 from .wire import ServerBytes
 
-# What the client keeps for the test is bounded by the number of messages: beyond it, it does not read.
+# With this many messages that the test has not received, the client stops reading.
 _MAX_UNREAD_MESSAGES = 1024
 _MAX_MESSAGE_SIZE = 1 << 30
 _LOST = 1006
@@ -28,7 +28,7 @@ _NORMAL_ENDS = (1000, 1001)
 
 
 class _ClientStream(trio.abc.Stream):
-    """What trio-websocket reads and writes: the client's end, with an eye on what comes in and on its end."""
+    """The client's end of the stream for trio-websocket. It shows the bytes that arrive, and the end, to the test."""
 
     def __init__(self, stream: MemoryStream, seen: ServerBytes, ended: Callable[[], None]) -> None:
         self._stream = stream
@@ -61,8 +61,8 @@ class _ClientStream(trio.abc.Stream):
 class TestWebSocket:
     """A websocket of a test: ``async with client.websocket(path) as ws:``.
 
-    What the handler raises, and no error handler takes, is raised here: by the first call that finds the connection
-    ended by it, at the latest at the end of the block. Leaving the block closes with 1000 and waits for the handler.
+    An error of the handler that no error handler took is raised here: by the first call after it has ended the
+    connection, at the latest at the end of the block. Leaving the block closes with 1000 and waits for the handler.
     """
 
     __test__ = False  # pytest takes any class named Test... for a collection of tests
@@ -117,7 +117,7 @@ class TestWebSocket:
         return None if self._wire is None else self._wire.subprotocol
 
     async def open(self) -> None:
-        """Send the handshake and wait for the answer, or until nothing happens any more without it."""
+        """Send the handshake and wait for the answer, or until all tasks wait for something else."""
         self._served.nursery.start_soon(self._run)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._wait_for_quiet, nursery.cancel_scope)
@@ -129,7 +129,7 @@ class TestWebSocket:
         scope.cancel()
 
     async def _run(self) -> None:
-        """Carry the client's side, until the connection ends."""
+        """Run the client's side until the connection ends."""
         stream = _ClientStream(self._served.stream, self._seen, self._note_end)
         try:
             async with trio.open_nursery() as nursery:
@@ -149,10 +149,10 @@ class TestWebSocket:
         except BaseExceptionGroup as group:
             errors = [error for error in leaves(group) if not isinstance(error, trio.Cancelled)]
             if errors and isinstance(errors[0], ConnectionRejected):
-                self._take_rejection(errors[0])
+                self._keep_rejection(errors[0])
             elif errors and isinstance(errors[0], LocalProtocolError) and self._wire is not None:
-                # A Ping that crosses our Close ends trio-websocket's reader: it cannot answer it any more.
-                await self._read_to_close(stream)  # noqa: ASYNC120 - cancelled, it is the cancellation that counts
+                # A Ping that arrives after our Close ends trio-websocket's reader: it tries to answer, and may not.
+                await self._read_to_close(stream)  # noqa: ASYNC120 - a cancellation may replace the error
             else:
                 raise
         finally:
@@ -163,7 +163,7 @@ class TestWebSocket:
         self._opening.cancel()
 
     async def _read_to_close(self, stream: _ClientStream) -> None:
-        """Read on in place of trio-websocket, whose closing would wait for the server's Close for ever."""
+        """Read until the server's Close: trio-websocket has stopped reading, and would wait for it for ever."""
         try:
             while self._seen.close is None and await stream.receive_some():
                 pass
@@ -172,7 +172,7 @@ class TestWebSocket:
         for scope in self._bounded:
             scope.cancel()
 
-    def _take_rejection(self, rejection: ConnectionRejected) -> None:
+    def _keep_rejection(self, rejection: ConnectionRejected) -> None:
         headers = Headers(
             [(name.decode("latin-1"), value.decode("latin-1")) for name, value in rejection.headers or ()]
         )
@@ -248,7 +248,7 @@ class TestWebSocket:
 
     @property
     def close_code(self) -> int | None:
-        """The code of the Close frame that the server sent (1005: it had none); None before the end.
+        """The code of the server's Close frame (1005: the frame had none); None before the end.
 
         1006 if the connection was lost without one.
         """
@@ -270,30 +270,30 @@ class TestWebSocket:
         return self._answered.is_set() and self._wire is None
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Send Close and wait for the server's, which :attr:`close_code` tells then; messages not received are lost.
+        """Send Close and wait for the server's, whose code is :attr:`close_code` then; unread messages are lost.
 
         The handler may run on for a while: see :meth:`wait_closed`. Before the handshake is answered the connection is
-        lost instead. Closing what has ended already does nothing.
+        lost instead. After the end it does nothing.
         """
         if self._wire is not None:
             await self._while_served(self._wire.aclose, code, reason or None)
         await self.disconnect()
 
     async def disconnect(self) -> None:
-        """Lose the connection: what was sent arrives, then the stream ends without a Close frame."""
+        """Lose the connection: all that was sent arrives, then the stream ends without a Close frame."""
         self._note_end()
         await self._served.stream.aclose()
         self._raise_pending()
 
     async def reset(self) -> None:
-        """Break the connection: what was sent and has not been read by the server is lost too."""
+        """Break the connection: bytes that the server has not read are lost too."""
         self._note_end()
         self._served.stream.reset()
         await trio.lowlevel.checkpoint()
         self._raise_pending()
 
     def stall(self) -> None:
-        """Read nothing of what the server sends, until :meth:`resume`. Sending goes on."""
+        """Read nothing from the server until :meth:`resume`. Sending goes on."""
         self._served.stream.stall()
 
     def resume(self) -> None:
@@ -306,14 +306,14 @@ class TestWebSocket:
         self._raise_pending()
 
     async def leave(self) -> None:
-        """End the connection at the end of the block, in order if that is possible."""
+        """End the connection at the end of the block, with a closing handshake if that is possible."""
         self.resume()
         if self._wire is not None and not self._seen.ended:
             await self._while_served(self._wire.aclose)
         await self._served.stream.aclose()
 
     def raise_rejection(self) -> None:
-        """Raise what the handshake was rejected with, if it was, and nothing has raised it yet."""
+        """Raise the rejection of the handshake, if there is one that was not raised yet."""
         if self._rejection is not None and not self._rejection_raised:
             self._rejection_raised = True
             raise self._rejection
@@ -339,7 +339,7 @@ class TestWebSocket:
         raise WebsocketDisconnectError(self.close_code or _LOST, self.close_reason or "")
 
     async def _while_served(self, function: Callable[..., Awaitable[object]], *args: Any) -> bool:
-        """Await ``function(*args)``, but not longer than it can come to an end; returns whether it did."""
+        """Await ``function(*args)`` until the server has ended the connection; return whether it has completed."""
         watching = trio.CancelScope()
         with trio.CancelScope() as scope:
             self._bounded.add(scope)

@@ -1,7 +1,7 @@
-"""What the server really sent on a websocket: the head of its answer, and its Close frame (RFC 6455, section 5.2).
+"""The server's side of a websocket, read from its bytes: the head of its answer, and its Close frame.
 
-trio-websocket tells neither in full: it keeps some headers for itself, and after a local close reports 1000 whether the
-server answered or not.
+trio-websocket reports neither in full: it hides some headers, and after a local close it reports 1000 whether the
+server answered or not. Frames are those of RFC 6455, section 5.2.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class Close(NamedTuple):
 
 
 class ServerBytes:
-    """Reads along with the client: :meth:`feed` it what arrives.
+    """Reads the bytes that the client receives: pass them to :meth:`feed`.
 
-    :ivar headers: those of the handshake's answer; None until it is whole.
+    :ivar headers: the headers of the handshake's answer; None until its head is complete.
     :ivar close: the server's Close frame, or None.
-    :ivar ended: whether the client has gone away, or has met the end.
+    :ivar ended: whether the client has left, or has read the end of the stream.
     """
 
     def __init__(self) -> None:
@@ -35,10 +35,10 @@ class ServerBytes:
         self.close: Close | None = None
         self.ended = False
         self._buffer = bytearray()
-        self._skip = 0  # bytes of a payload that are still to come and are of no interest
+        self._skip = 0  # bytes of a payload, not a Close frame's, that are still to come
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Read the next bytes."""
         self._buffer += data
         if self.headers is None:
             head, end, rest = self._buffer.partition(b"\r\n\r\n")
@@ -49,11 +49,11 @@ class ServerBytes:
                 [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
             )
             self._buffer = rest
-        while self.close is None and self._take_frame():
+        while self.close is None and self._skip_frame():
             pass
 
-    def _take_frame(self) -> bool:
-        """Pass over a frame, or what is there of it; returns whether there may be another one."""
+    def _skip_frame(self) -> bool:
+        """Skip a frame, or the part of it that has arrived, and keep a Close frame; return whether to call it again."""
         buffer = self._buffer
         if self._skip:
             skipped = min(self._skip, len(buffer))

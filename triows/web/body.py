@@ -15,12 +15,11 @@ from ..protocol.pieces import Pieces
 class Body:
     """The body of a request: ``await`` it for the whole, or iterate over its pieces as they arrive.
 
-    Iterating keeps nothing, so each piece can be had once. More than ``max_size`` bytes raise werkzeug's
-    :exc:`~werkzeug.exceptions.RequestEntityTooLarge` (413), at once if the Content-Length says so.
+    Iteration does not buffer: each piece is available once. More bytes than the connection's ``max_body_size`` raise
+    werkzeug's :exc:`~werkzeug.exceptions.RequestEntityTooLarge` (413), at once if the Content-Length says so.
     """
 
-    def __init__(self, connection: HTTPConnection, max_size: int | None, content_length: int | None) -> None:
-        self.max_size = max_size
+    def __init__(self, connection: HTTPConnection, content_length: int | None) -> None:
         self._connection = connection
         self._content_length = content_length
         self._lock: trio.Lock | None = None
@@ -32,10 +31,10 @@ class Body:
         return self
 
     async def __anext__(self) -> bytes:
-        """The next piece. A cancellation loses none."""
+        """Return the next piece. A cancellation loses none."""
         async with self.lock:
             if self._pieces.size:
-                # What a cancelled read of the whole had collected so far.
+                # A cancelled read() has left the pieces that it had received.
                 return self._pieces.popleft()
             piece = await self._next()
         if not piece:
@@ -47,13 +46,16 @@ class Body:
 
     @property
     def lock(self) -> trio.Lock:
-        """Held by the task that reads, so that others wait for it."""
+        """The lock that the reading task holds, so that other tasks wait for it."""
         if self._lock is None:
             self._lock = trio.Lock()
         return self._lock
 
     async def read(self) -> bytes:
-        """The whole body, or what iteration has left of it; the same again later. Cancelled, it keeps what it has."""
+        """Return the whole body, without the pieces that iteration has taken; each call returns the same.
+
+        Cancelled, it keeps what it has received for the next call.
+        """
         if self._ended:
             return self._pieces.joined()
         async with self.lock:
@@ -62,11 +64,11 @@ class Body:
             return self._pieces.joined()
 
     def clear(self) -> None:
-        """Forget what was read."""
+        """Drop what :meth:`read` has kept."""
         self._pieces.clear()
 
     async def _next(self) -> bytes:
-        limit = self.max_size
+        limit = self._connection.max_body_size
         if limit is not None and (self._content_length or 0) > limit:
             raise RequestEntityTooLarge()
         if self._ended:

@@ -1,4 +1,4 @@
-"""Everything that belongs to one request or websocket: what its handler and all of its child tasks see."""
+"""The context of one request or websocket: the objects that its handler and all child tasks share."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ from .websocket import WebSocket
 
 
 class Context:
-    """Everything that belongs to one request, one websocket, or (neither given) the app alone."""
+    """The context of one request, one websocket, or (neither given) of the app alone.
+
+    :ivar g: the namespace behind :data:`triows.g`.
+    :ivar after_this_request: the functions of :func:`triows.after_this_request`, None before the first.
+    """
 
     __slots__ = ("after_this_request", "app", "g", "request", "session", "url_adapter", "websocket")
 
     def __init__(self, app: Any, request: Request | None = None, websocket: WebSocket | None = None) -> None:
-        self.app = app  # of any class: users' subclasses are what they put in here
+        self.app = app  # Any: users read their own subclass of Triows, and its attributes, from here
         self.request = request
         self.websocket = websocket
         self.g: Namespace = app.app_ctx_globals_class()
@@ -36,11 +40,11 @@ class Context:
 
     @property
     def name(self) -> str | None:
-        """What the request or websocket is called in messages; None where there is neither."""
+        """The name of the request or websocket in messages; None if there is neither."""
         return None if self.subject is None else self.subject.connection.name
 
     def push(self) -> Token[TaskContext]:
-        """Make this the current context of the task; what is returned goes to :meth:`pop`."""
+        """Make this the current context of the task. Pass the returned token to :meth:`pop`."""
         return current.set(self)
 
     def pop(self, token: Token[TaskContext]) -> None:
@@ -49,7 +53,7 @@ class Context:
 
 
 def current_context() -> Context | None:
-    """Return the context of this task, or None outside of any."""
+    """Return the context of this task, None if it has none."""
     return cast("Context | None", current.get(None))
 
 
@@ -73,7 +77,8 @@ def has_websocket_context() -> bool:
 def require_context(what: str) -> Context:
     """Return the current context.
 
-    :raises RuntimeError: naming ``what`` was tried outside of one.
+    :param what: the call that needs the context, for the message.
+    :raises RuntimeError: if there is no context.
     """
     context = current_context()
     if context is None:

@@ -1,4 +1,4 @@
-"""Forms in request bodies, parsed as they arrive: large files go to disk, from a worker thread."""
+"""Forms in request bodies, parsed as they arrive. A worker thread writes large files to disk."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, Multip
 
 _MAX_IN_MEMORY = 500 * 1024  # bytes of one file
 _STEP = 64 * 1024  # bytes that the decoder is given at once
-_MAX_BOUNDARY = 70  # bytes (RFC 2046, 5.1.1); the search for a long one in what resembles it takes long
+_MAX_BOUNDARY = 70  # bytes (RFC 2046, 5.1.1); a search for a longer one in text that resembles it takes long
 _MAX_PADDING = 256  # bytes of white space that may follow a delimiter (RFC 2046, 5.1.1)
 _CHARSETS = ("ascii", "us-ascii", "utf-8", "iso-8859-1")
 
@@ -31,9 +31,9 @@ class FileStorage(SyncFileStorage):
     async def save(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         self, destination: str | PathLike[str] | IO[bytes], buffer_size: int = 16384
     ) -> None:
-        """Write the file, from where it is read now, to a path or an open binary file, in a worker thread.
+        """Write the file, from its current position, to a path or an open binary file, in a worker thread.
 
-        Cancelled, it finishes writing first.
+        A cancellation waits until the file is written.
 
         :param buffer_size: bytes that are copied at a time.
         :raises OSError: if the file cannot be written.
@@ -49,7 +49,7 @@ class FileStorage(SyncFileStorage):
 
 
 class _Spool:
-    """A file that is kept in memory until it is large."""
+    """A file that is in memory while it is small, and on disk from then on."""
 
     def __init__(self) -> None:
         self.file: IO[bytes] = BytesIO()
@@ -57,7 +57,7 @@ class _Spool:
         self._on_disk = False
 
     async def write(self, data: bytes) -> None:
-        """Append the data. Cancelled, it has written nothing."""
+        """Append the data. Cancelled, it has appended nothing."""
         if self._on_disk or self._size + len(data) > _MAX_IN_MEMORY:
             await trio.to_thread.run_sync(self._write_to_disk, data)
         else:
@@ -74,10 +74,10 @@ class _Spool:
 
 
 class FormParser(ABC):
-    """Parses the form in a body as it arrives.
+    """Parses the form in a body as the body arrives.
 
-    :ivar fields: names and values, once :meth:`read` has returned.
-    :ivar files: names and files.
+    :ivar fields: the names and values of the fields, once :meth:`read` has returned.
+    :ivar files: the names and contents of the files, likewise.
     """
 
     def __init__(self) -> None:
@@ -86,11 +86,12 @@ class FormParser(ABC):
         self._error: Exception | None = None
 
     async def read(self, body: AsyncIterable[bytes]) -> None:
-        """Read the body to its end. Cancelled, it goes on from there when it is called again.
+        """Read the body to its end. Cancelled, it has lost nothing: the next call reads on.
+
+        The body can be read once, so that later calls raise the error of the first one again.
 
         :raises werkzeug.exceptions.RequestEntityTooLarge: beyond a limit.
-        :raises werkzeug.exceptions.BadRequest: if it is malformed or ends too early. An error is raised again each
-            time, since the body is not there any more.
+        :raises werkzeug.exceptions.BadRequest: if the form is malformed or ends too early.
         """
         if self._error is not None:
             raise self._error
@@ -139,20 +140,20 @@ class MultipartForm(FormParser):
     """A ``multipart/form-data`` body (RFC 7578).
 
     :param max_field_size: the largest field that is not a file, in bytes.
-    :raises werkzeug.exceptions.BadRequest: for a boundary that is none.
+    :raises werkzeug.exceptions.BadRequest: if the boundary is empty or too long.
     """
 
     def __init__(self, boundary: bytes, *, max_field_size: int | None, max_parts: int | None) -> None:
         super().__init__()
         if not 0 < len(boundary) <= _MAX_BOUNDARY:
             raise BadRequest(f"The multipart form names no boundary of 1 to {_MAX_BOUNDARY} characters.")
-        # The decoder's own limit is one of its buffer, which holds a step and a part's head.
+        # The decoder's own limit is that of its buffer, which holds a step of input and the head of a part.
         buffer_size = None if max_field_size is None else max(max_field_size, 2 * _STEP)
         self._decoder = MultipartDecoder(boundary, buffer_size, max_parts=max_parts)
         self._delimiter = b"--" + boundary
         self._held = b""
         self._ready = b""
-        self._decoded = 0  # bytes of it
+        self._decoded = 0  # bytes of self._ready
         self._ended = False
         self._event: Event | None = None
         self._max_field_size = max_field_size
@@ -161,7 +162,7 @@ class MultipartForm(FormParser):
         self._value = bytearray()
 
     async def _read(self, body: AsyncIterable[bytes]) -> None:
-        await self._decode()  # what a cancellation has left
+        await self._decode()  # bytes that a cancelled call has left
         async for piece in body:
             self._ready = self._hold_back(piece)
             await self._decode()
@@ -170,31 +171,31 @@ class MultipartForm(FormParser):
             await self._decode()
             self._ended = True
             self._decoder.receive_data(None)
-            await self._take_events()
+            await self._handle_events()
 
     async def _decode(self) -> None:
-        """Decode what is ready, in turns. A cancellation loses nothing."""
-        await self._take_events()
+        """Decode ``_ready`` step by step, with a checkpoint between steps. A cancellation loses nothing."""
+        await self._handle_events()
         while self._decoded < len(self._ready):
             step = self._ready[self._decoded : self._decoded + _STEP]
             self._decoded += len(step)
             self._decoder.receive_data(step)
-            await self._take_events()
+            await self._handle_events()
             if self._decoded < len(self._ready):
-                await trio.lowlevel.checkpoint()  # a step may be hundreds of parts: others get their turn
+                await trio.lowlevel.checkpoint()  # a step may be hundreds of parts: let other tasks run
         self._ready, self._decoded = b"", 0
 
     def _hold_back(self, data: bytes | None) -> bytes:
-        """Return what can be decoded now.
+        """Return the bytes that can be decoded now, and hold back the rest.
 
-        A delimiter is given whole, with what ends it: the decoder takes its CR for content where a piece ends inside.
+        The decoder must get a delimiter whole, with its line end: else it may take the CR for content.
         """
         ready = self._held + (data or b"")
         self._held = b""
         if data is None:
             return ready
         length = len(self._delimiter)
-        cut = len(ready) - length - 4  # what is left may be a delimiter's beginning, with the line ends around it
+        cut = len(ready) - length - 4  # the rest may begin a delimiter with its line ends
         last = ready.rfind(self._delimiter)
         if last >= 0:
             after = ready[last + length : last + length + _MAX_PADDING]
@@ -205,7 +206,7 @@ class MultipartForm(FormParser):
         self._held = ready[cut:]
         return ready[:cut]
 
-    async def _take_events(self) -> None:
+    async def _handle_events(self) -> None:
         while not isinstance(event := self._event or self._decoder.next_event(), NeedData | Epilogue):
             self._event = event
             if isinstance(event, Field | File) and event.name is None:
@@ -216,12 +217,12 @@ class MultipartForm(FormParser):
                 case File():
                     self._part, self._spool = event, _Spool()
                 case Data():
-                    await self._take(event)
+                    await self._add_data(event)
                 case _:
-                    pass  # the preamble
+                    pass  # a Preamble
             self._event = None
 
-    async def _take(self, event: Data) -> None:
+    async def _add_data(self, event: Data) -> None:
         if self._spool is not None:
             await self._spool.write(event.data)
         else:
@@ -249,7 +250,7 @@ class MultipartForm(FormParser):
 
 
 def _charset(headers: Headers) -> str:
-    """The charset that a part names, if it is one of the harmless ones."""
+    """Return the charset that a part names, if it is one of a few common ones, else UTF-8."""
     content_type = headers.get("content-type")
     charset = parse_options_header(content_type)[1].get("charset", "").lower() if content_type else ""
     return charset if charset in _CHARSETS else "utf-8"

@@ -1,4 +1,4 @@
-"""The globals of handlers: ``request``, ``websocket``, ``session`` and ``g``, proxies onto the current context."""
+"""The globals of handlers, ``request``, ``websocket``, ``session`` and ``g``: proxies into the current context."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .websocket import WebSocket
 
 
 class WebSocketProxy(Proxy):
-    """The proxy onto the websocket, with the calls of every message spelled out.
+    """The proxy for the websocket, with the methods that are called for every message spelled out.
 
-    Python looks for an attribute in the class before it asks ``__getattr__()``: what is found there is twice as quick.
+    Python calls ``__getattr__()`` only for attributes that the class does not have; the class's own are twice as quick.
     """
 
     __slots__ = ()
@@ -34,7 +34,7 @@ class WebSocketProxy(Proxy):
 
 
 class SessionProxy(Proxy):
-    """The proxy onto the session. Whoever comes through it has looked at the session, in whatever way."""
+    """The proxy for the session. Each use of it counts as access to the session."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""Response headers as the connection takes them: encoded, and checked."""
+"""Encoding and checking response headers for the connection."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 WireHeaders = list[tuple[bytes, bytes]]
-"""Header lines as connections take them: lower-case names, latin-1."""
+"""Header lines for a connection: lower-case names and latin-1 values."""
 
 # RFC 9110 section 5.5 and 5.6.2: what may not be in a value, above all what would let it start a line of its own, and
 # what a name is made of.
@@ -21,13 +21,13 @@ def _encode_name(name: str) -> bytes:
     if not _NAME.match(name):
         raise ValueError(f"header name {name!r} is not a token; use letters, digits and hyphens (RFC 9110, 5.1)")
     encoded = name.lower().encode("ascii")
-    if len(_encoded_names) < 256:  # names come from the application, but some applications make them up
+    if len(_encoded_names) < 256:  # some applications generate names without end
         _encoded_names[name] = encoded
     return encoded
 
 
 def encode_headers(headers: Iterable[tuple[str, str]]) -> WireHeaders:
-    """Return header lines as they go over the wire.
+    """Return header lines for the wire.
 
     :raises ValueError: if a name is not a token, or a value holds control characters or is not latin-1 (RFC 9110, 5.5).
     """

@@ -19,8 +19,8 @@ from .response import Response
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class App(Protocol):
-    """What these functions need of an app."""
+class CurrentApp(Protocol):
+    """The app of the current context, as these functions use it."""
 
     @property
     def json(self) -> JSONProvider: ...
@@ -31,8 +31,8 @@ class App(Protocol):
     async def make_response(self, value: Any) -> Response: ...
 
 
-def _app(what: str) -> App:
-    app: App = require_context(what).app
+def _app(what: str) -> CurrentApp:
+    app: CurrentApp = require_context(what).app
     return app
 
 
@@ -50,13 +50,13 @@ def abort(code: int | SansIOResponse, *args: Any, **kwargs: Any) -> NoReturn:
 def redirect(location: str, code: int = 302) -> Response:
     """Return a response that sends the client to another URL.
 
-    What is not ASCII in the URL is percent-encoded.
+    Characters outside of ASCII are percent-encoded.
 
     :param code: 301, 302, 303, 307 or 308 (RFC 9110, 15.4).
     """
     if not location.isascii():
         location = iri_to_uri(location)
-    # Werkzeug types its parameter as its own, WSGI, response class but only constructs it.
+    # Werkzeug's annotation wants its own WSGI response class, but any class will do: it is only constructed.
     context = current_context()
     response_class = Response if context is None else context.app.response_class
     return cast(Response, _redirect(location, code, Response=cast(Any, response_class)))
@@ -71,9 +71,9 @@ def jsonify(*args: Any, **kwargs: Any) -> Response:
 
 
 async def make_response(*args: Any) -> Response:
-    """Turn what a view may return into a response: a body, a status, headers.
+    """Return the response that a view would send by returning the arguments: a body, a status, headers.
 
-    :raises TypeError: if a handler may not return that.
+    :raises TypeError: if a view may not return them.
     """
     app = _app("make_response()")
     if not args:
@@ -92,8 +92,8 @@ def url_for(
 ) -> str:
     """Return the URL of an endpoint; one that begins with a dot is in the current blueprint.
 
-    :param values: the URL's variables; those that it has none for become the query.
-    :param _external: with scheme and host. Always so outside of a request and for websocket endpoints.
+    :param values: the URL's variables; values without a variable of that name become the query.
+    :param _external: whether the URL has scheme and host. It always has outside of a request and for websockets.
     :raises werkzeug.routing.BuildError: if no rule fits.
     """
     return _app("url_for()").url_for(

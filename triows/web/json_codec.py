@@ -1,23 +1,62 @@
-"""What requests, responses and websockets read and write JSON with, as long as no app gives them its provider."""
+"""JSON as text, for requests, responses and websockets, with an app or without."""
 
 from __future__ import annotations
 
 import json
-from typing import Any, Protocol
+from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from werkzeug.http import http_date
 
 
-class JSONCodec(Protocol):
-    """Reads and writes JSON; :class:`triows.JSONProvider` is one."""
+def default(value: Any) -> Any:
+    """Return a JSON type for a value that the json module does not know.
 
-    def dumps(self, obj: Any) -> str: ...
-    def loads(self, text: str | bytes) -> Any: ...
+    Dates and datetimes become RFC 9110 section 5.6.7 dates, Decimal and UUID strings, dataclasses objects; a value with
+    ``__html__()`` becomes the string that it returns.
+
+    :raises TypeError: for all other values.
+    """
+    if isinstance(value, date):
+        return http_date(value)
+    if isinstance(value, Decimal | UUID):
+        return str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if (html := getattr(value, "__html__", None)) is not None:
+        return str(html())
+    raise TypeError(f"{type(value).__name__} {value!r} has no JSON form; give the provider a default= that knows it")
 
 
-class StandardJSON:
-    """The standard library's :mod:`json`."""
+class JSONCodec:
+    """Reads and writes JSON with the standard library. :class:`triows.JSONProvider` adds the responses."""
 
-    def dumps(self, obj: Any) -> str:
-        return json.dumps(obj)
+    default: Callable[[Any], Any] = staticmethod(default)
+    """Called for values that JSON doesn't know; returns one that it knows or raises :exc:`TypeError`."""
+    ensure_ascii: bool = True
+    sort_keys: bool = True
 
-    def loads(self, text: str | bytes) -> Any:
-        return json.loads(text)
+    def dumps(self, obj: Any, **kwargs: Any) -> str:
+        """Return ``obj`` as JSON text; the keyword arguments are :func:`json.dumps`'s.
+
+        :raises TypeError: if a value has no JSON form.
+        """
+        kwargs.setdefault("default", self.default)
+        kwargs.setdefault("ensure_ascii", self.ensure_ascii)
+        kwargs.setdefault("sort_keys", self.sort_keys)
+        return json.dumps(obj, **kwargs)
+
+    def loads(self, text: str | bytes, **kwargs: Any) -> Any:
+        """Return the value of the JSON in ``text`` (bytes: UTF-8).
+
+        :raises ValueError: if it is not JSON.
+        """
+        return json.loads(text, **kwargs)
+
+
+STANDARD_JSON = JSONCodec()
+"""The codec of requests, responses and websockets that have no app's provider."""

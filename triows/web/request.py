@@ -1,4 +1,4 @@
-"""What handlers see of a request: the head, shared by HTTP requests and websockets, and the body of an HTTP request."""
+"""Requests: the head, which HTTP requests and websockets have in common, and the body of an HTTP request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..protocol.hosts import is_host
 from .body import Body
 from .forms import FileStorage, FormParser, MultipartForm, UrlencodedForm
 from .headers import WireHeaders
-from .json_codec import JSONCodec, StandardJSON
+from .json_codec import STANDARD_JSON, JSONCodec
 from .quart_names import REQUEST, REQUEST_LIMITS, refuse_definitions
 from .werkzeug_fixes import SafeRequest
 
@@ -30,7 +30,7 @@ _UNSET: Any = object()
 
 
 class _Lazy(Generic[T]):
-    """Computes an attribute when it is first touched, and is out of the way from then on."""
+    """An attribute that is computed when it is first read, and is then a plain attribute of the instance."""
 
     def __init__(self, function: Callable[[Any], T]) -> None:
         self.function = function
@@ -45,15 +45,15 @@ class _Lazy(Generic[T]):
 
 
 def _lazy(function: Callable[[Any], T]) -> T:
-    # Werkzeug declares these as plain attributes; so they look to type checkers here too.
+    # Werkzeug declares plain attributes of these names, so that type checkers must see plain ones here too.
     return cast(T, _Lazy(function))
 
 
 class RequestBase(SafeRequest):
-    """What HTTP requests and websockets have in common: everything that stands in the head of the request.
+    """The common base of HTTP requests and websockets: the head of the request.
 
     :ivar connection: the connection underneath.
-    :ivar url_rule: the rule that matched, None if none did.
+    :ivar url_rule: the rule that matched; None if no rule did.
     :ivar view_args: the URL variables for the view.
     :ivar routing_exception: why no rule matched: 404, 405, a redirect ...
     :ivar json_provider: the app's JSON provider.
@@ -63,16 +63,16 @@ class RequestBase(SafeRequest):
     url_rule: Rule | None = None
     view_args: dict[str, Any] | None = None
     routing_exception: Exception | None = None
-    json_provider: JSONCodec = StandardJSON()
+    json_provider: JSONCodec = STANDARD_JSON
     accept_headers: Callable[[], WireHeaders] | None = None
-    """What the app adds to the headers of an accepted websocket: its session's cookie."""
+    """Returns the headers that the app adds when it accepts a websocket: the session's cookie."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         refuse_definitions(cls, REQUEST)
 
     def __init__(self, connection: Connection) -> None:
-        # Not super().__init__(): it would build what most handlers never look at.
+        # Not super().__init__(): it would build headers and other objects that most handlers never use.
         self.connection = connection
         head = self.head = connection.head
         self.method = head.method
@@ -90,14 +90,14 @@ class RequestBase(SafeRequest):
 
     @_lazy
     def host(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The host that the request was made to, with its port if that is not the scheme's own.
+        """The host that the request was made to, with its port unless that is the scheme's default.
 
-        Of a request that names none it is the server's address, and empty at a Unix socket (RFC 9112, section 3.3).
+        Without a Host header it is the server's address, and empty at a Unix socket (RFC 9112, section 3.3).
 
         :raises werkzeug.exceptions.BadHost: if it is no host and port.
         :raises werkzeug.exceptions.SecurityError: if it is none of ``trusted_hosts``.
         """
-        # Not through self.headers, which most requests get by without.
+        # Not through self.headers, which most handlers never use, so that it need not be built.
         named = self.head.host
         if named and not self.trusted_hosts:
             return _host(named, self.scheme)
@@ -105,7 +105,7 @@ class RequestBase(SafeRequest):
 
     @_lazy
     def url(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The whole URL of the request, as an IRI: what is not ASCII is not quoted where that is possible."""
+        """The whole URL of the request, as an IRI: characters outside of ASCII stay unquoted where possible."""
         return self._url(self.root_path, self.path, self.query_string)
 
     @_lazy
@@ -127,44 +127,44 @@ class RequestBase(SafeRequest):
         try:
             return get_current_url(self.scheme, self.host, *parts)
         except (UnicodeError, IndexError):
-            # Python's codec knows the names of 2003, and breaks on some that are none: they stay in ASCII.
+            # Python's IDNA codec (of 2003) raises for some hosts: they stay in ASCII.
             url = get_current_url(self.scheme, "_", *parts)
             return url.replace("_", self.host.lower(), 1)
 
     @_lazy
     def remote_addr(self) -> str | None:
-        """The client's address, None where it is not known.
+        """The client's address, None if it is not known.
 
-        Behind a proxy of ``trusted_proxies`` it is the one that the proxy names.
+        Behind a proxy of ``trusted_proxies`` it is the address that the proxy's headers name.
         """
         client = self.head.client
         return client[0] if client else None
 
     @_lazy
     def authorization(self) -> Authorization | None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The credentials that the client gives in ``Authorization``; None if it gives none that can be read."""
+        """The credentials in the ``Authorization`` header; None if there are none, or they are malformed."""
         try:
             return Authorization.from_header(self.headers.get("Authorization"))
-        except ValueError:  # for Basic, Werkzeug takes it to be ASCII
+        except ValueError:  # Werkzeug decodes Basic credentials as ASCII
             return None
 
     @property
     def peer(self) -> tuple[str, int] | None:
-        """Address and port of the connection's other end, which may be a proxy; None where the transport has none."""
+        """Address and port of the connection's other end, which may be a proxy; None if the transport has none."""
         return (self.head.received or self.head).client
 
     def current(self) -> Self:
-        """Return the object itself: in hot loops it is quicker than the proxy, and it may be handed to other tasks."""
+        """Return the object itself: it is quicker than the proxy, and may be given to tasks of other connections."""
         return self
 
     @property
     def disconnect(self) -> Disconnect | None:
-        """Why the client is gone, None while it is there. It is set before anything is cancelled."""
+        """Why the client is gone; None while it is connected. It is set before anything is cancelled."""
         return self.connection.disconnect
 
     @property
     def nursery(self) -> trio.Nursery:
-        """The handler's nursery: its tasks are cancelled with the connection, and the handler's end waits for them.
+        """The handler's nursery. A disconnect cancels its tasks, and the handler's end waits for them.
 
         :raises RuntimeError: while no handler runs.
         """
@@ -172,7 +172,7 @@ class RequestBase(SafeRequest):
 
     @property
     def scope(self) -> dict[str, Any] | None:
-        """The ASGI scope, None where no ASGI server is underneath."""
+        """The ASGI scope; None if the server is not an ASGI server."""
         return self.head.asgi_scope
 
     @property
@@ -182,7 +182,7 @@ class RequestBase(SafeRequest):
 
     @property
     def blueprint(self) -> str | None:
-        """The name of the blueprint that the endpoint belongs to."""
+        """The name of the endpoint's blueprint; None if it has none."""
         endpoint = self.endpoint
         return endpoint.rpartition(".")[0] or None if endpoint is not None else None
 
@@ -219,19 +219,19 @@ class RequestBase(SafeRequest):
 
 @lru_cache(maxsize=64)
 def _host(named: str, scheme: str) -> str:
-    # Werkzeug's own makes an empty host of a name with an underscore, which private networks have.
+    # Not Werkzeug's get_host(): it returns an empty host for a name with an underscore, which private networks use.
     if not is_host(named):
         raise BadHost()
     return named.removesuffix(":").removesuffix(":443" if scheme in ("https", "wss") else ":80")
 
 
 def _quote_query(query: bytes) -> bytes:
-    # Raw non-ASCII bytes have no place in a target (RFC 3986, 2.1) but are sent; args and url need text.
+    # Clients send raw non-ASCII bytes, although RFC 3986, section 2.1, forbids them; args and url need text.
     return quote(query, safe="%!$&'()*+,/:;=?@[]~-._\"<>\\^`{|}# ").encode("ascii")
 
 
 class Request(RequestBase):
-    """An HTTP request. What concerns the body is awaited: ``await request.get_json()``, ``await request.form``."""
+    """An HTTP request. Its body is awaited in every form: ``await request.get_json()``, ``await request.form``."""
 
     connection: HTTPConnection  # pyright: ignore[reportIncompatibleVariableOverride]
     max_form_memory_size: int | None = 500_000
@@ -252,10 +252,10 @@ class Request(RequestBase):
 
     @property
     def max_content_length(self) -> int | None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The largest body, in bytes (413 beyond), None for any: the route's ``max_body_size``.
+        """The largest body, in bytes (413 beyond), None for any: the route's ``max_body_size``, by Quart's name.
 
-        Set it before the body is read. More than the route allows must be set before the handler is called, which a
-        body that announces too much does not reach.
+        Set it before the body is read. Set a larger one before the handler is called, in a ``before_request`` hook: a
+        request whose Content-Length is over the limit does not reach the handler.
         """
         return self.connection.max_body_size
 
@@ -266,7 +266,7 @@ class Request(RequestBase):
     @_lazy
     def body(self) -> Body:
         """The body: ``await`` it, or ``async for piece in request.body``."""
-        return Body(self.connection, self.max_content_length, self.content_length)
+        return Body(self.connection, self.content_length)
 
     @overload
     async def get_data(
@@ -303,11 +303,11 @@ class Request(RequestBase):
         return await self.get_data(parse_form_data=True)
 
     async def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
-        """Return what the body's JSON stands for; None if the mimetype is another one and ``force`` is False.
+        """Return the value of the body's JSON; None if the mimetype is another one and ``force`` is False.
 
-        :param silent: return None instead of raising if it is not JSON.
+        :param silent: return None instead of raising if the body is not JSON.
         :param cache: keep the result for the next call.
-        :raises werkzeug.exceptions.BadRequest: if it is not JSON; :meth:`on_json_loading_failed` may change that.
+        :raises werkzeug.exceptions.BadRequest: if the body is not JSON; :meth:`on_json_loading_failed` may change that.
         """
         if cache and self._json is not _UNSET:
             return self._json
@@ -333,7 +333,10 @@ class Request(RequestBase):
 
     @property
     async def form(self) -> MultiDict[str, str]:
-        """The form's fields, without its files: ``await request.form``. Cancelled, it goes on there the next time."""
+        """The form's fields, without its files: ``await request.form``.
+
+        Cancelled, it has lost nothing: the next call reads on.
+        """
         await self._load_form()
         return cast("MultiDict[str, str]", self._form)
 
@@ -362,7 +365,9 @@ class Request(RequestBase):
                 await parser.read(self.body)
             class_ = self.parameter_storage_class
             self._files = cast(Any, class_(parser.files if parser is not None else ()))
-            self._form = class_(parser.fields if parser is not None else ())  # last: the form is parsed
+            self._form = class_(
+                parser.fields if parser is not None else ()
+            )  # last, since it says that the form is parsed
 
     def _make_form_parser(self) -> FormParser | None:
         if self.mimetype == "multipart/form-data":
@@ -377,10 +382,10 @@ class Request(RequestBase):
         return trio.Lock()
 
     async def send_push_promise(self, path: str) -> None:
-        """Do nothing: browsers have given up HTTP/2 push. It is here for apps that call it."""
+        """Do nothing: browsers have given up HTTP/2 push. The method exists for Quart apps that call it."""
 
     def close(self) -> None:
-        """Close the form's files, which removes the temporary ones. The app calls it when the request is over."""
+        """Close the form's files, which removes the temporary ones. The app calls it at the request's end."""
         if self._form_parser is not None:
             self._form_parser.close()
 

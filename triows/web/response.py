@@ -1,4 +1,4 @@
-"""What handlers answer with: a status, headers and a body, complete or streamed.
+"""Responses: a status, headers and a body, complete or streamed.
 
 A body is *complete* when it is given as str, bytes, or a list or tuple of them: it is sent with its Content-Length.
 Anything else that can be iterated, asynchronously or not, is *streamed* piece by piece. Synchronous iterators run in
@@ -19,11 +19,11 @@ from werkzeug.utils import get_content_type
 
 from ..tasks.context import current
 from .headers import WireHeaders, encode_headers
-from .json_codec import JSONCodec, StandardJSON
+from .json_codec import STANDARD_JSON, JSONCodec
 from .quart_names import RESPONSE, refuse_definitions
 
 Body = str | bytes | bytearray | Iterable[str | bytes] | AsyncIterable[str | bytes]
-"""What a response's body may be given as."""
+"""The types of a response's body."""
 
 
 class Response(SansIOResponse):
@@ -37,7 +37,7 @@ class Response(SansIOResponse):
     """
 
     default_mimetype = "text/html"
-    json_provider: JSONCodec = StandardJSON()
+    json_provider: JSONCodec = STANDARD_JSON
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -52,7 +52,7 @@ class Response(SansIOResponse):
         content_type: str | None = None,
     ) -> None:
         if not headers and content_type is None:
-            # The same that comes of it otherwise, without a search for the type among headers that are not there.
+            # Werkzeug would make the same content type, after a search in empty headers.
             content_type = _content_type(self.default_mimetype if mimetype is None else mimetype)
         super().__init__(status, headers, mimetype, content_type)
         self._complete: bytes | None = b""
@@ -63,7 +63,7 @@ class Response(SansIOResponse):
 
     @property
     def timeout(self) -> None:
-        """None: a response takes as long as it takes. Bound it with ``trio.fail_after()`` in what yields its body."""
+        """None: responses have no timeout. Use ``trio.fail_after()`` in the generator of the body."""
         return None
 
     @timeout.setter
@@ -75,7 +75,7 @@ class Response(SansIOResponse):
 
     @property
     def response(self) -> Body:
-        """The body: bytes if it is complete, else what will be iterated."""
+        """The body: bytes if it is complete, else the iterable."""
         return self._stream if self._stream is not None else cast(bytes, self._complete)
 
     @response.setter
@@ -97,7 +97,7 @@ class Response(SansIOResponse):
 
     @property
     def is_streamed(self) -> bool:
-        """Whether the body is sent piece by piece, without its length being known."""
+        """Whether the body is sent piece by piece, without a known length."""
         return self._stream is not None
 
     def set_data(self, data: str | bytes | bytearray) -> None:
@@ -111,9 +111,9 @@ class Response(SansIOResponse):
     async def get_data(self, as_text: Literal[False] = False) -> bytes: ...
 
     async def get_data(self, as_text: bool = False) -> str | bytes:
-        """Return the whole body, as bytes or as text (UTF-8). A streamed body is read to its end and complete then.
+        """Return the whole body, as bytes or as text (UTF-8). A streamed body is read to its end, and then complete.
 
-        Cancelled, it leaves a streamed body closed and lost.
+        Cancelled, it closes a streamed body, which is lost.
         """
         if self._stream is not None:
             pieces = []
@@ -136,7 +136,7 @@ class Response(SansIOResponse):
         self.set_data(value)
 
     async def get_json(self, force: bool = False, silent: bool = False) -> Any:
-        """Return what the body's JSON stands for, None if the mimetype is another one and ``force`` is False.
+        """Return the value of the body's JSON; None if the mimetype is another one and ``force`` is False.
 
         :raises ValueError: if it is not JSON, unless ``silent``: None then.
         """
@@ -156,12 +156,12 @@ class Response(SansIOResponse):
 
     @property
     def max_cookie_size(self) -> int:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
-        """Bytes of a cookie beyond which setting it warns that browsers may ignore it: MAX_COOKIE_SIZE; 0 for none."""
+        """MAX_COOKIE_SIZE: bytes beyond which setting a cookie warns that browsers may ignore it; 0: no warning."""
         context = current.get(None)
         return super().max_cookie_size if context is None else cast(int, context.app.config["MAX_COOKIE_SIZE"])
 
     async def iter_body(self) -> AsyncGenerator[bytes, None]:
-        """Yield the body's pieces, none of them empty. Call :meth:`aclose` afterwards, whatever happened.
+        """Yield the body's pieces, none of them empty. Call :meth:`aclose` afterwards, after an error too.
 
         Iterate inside :func:`contextlib.aclosing` where the iteration may end early.
 
@@ -195,7 +195,7 @@ class Response(SansIOResponse):
         if close is not None:
             await close()
         elif (sync_close := getattr(stream, "close", None)) is not None:
-            # A thread that cannot be abandoned: the generator may not be closed and running at once.
+            # Shielded, so that the thread is waited for: a generator cannot be closed while another thread runs it.
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(sync_close)
 

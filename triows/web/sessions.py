@@ -1,7 +1,7 @@
 """Sessions: a dict that survives between the requests of one client, by default in a signed cookie.
 
 A websocket's session is written where there still is a response to write it to: when the handshake is accepted or
-rejected. What is changed after accepting cannot reach the client and is reported in the log.
+rejected. Changes after accepting cannot reach the client, and the log reports them.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from .tagged_json import TaggedJSONSerializer
 
 
 class SessionMixin(dict[str, Any]):
-    """What the app and the session interface ask a session.
+    """A session: a dict, with the attributes that the app and the session interface read.
 
-    :ivar new: whether the client had none before.
-    :ivar modified: whether it must be saved. In-place changes of values inside it are not seen: set it then.
-    :ivar accessed: whether it was looked at, so that the response varies with the Cookie header.
+    :ivar new: whether the client had no session before.
+    :ivar modified: whether the session must be saved. Changing a value inside it in place is not seen: set it then.
+    :ivar accessed: whether the session was read or changed, so that the response varies with the Cookie header.
     """
 
     new = False
@@ -42,7 +42,7 @@ class SessionMixin(dict[str, Any]):
 
 
 class SecureCookieSession(SessionMixin):
-    """The session of :class:`SecureCookieSessionInterface`. It notices changes to itself."""
+    """The session of :class:`SecureCookieSessionInterface`. It sets ``modified`` and ``accessed`` itself."""
 
     modified = False
     accessed = False
@@ -59,7 +59,7 @@ class SecureCookieSession(SessionMixin):
         return super().__contains__(key)
 
     def get(self, key: str, default: Any = None) -> Any:
-        """As a dict does."""
+        """See :class:`dict`."""
         self.accessed = True
         return super().get(key, default)
 
@@ -72,23 +72,23 @@ class SecureCookieSession(SessionMixin):
         super().__delitem__(key)
 
     def setdefault(self, key: str, default: Any = None) -> Any:
-        """As a dict does."""
+        """See :class:`dict`."""
         if key not in self:
             self[key] = default
         return self[key]
 
     def pop(self, key: str, *default: Any) -> Any:
-        """As a dict does."""
+        """See :class:`dict`."""
         self._touch()
         return super().pop(key, *default)
 
     def popitem(self) -> tuple[str, Any]:
-        """As a dict does."""
+        """See :class:`dict`."""
         self._touch()
         return super().popitem()
 
     def update(self, *args: Any, **kwargs: Any) -> None:
-        """As a dict does."""
+        """See :class:`dict`."""
         self._touch()
         super().update(*args, **kwargs)
 
@@ -97,7 +97,7 @@ class SecureCookieSession(SessionMixin):
         return self
 
     def clear(self) -> None:
-        """As a dict does."""
+        """See :class:`dict`."""
         self._touch()
         super().clear()
 
@@ -106,7 +106,7 @@ class SecureCookieSession(SessionMixin):
 
 
 class NullSession(SecureCookieSession):
-    """The session of an app without a secret key: empty, and an error to write to."""
+    """The session of an app without a secret key: empty, and writing to it raises an error."""
 
     def _touch(self) -> NoReturn:
         raise RuntimeError(
@@ -115,23 +115,23 @@ class NullSession(SecureCookieSession):
 
 
 class SessionInterface:
-    """Where sessions are kept. Set an instance of a subclass as ``app.session_interface``."""
+    """Opens and saves sessions. Set an instance of a subclass as ``app.session_interface``."""
 
     null_session_class: type[SessionMixin] = NullSession
 
     async def open_session(self, app: Any, request: RequestBase) -> SessionMixin | None:
-        """Return the session that belongs to a request or websocket; None if there can be none."""
+        """Return the session of a request or websocket; None if the app has no sessions."""
         raise NotImplementedError(f"{type(self).__name__} needs an open_session() method")
 
     async def save_session(self, app: Any, session: SessionMixin, response: Response | None) -> None:
-        """Save the session, into the response if it lives in a cookie.
+        """Save the session, into the response if a cookie holds it.
 
         :param response: None at the end of a websocket that was accepted.
         """
         raise NotImplementedError(f"{type(self).__name__} needs a save_session() method")
 
     async def make_null_session(self, app: Any) -> SessionMixin:
-        """Return what stands for the session where :meth:`open_session` returned None."""
+        """Return the stand-in for a session if :meth:`open_session` has returned None."""
         return self.null_session_class()
 
     def is_null_session(self, obj: object) -> bool:
@@ -139,7 +139,7 @@ class SessionInterface:
         return isinstance(obj, self.null_session_class)
 
     def accept_headers(self, app: Any, session: SessionMixin) -> WireHeaders:
-        """Return the headers that save the session with the acceptance of a websocket, which cannot wait."""
+        """Return the headers that save the session when a websocket is accepted. It cannot wait: accepting does not."""
         return []
 
     def get_cookie_name(self, app: Any) -> str:
@@ -171,7 +171,7 @@ class SessionInterface:
         return cast(bool, app.config["SESSION_COOKIE_PARTITIONED"])
 
     def get_expiration_time(self, app: Any, session: SessionMixin) -> datetime | None:
-        """When the cookie expires; None: with the browser."""
+        """When the cookie expires; None: when the browser is closed."""
         if session.permanent:
             return datetime.now(UTC) + cast(timedelta, app.permanent_session_lifetime)
         return None
@@ -191,9 +191,9 @@ class SecureCookieSessionInterface(SessionInterface):
     session_class = SecureCookieSession
 
     def get_signing_serializer(self, app: Any) -> URLSafeTimedSerializer | None:
-        """Return what signs the cookies; None without a secret key.
+        """Return the serializer that signs the cookies; None without a secret key.
 
-        SECRET_KEY_FALLBACKS, a list of former keys, are still accepted.
+        Signatures of SECRET_KEY_FALLBACKS, a list of former keys, are accepted too.
         """
         if not app.secret_key:
             return None
@@ -206,7 +206,7 @@ class SecureCookieSessionInterface(SessionInterface):
         )
 
     async def open_session(self, app: Any, request: RequestBase) -> SecureCookieSession | None:
-        """Return what the cookie holds: nothing if it is missing, forged, too old or unreadable. None without a key."""
+        """Return the cookie's session: empty if it is missing, forged, too old or unreadable. None without a key."""
         if not app.secret_key:
             return None
         if not any(name == b"cookie" for name, _ in request.head.headers):
@@ -237,7 +237,7 @@ class SecureCookieSessionInterface(SessionInterface):
             return []
         carrier = Response()
         self._write(app, session, carrier)
-        session.modified = False  # from here on it is about what comes too late
+        session.modified = False  # set again by a change after accepting, which save_session() reports
         return encode_headers([("Set-Cookie", cookie) for cookie in carrier.headers.getlist("Set-Cookie")])
 
     def _write(self, app: Any, session: SessionMixin, response: Response) -> None:

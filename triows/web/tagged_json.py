@@ -27,14 +27,14 @@ _KNOWN = frozenset([*_LOADERS, _DICT, " m"])
 
 
 class TaggedJSONSerializer:
-    """What itsdangerous serializes sessions with."""
+    """The serializer that itsdangerous uses for sessions."""
 
     def dumps(self, value: Any) -> str:
         """Return JSON text. Raises :exc:`TypeError` for types that have neither a JSON form nor a tag."""
         return json.dumps(_tag(value), separators=(",", ":"))
 
     def loads(self, text: str) -> Any:
-        """Return what :meth:`dumps` was given. Raises :exc:`ValueError` if the text is not JSON."""
+        """Return the value that :meth:`dumps` was given. Raises :exc:`ValueError` if the text is not JSON."""
         return json.loads(text, object_hook=_untag)
 
 

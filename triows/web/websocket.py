@@ -1,4 +1,4 @@
-"""What a websocket handler holds: the request that the handshake was, and the messages."""
+"""The websocket as its handler uses it: the request of the handshake, and the messages."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ..errors import JSONMessageError, WebSocketStateError
 from .headers import WireHeaders, encode_headers
 from .request import RequestBase
 
-# What the handshake's answer is made of by the server itself (RFC 6455, section 4.2.2).
+# Headers that the server itself sets in the answer to the handshake (RFC 6455, section 4.2.2).
 _RESERVED = {b"upgrade", b"connection", b"content-length", b"transfer-encoding"}
 
 
 class _Checkpoint:
-    """What ``accept()`` returns: awaiting it is a checkpoint, leaving it alone is fine too."""
+    """The result of ``accept()``. Awaiting it is a checkpoint, and it need not be awaited."""
 
     __slots__ = ()
 
     def __await__(self) -> Generator[Any, Any, None]:
-        return trio.lowlevel.checkpoint().__await__()  # noqa: ASYNC105 - whoever awaits this awaits it
+        return trio.lowlevel.checkpoint().__await__()  # noqa: ASYNC105 - the caller awaits it
 
 
 _CHECKPOINT = _Checkpoint()
@@ -35,8 +35,8 @@ class WebSocket(RequestBase):
 
     It is a request too: ``headers``, ``args``, ``cookies``, ``path`` and the like are the handshake's.
 
-    When the client disconnects, everything that the handler does is cancelled with :exc:`trio.Cancelled`, which must
-    propagate; ``websocket.disconnect`` then says why.
+    When the client disconnects, the handler and its tasks are cancelled. :exc:`trio.Cancelled` must propagate;
+    ``websocket.disconnect`` then says why.
     """
 
     connection: WebSocketConnection  # pyright: ignore[reportIncompatibleVariableOverride]  # only read
@@ -53,11 +53,11 @@ class WebSocket(RequestBase):
     ) -> _Checkpoint:
         """Accept the handshake, with more headers and one of the subprotocols that the client offers.
 
-        It takes effect when it is called; awaiting it is a checkpoint and may be left out. The first ``receive()``,
-        ``send()`` or iteration accepts too. Once accepted, a call without arguments does nothing.
+        The call takes effect at once. Awaiting the result is a checkpoint, and may be left out. The first
+        ``receive()``, ``send()`` or iteration accepts too. Once accepted, a call without arguments does nothing.
 
-        :raises WebSocketStateError: when the websocket was accepted in another way, or rejected.
-        :raises ValueError: for a subprotocol that the client did not offer, or a header that is not the app's to set.
+        :raises WebSocketStateError: if the websocket was accepted with other arguments, or rejected.
+        :raises ValueError: for a subprotocol that the client did not offer, or a header that only the server may set.
         """
         fields = encode_headers(Headers(headers)) if headers is not None else []
         if self._accepted_with is not None:
@@ -84,14 +84,15 @@ class WebSocket(RequestBase):
         return _CHECKPOINT
 
     def _preferred_subprotocol(self) -> str | None:
-        """The first subprotocol of the route's that the client offers."""
+        """Return the first of the route's subprotocols that the client offers."""
         return next((name for name in self.connection.limits.subprotocols if name in self.subprotocols), None)
 
     def receive(self) -> Coroutine[Any, Any, str | bytes]:
         """Wait for the next message: ``str`` or ``bytes``, as the client sent it.
 
-        After the last message of a client that is gone, it is cancelled, with the whole handler. A checkpoint; it lets
-        other tasks run at least every 64 calls or millisecond. A cancellation (a timeout of your own) loses no message.
+        If the client is gone, the messages that arrived are returned first; the next call is cancelled, with the whole
+        handler. ``receive()`` checks for cancellation at each call, and lets other tasks run at least every 64 calls or
+        millisecond. A cancellation, by a timeout for instance, loses no message.
 
         :raises trio.BusyResourceError: when another task is in ``receive()`` of this websocket.
         :raises WebSocketClosed: after ``close()``.
@@ -106,13 +107,13 @@ class WebSocket(RequestBase):
                     ...
 
         The pieces are ``str`` or ``bytes``, as the message is, none of them empty; a character is never cut. Entering
-        waits for the message to begin, and reading from the client pauses while ``receive_buffer`` bytes wait to be
-        iterated over. ``max_message_size`` holds for it as for every message: raise it for the route. A message that
-        is there as a whole, or comes from an ASGI server, is one piece.
+        waits for the message to begin. Reading from the client pauses while ``receive_buffer`` bytes wait to be
+        iterated over. ``max_message_size`` limits this message too: raise it for the route. A message that has arrived
+        whole before, or comes from an ASGI server, is one piece.
 
-        Leaving the block drops what was not iterated over, as does a cancellation inside it; one while entering
-        loses nothing. When the client goes away before the end of the message, the pieces that came are handed out,
-        and then the handler is cancelled.
+        Leaving the block drops the rest of the message, as does a cancellation inside the block; a cancellation while
+        entering loses nothing. If the client goes away in the middle of the message, the pieces that arrived are
+        returned, and then the handler is cancelled.
 
         :raises trio.BusyResourceError: on entering, when another task is receiving from this websocket.
         :raises WebSocketClosed: after ``close()``.
@@ -122,14 +123,14 @@ class WebSocket(RequestBase):
     def send(self, message: str | bytes | AsyncIterable[str | bytes]) -> Coroutine[Any, Any, None]:
         """Send a message: text from ``str``, binary from ``bytes``. Any number of tasks may send at once.
 
-        It waits while more than ``send_buffer`` bytes wait to be sent. A checkpoint. Cancelled, it has not sent
-        anything; once it has returned, the message is sent whole, or the connection ends. To a client that is gone
-        nothing is sent.
+        ``send()`` waits while more than ``send_buffer`` bytes wait to be sent, and checks for cancellation at each
+        call. Cancelled, it has sent nothing. Once it has returned, the message is sent whole, or the connection ends.
+        Messages to a client that is gone are discarded.
 
-        An async iterable of ``str`` or of ``bytes`` is sent as one message in as many fragments (RFC 6455, section
-        5.4), each as it comes; other tasks' messages wait until it has ended. Without any piece there is no message.
-        What was begun cannot be taken back: if it is cancelled, or the iterable raises, the connection is closed with
-        1011. An ASGI server takes messages only whole, so there the pieces are collected first.
+        An async iterable of ``str`` or of ``bytes`` is sent as one message, each piece in a fragment of its own (RFC
+        6455, section 5.4). Other tasks' messages wait for its end. Without any piece, no message is sent. A message
+        that has begun cannot be taken back: if ``send()`` is cancelled, or the iterable raises, the connection is
+        closed with 1011. An ASGI server takes only whole messages, so that the pieces are collected first.
 
         :raises WebSocketClosed: after ``close()``.
         :raises TypeError: for anything else than str, bytes-like objects and async iterables of them.
@@ -141,7 +142,8 @@ class WebSocket(RequestBase):
     async def receive_json(self) -> Any:
         """Wait for the next message and decode it with the app's JSON provider.
 
-        :raises JSONMessageError: when it is not JSON; if that escapes the handler, the client gets Close 1007.
+        :raises JSONMessageError: if the message is not JSON. If the error escapes the handler, the client gets Close
+            1007.
         """
         message = await self.connection.receive()
         try:
@@ -152,7 +154,7 @@ class WebSocket(RequestBase):
     async def send_json(self, *args: Any, **kwargs: Any) -> None:
         """Send one value, or the arguments as an array or object, as JSON text.
 
-        :raises TypeError: for positional and keyword arguments together, or a value that JSON does not know.
+        :raises TypeError: for positional and keyword arguments together, or a value without a JSON form.
         """
         if args and kwargs:
             raise TypeError("send_json() takes positional or keyword arguments, not both")
@@ -168,8 +170,8 @@ class WebSocket(RequestBase):
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the websocket: send Close, and wait for the client's, ``close_timeout`` seconds at most.
 
-        Before accepting, it answers the handshake with 403. The handler runs on; ``receive()`` and ``send()`` raise
-        :exc:`WebSocketClosed` from now on. Closing again does nothing. Cancelled, it has sent Close all the same.
+        Before accepting, it answers the handshake with 403. The handler runs on; from now on ``receive()`` and
+        ``send()`` raise :exc:`WebSocketClosed`. Closing again does nothing. Cancelled, it has sent Close nevertheless.
 
         :param code: 1000-1003, 1007-1014 or 3000-4999 (RFC 6455, section 7.4).
         :param reason: at most 123 bytes of UTF-8.
@@ -180,17 +182,17 @@ class WebSocket(RequestBase):
     async def ping(self) -> float:
         """Send a Ping and wait for the client's Pong; returns the round trip in seconds.
 
-        Any number of tasks may ping at once. The disconnect ends it, as a cancellation; a client that does not answer
-        and is not gone is found out by the keepalive, or by a timeout of your own. Cancelled, it leaves nothing behind.
+        Any number of tasks may ping at once. A disconnect cancels the call. It does not time out by itself: the
+        keepalive ends a connection whose client does not answer. Cancelled, it leaves nothing behind.
 
-        :raises WebSocketClosed: after ``close()``, or when the client is gone and messages of its are still unread.
+        :raises WebSocketClosed: after ``close()``, or when the client is gone and some of its messages are unread.
         :raises RuntimeError: under an ASGI server, which gives no access to Pings.
         """
         return await self.connection.ping()
 
     @property
     def latency(self) -> float | None:
-        """The last round trip of a Ping, one of the keepalive or of :meth:`ping`, in seconds; None before the first."""
+        """The round trip of the last Ping, by the keepalive or by :meth:`ping`, in seconds; None before the first."""
         return self.connection.latency
 
     @property

@@ -1,4 +1,4 @@
-"""Request fields that Werkzeug takes quadratic time for, or breaks on, where a client wants it to."""
+"""Hardened parsing of request headers on which Werkzeug is quadratic or raises."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from werkzeug.sansio.http import parse_cookie
 from werkzeug.sansio.request import Request as SansIORequest
 from werkzeug.utils import cached_property, header_property
 
-# White space behind the "=" of a cookie: Werkzeug skips it in two loops, and tries every way to share it.
+# White space behind the "=" of a cookie: two repeats in Werkzeug's parser match it, and try every split between them.
 _AFTER_EQUALS = re.compile(r'(\A|;)([ \t]*+[^ \t=";]++[ \t]*+=)[ \t]++')
 _BLANKS = re.compile(r"[ \t]{2,}")
 
@@ -24,7 +24,7 @@ def _read_date(field: str | None) -> datetime | None:
 
 
 class SafeRequest(SansIORequest):
-    """The fields that are read here. What makes no sense is left out, as Werkzeug leaves out the rest of it."""
+    """A request with hardened fields. A malformed field counts as absent, as Werkzeug's other fields do."""
 
     date = header_property[datetime | None]("Date", None, _read_date)
 
@@ -37,7 +37,7 @@ class SafeRequest(SansIORequest):
     @cached_property
     def accept_mimetypes(self) -> MIMEAccept:
         """The media types that the client accepts."""
-        # Werkzeug looks for a ";" behind each run of blanks, from each of its blanks.
+        # From each blank, Werkzeug searches the rest of its run for a ";": a long run takes quadratic time.
         return http.parse_accept_header(_BLANKS.sub(" ", self.headers.get("Accept", "")), MIMEAccept)
 
     @cached_property
@@ -58,4 +58,4 @@ class SafeRequest(SansIORequest):
         if date is not None or not field:
             return IfRange(date=date)
         etag, _ = http.unquote_etag(field)
-        return IfRange(etag and etag.replace('"', "%22"))  # a quote is in no tag, so it must go on matching none
+        return IfRange(etag and etag.replace('"', "%22"))  # no tag has a quote in it: encoded, it still matches none

@@ -1,1 +1,1 @@
-"""The way of one connection through the app: checks, match, hooks, handler, response; one pipeline for both kinds."""
+"""The stages of a connection in the app: checks, match, hooks, handler, response. HTTP and websockets share them."""

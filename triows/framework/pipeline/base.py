@@ -1,13 +1,14 @@
-"""One connection on its way through the app: the same pipeline for HTTP requests and for websockets.
+"""The pipeline of a connection: the same stages for HTTP requests and for websockets.
 
-    match the URL - open the session - before hooks - the handler, in its nursery - a response, or none
-    - after hooks - save the session - send - teardown hooks
+    match the URL - open the session - URL value preprocessors - before hooks - the handler, in its nursery
+    - a response, or none - after hooks - save the session - send - teardown hooks
 
-What is particular to one kind of connection is in :class:`RequestPipeline` and :class:`WebSocketPipeline`. Everything
-runs inside the connection's cancel scope. An error from any step goes through ``Pipeline._take_error``:
+:class:`RequestPipeline` and :class:`WebSocketPipeline` have the stages in which the two kinds differ. All stages run
+inside the connection's cancel scope. ``Pipeline._handle_error`` gets an error from any stage:
 
-- ``Cancelled`` goes on to its scope, always; errors beside it in a group are logged and stay on ``connection.error``;
-- an error is answered (error handlers, else 500) while an answer can still be sent, and logged if it was not handled;
+- ``Cancelled`` is always raised again, to its scope; errors beside it in a group are logged and stay on
+  ``connection.error``;
+- an error is answered (error handlers, else 500) while a response can still be sent, and logged if no handler took it;
 - of several errors in a group, the first that has a handler is answered, and all are logged.
 """
 
@@ -34,7 +35,11 @@ from ..routes.views import View
 
 
 class Pipeline(ABC):
-    """One request or websocket, and what is done with it."""
+    """The pipeline of one request or websocket.
+
+    :ivar subject: the request or websocket.
+    :ivar unhandled: the error that no error handler took; teardown hooks are called with it.
+    """
 
     __slots__ = ("app", "connection", "context", "subject", "unhandled")
 
@@ -49,8 +54,8 @@ class Pipeline(ABC):
         subject.json_provider = app.json
 
     async def run(self) -> None:
-        """Do everything."""
-        # In one coroutine, since each one above the handler's is resumed for each of its messages.
+        """Run all stages."""
+        # Each coroutine above the handler's is resumed for each message, so that all stages are in this one.
         token = self.context.push()
         try:
             self.match()
@@ -63,9 +68,9 @@ class Pipeline(ABC):
                 raise self.subject.routing_exception
             else:
                 view = self.app.views[cast(str, self.subject.endpoint)]
-                await self._take_value(view, await self._run_view(view))
-        except BaseException as error:  # noqa: ASYNC103 - raises again what is not the handler's
-            await self._take_error(error)  # noqa: ASYNC102 - waits only when it is not cancelled
+                await self._handle_result(view, await self._run_view(view))
+        except BaseException as error:  # noqa: ASYNC103 - raises all but errors again
+            await self._handle_error(error)  # noqa: ASYNC102 - waits only when it is not cancelled
         finally:
             try:
                 await self._tear_down()  # noqa: ASYNC102 - shields itself
@@ -75,7 +80,7 @@ class Pipeline(ABC):
     # The way in
 
     def match(self) -> None:
-        """Find the rule for the URL; where there is none, say so on the request."""
+        """Find the rule for the URL; without one, set the request's ``routing_exception``."""
         app, subject = self.app, self.subject
         try:
             url_map = app.url_map
@@ -92,7 +97,7 @@ class Pipeline(ABC):
         self.context.session = session if session is not None else await interface.make_null_session(self.app)
 
     def preprocess_url_values(self) -> None:
-        """Let the hooks change the URL's variables; they may look at the session for it."""
+        """Let the hooks change the URL's variables. They run behind :meth:`open_session`, so that they may read it."""
         if table := self.app.url_value_preprocessors:
             for function in self._hooks(table):
                 function(self.subject.endpoint, self.subject.view_args)
@@ -105,7 +110,7 @@ class Pipeline(ABC):
         return None
 
     def _hooks(self, table: HookTable, *, outwards: bool = False) -> Iterable[Any]:
-        """The app's functions, then those of the blueprints inwards; outwards, the other way round."""
+        """Return the app's functions, then its blueprints' from the outermost inwards; ``outwards``: in reverse."""
         if not table:
             return ()
         names: list[str | None] = [*self.subject.blueprints, None]
@@ -117,8 +122,8 @@ class Pipeline(ABC):
         """Run the view in the handler's nursery."""
 
     @abstractmethod
-    async def _take_value(self, view: View, value: Any) -> None:
-        """Answer with what :meth:`_run_view` has returned."""
+    async def _handle_result(self, view: View, value: Any) -> None:
+        """Answer with the value that :meth:`_run_view` has returned."""
 
     # The way out
 
@@ -144,7 +149,7 @@ class Pipeline(ABC):
 
     @abstractmethod
     async def _send(self, response: Response | None) -> None:
-        """Send the response; None: there is nothing to send."""
+        """Send the response, if there is one."""
 
     async def _tear_down(self) -> None:
         app = self.app
@@ -154,21 +159,21 @@ class Pipeline(ABC):
 
     # Errors
 
-    async def _take_error(self, raised: BaseException) -> None:
+    async def _handle_error(self, raised: BaseException) -> None:
         cancelled, rest = split_cancelled(raised)
         if rest is not None:
             if ends_program(rest) or closes_coroutine(rest):
                 raise raised
             errors = [error for error in leaves(rest) if not self._is_normal_end(error)]
-            await self._take_errors(errors, cancelled=cancelled is not None)
+            await self._handle_errors(errors, cancelled=cancelled is not None)
         if cancelled is not None:
             raise cancelled
 
-    async def _take_errors(self, errors: list[BaseException], *, cancelled: bool) -> None:
+    async def _handle_errors(self, errors: list[BaseException], *, cancelled: bool) -> None:
         if cancelled:
             self._leave_unhandled(errors)
         elif self.connection.disconnect is not None:
-            # Nobody is there for an abort(404) any more, or for broken JSON's 1007; neither is a fault of the handler.
+            # An abort(404) and broken JSON are no faults of the handler, and the client for their answer is gone.
             faults = [error for error in errors if not isinstance(error, HTTPException | JSONMessageError)]
             self._leave_unhandled(faults)
         elif errors:
@@ -187,11 +192,11 @@ class Pipeline(ABC):
         """Whether a response can still be sent."""
 
     async def _end_by_error(self, errors: list[BaseException]) -> None:
-        """Do what is to be done with errors that no response can tell of."""
+        """End the connection by errors after the last chance to send a response."""
         self._leave_unhandled(errors, log=len(errors) == 1)
 
     async def _answer(self, errors: list[BaseException]) -> None:
-        """Send what the error handlers make of the errors."""
+        """Send the response of the error handlers, else 500."""
         try:
             response = await self._error_response(errors)
         except Exception as error:
@@ -213,7 +218,7 @@ class Pipeline(ABC):
         if not faults:
             return await make_response(self.app, errors[0])
         self._leave_unhandled(errors, log=len(errors) == 1)
-        # An HTTPException beside a fault is still an error of this handler, but the answer is the fault's.
+        # An HTTPException beside a fault is an error of this handler too, but the fault decides the answer.
         failure = InternalServerError(original_exception=self.unhandled)
         handler = self._find_handler(failure)
         if handler is None:
@@ -227,7 +232,7 @@ class Pipeline(ABC):
             return await make_response(self.app, http_error)
 
     async def _finish_error(self, response: Response) -> None:
-        """Finish with a response of an error handler: what the after hooks raise cannot become another one."""
+        """Finish with the response of an error handler; an error of the after hooks is logged, and not answered."""
         processed: Response | None = response
         try:
             processed = await self._process(response)
@@ -253,7 +258,7 @@ class Pipeline(ABC):
         return None
 
     def _leave_unhandled(self, errors: Sequence[BaseException], *, log: bool = True) -> None:
-        """Log the errors and leave them on the connection. The first ones stay: later ones come of them."""
+        """Log the errors and set them as the connection's, unless it has some: later errors follow from the first."""
         if not errors:
             return
         if log:
@@ -268,6 +273,6 @@ class Pipeline(ABC):
 
     @property
     def _name(self) -> str:
-        """What is served, for the log; the path is the client's, so control characters are escaped."""
+        """The method and path for the log. The client chose the path, so control characters are escaped."""
         method = "WEBSOCKET" if self.kind == "websocket" else ascii(self.subject.method)[1:-1]
         return f"{method} {self.subject.path!a:.1000}"

@@ -1,4 +1,4 @@
-"""From a connection to its pipeline: what the app gives the servers."""
+"""The entry from the servers into the app: the checks before dispatch, then the pipeline of the connection."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from ...connection.base import Connection
 from ...connection.http import HTTPConnection
 from ...connection.websocket import WebSocketConnection
 from ..application import App
-from .entry_checks import admit, concerns_server, refuse, tell_methods
+from .entry_checks import admit, answer_server_options, is_server_options, refuse
 from .http import RequestPipeline
 from .websocket import WebSocketPipeline
 
 
 def handle(app: App, connection: Connection) -> Coroutine[Any, Any, None]:
-    """Serve one connection: what the app gives the servers. Await it inside the connection's cancel scope.
+    """Serve one connection. Servers await the result inside the connection's cancel scope.
 
-    An error that nobody handled is logged and left on ``connection.error``; only ``Cancelled`` and its like are raised.
+    An error that no error handler took is logged and set as ``connection.error``. Only ``Cancelled`` and
+    exceptions that end the program (:exc:`KeyboardInterrupt`, :exc:`SystemExit`) are raised.
     """
     connection.count(app.counters)
     refusal = admit(app.config, connection)
     if refusal is not None:
         return refuse(connection, refusal)
-    if concerns_server(connection):
-        return tell_methods(connection, app.url_map.methods())
+    if is_server_options(connection):
+        return answer_server_options(connection, app.url_map.methods())
     if isinstance(connection, WebSocketConnection):
         return WebSocketPipeline(app, connection).run()
     return RequestPipeline(app, cast(HTTPConnection, connection)).run()

@@ -1,10 +1,11 @@
-"""Who is let in: what is judged of a request before the app sees anything of it.
+"""Checks made before dispatch: forwarding headers, Host, path and Origin.
 
-What is no host, a host that is not in TRUSTED_HOSTS, a path that is not percent-encoded as it should be, and what makes
-no sense of a trusted proxy's, are answered here: hooks and error handlers might take the host for one of the app's own,
-or make URLs of it. What is malformed ends its connection, since a proxy in front may have read the request another way;
-a good request for another host does not. A page of another origin is refused as any other websocket is, so that the
-app's error handlers may say it in their words; but no before hook runs.
+- Invalid or untrusted hosts, paths with broken percent-encoding, and malformed forwarding headers of a trusted proxy
+  are answered here with 400. Hooks and error handlers never see them: they might trust the host, or build URLs from it.
+- A malformed request also ends its connection: a proxy in front may have read the request in another way. A well-formed
+  request for another host does not.
+- A websocket from a page of another origin is refused with 403 inside its pipeline, so that the app's error handlers
+  may answer it. No before hook runs.
 """
 
 from __future__ import annotations
@@ -24,19 +25,22 @@ from ...protocol.origins import origin_allowed
 from ...protocol.text import printable
 from ..config import Config
 
-_LOGGED = 200  # characters of a client's word in a record
+_LOGGED = 200  # characters of a client's text in a log record
 _BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 class Refusal(NamedTuple):
-    """Why a request is refused, and whether that ends its connection."""
+    """The refusal of a request: the reason, for the response, and whether it ends the connection."""
 
     reason: str
     closes: bool = True
 
 
 def admit(config: Config, connection: Connection) -> Refusal | None:
-    """Take into the head what a trusted proxy says of the client. Return why the request is refused, if it is."""
+    """Check a request, and replace its head by the one that a trusted proxy's headers describe.
+
+    Return None if the app may see the request.
+    """
     proxies, hosts = config["TRUSTED_PROXIES"], config["TRUSTED_HOSTS"]
     if proxies:
         try:
@@ -48,7 +52,7 @@ def admit(config: Config, connection: Connection) -> Refusal | None:
     if fault := _fault_of_target(connection.head):
         return Refusal(fault)
     host = connection.head.host
-    # Most ASGI servers let anything through; a request of HTTP/1.0 needs none.
+    # Most ASGI servers pass on any Host. A request of HTTP/1.0 may have none.
     if host and not is_host(host):
         return Refusal("the Host field is no host")
     if hosts is None or host_trusted(host, hosts):
@@ -59,7 +63,7 @@ def admit(config: Config, connection: Connection) -> Refusal | None:
 
 def _fault_of_target(head: Head) -> str | None:
     path = head.raw_path
-    # In a query, browsers leave a '%' as it is, and all forms know how to read it; in a path, servers differ.
+    # Servers differ on a bare '%' in a path. In a query, browsers send it, and parsers of forms agree on it.
     if b"%" in path and _BROKEN_PERCENT.search(path):
         return "the path has a '%' without two hexadecimal digits behind it"
     if path.startswith(b"*") and (path != b"*" or head.query_string or head.method != "OPTIONS"):
@@ -68,7 +72,7 @@ def _fault_of_target(head: Head) -> str | None:
 
 
 async def refuse(connection: Connection, refusal: Refusal) -> None:
-    """Answer 400, whatever the app would say."""
+    """Answer 400, without the app's error handlers."""
     headers, body = [(b"content-type", b"text/plain; charset=utf-8")], refusal.reason.encode() + b"\n"
     if refusal.closes and connection.head.http_version.startswith("1"):  # later versions have no such field
         headers.append((b"connection", b"close"))
@@ -78,21 +82,21 @@ async def refuse(connection: Connection, refusal: Refusal) -> None:
         await cast(HTTPConnection, connection).send_response(400, headers, body)
 
 
-def concerns_server(connection: Connection) -> bool:
-    """Whether this is ``OPTIONS *``, which asks for the server's abilities, and for no resource of the app's."""
+def is_server_options(connection: Connection) -> bool:
+    """Whether this is ``OPTIONS *``, which asks for the options of the server, and not of a resource of the app."""
     return connection.head.raw_path == b"*"
 
 
-async def tell_methods(connection: Connection, methods: Iterable[str]) -> None:
-    """Answer ``OPTIONS *`` (RFC 9110, section 9.3.7)."""
+async def answer_server_options(connection: Connection, methods: Iterable[str]) -> None:
+    """Answer ``OPTIONS *`` with the methods of all routes (RFC 9110, section 9.3.7)."""
     allowed = ", ".join(sorted({*methods, "OPTIONS"})).encode("ascii")
     await cast(HTTPConnection, connection).send_response(204, [(b"allow", allowed)], b"")
 
 
 def admits_origin(connection: WebSocketConnection, name: str) -> bool:
-    """Whether the page that opens this websocket may; if not, that is logged, with ``name`` for the websocket."""
+    """Whether the Origin of a websocket's handshake is allowed; a refusal is logged under ``name``."""
     host, allowed = connection.head.host, connection.limits.origins
-    # Not through the websocket's headers: an idle one would keep what these are made of.
+    # The websocket's headers object would stay in memory for as long as the websocket: the head's lines are enough.
     for field, value in connection.head.headers:
         origin = value.decode("latin-1") if field == b"origin" else None
         if origin is not None and not origin_allowed(origin, host, allowed):

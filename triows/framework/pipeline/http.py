@@ -21,7 +21,7 @@ from .base import Pipeline
 
 
 class RequestPipeline(Pipeline):
-    """An HTTP request."""
+    """The pipeline of one HTTP request."""
 
     __slots__ = ()
 
@@ -34,7 +34,7 @@ class RequestPipeline(Pipeline):
         super().__init__(app, connection, request, Context(app, request=request))
 
     def match(self) -> None:
-        """Find the rule for the URL, and give its limits to the request."""
+        """Find the rule for the URL, and give the rule's limits to the request."""
         super().match()
         self.app.limit_request(self.subject)
 
@@ -44,14 +44,14 @@ class RequestPipeline(Pipeline):
             raise RequestEntityTooLarge()
         return self.connection.run_handler(self._call_view, view, name=view.function)
 
-    async def _take_value(self, view: View, value: Response | None) -> None:
+    async def _handle_result(self, view: View, value: Response | None) -> None:
         if value is not None:
             await self._finish(value)
         elif self._can_answer() and self.connection.disconnect is None:
             raise RuntimeError(f"{describe(view.function)} was cancelled by its nursery before it returned a response")
 
     async def _call_view(self, view: View) -> Response | None:
-        """Run the view. A streamed response is sent from inside the nursery: its tasks may be what feeds the stream."""
+        """Run the view. A streamed response is sent inside the handler's nursery, whose tasks may feed the stream."""
         subject = self.subject
         if subject.method == "OPTIONS" and cast(Rule, subject.url_rule).provide_automatic_options:
             value: Any = self.app.options_response(self.context)

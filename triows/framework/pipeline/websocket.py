@@ -28,7 +28,7 @@ _INTERNAL_ERROR = 1011
 
 
 class WebSocketPipeline(Pipeline):
-    """A websocket."""
+    """The pipeline of one websocket."""
 
     __slots__ = ()
 
@@ -41,14 +41,14 @@ class WebSocketPipeline(Pipeline):
         websocket.accept_headers = self._accept_headers
 
     def match(self) -> None:
-        """Find the rule for the URL, and give its limits to the connection."""
+        """Find the rule for the URL, and give the rule's limits to the connection."""
         super().match()
         rule = cast("Rule | None", self.subject.url_rule)  # the app's map makes no others
         if rule is not None:
             self.connection.limits = self.app.rule_limits(rule)
 
     async def _run_before_hooks(self) -> Any:
-        # No hook may answer a page that must not connect, or accept its websocket, even where there is no route.
+        # Before the hooks: none of them may answer or accept a page of a forbidden origin, even where no route matches.
         if not admits_origin(self.connection, self._name):
             raise Forbidden("Websockets from this origin are not allowed.")
         return await super()._run_before_hooks()
@@ -56,7 +56,7 @@ class WebSocketPipeline(Pipeline):
     def _run_view(self, view: View) -> Coroutine[Any, Any, Any]:
         return self.connection.run_handler(view, self.subject, self.subject.view_args, name=view.function)
 
-    async def _take_value(self, view: View, value: Any) -> None:
+    async def _handle_result(self, view: View, value: Any) -> None:
         if self.connection.accepted or self.connection.closed:
             if value is not None:
                 raise WebSocketStateError(
@@ -86,7 +86,7 @@ class WebSocketPipeline(Pipeline):
         for error in errors:
             handler = self._find_handler(error)
             if handler is not None:
-                await self._tell(handler, error, errors)
+                await self._call_handler_after_accepting(handler, error, errors)
                 return
         if all(isinstance(error, JSONMessageError) for error in errors):
             self.app.logger.log(logging.INFO, "%s: closed with 1007: %s", self._name, printable(str(errors[0])))
@@ -94,8 +94,10 @@ class WebSocketPipeline(Pipeline):
         else:
             await super()._end_by_error(errors)
 
-    async def _tell(self, handler: ErrorHandler, error: BaseException, errors: list[BaseException]) -> None:
-        """Call an error handler after accepting: it may send and close; a response it returns can go nowhere."""
+    async def _call_handler_after_accepting(
+        self, handler: ErrorHandler, error: BaseException, errors: list[BaseException]
+    ) -> None:
+        """Call an error handler that may send and close. A response that it returns cannot be sent any more."""
         try:
             value = await call(handler, error)
         except Exception as second:

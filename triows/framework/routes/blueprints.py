@@ -1,23 +1,22 @@
-"""Blueprints: routes, hooks and error handlers that are written apart and registered on an app, or several times."""
+"""Blueprints: groups of routes, hooks and error handlers, which may be registered on several apps, or several times."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ...connection.limits import REQUEST_LIMITS, WEBSOCKET_LIMITS, take_limits
+from ...connection.limits import REQUEST_LIMITS, WEBSOCKET_LIMITS, check_limits, pop_limits
 from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_async
 from .. import quart_names
 from .decorators import Scaffold
 from .hooks import F, HandlerTable, Hooks, HookTable, Kind, add_hook, register_handler
-from .rules import check_options
 
 _OPTIONS = frozenset({"name", "name_prefix", "subdomain", "url_defaults", "url_prefix"})
 _READ_ONCE = frozenset({"name", "subdomain", "url_prefix", "url_values"})
 
 
-class Registrar(Protocol):
-    """What a blueprint is registered on: an app."""
+class BlueprintApp(Protocol):
+    """The app that a blueprint is registered on, and puts its rules, hooks and error handlers into."""
 
     blueprints: dict[str, Blueprint]
     hooks: dict[Kind, Hooks]
@@ -38,13 +37,13 @@ class Registrar(Protocol):
 class BlueprintSetup:
     """One registration of a blueprint on an app: what :meth:`Blueprint.record`'s functions are called with.
 
-    :ivar first: whether the app has not had the blueprint before, under any name.
-    :ivar name: the full name of this registration, dotted where it is nested.
+    :ivar first: whether this is the blueprint's first registration on this app, under any name.
+    :ivar name: the full name of this registration, with dots between the names of nested blueprints.
     """
 
     def __init__(
         self,
-        app: Registrar,
+        app: BlueprintApp,
         blueprint: Blueprint,
         *,
         name: str,
@@ -64,7 +63,7 @@ class BlueprintSetup:
     def add(
         self, method: Callable[..., None], rule: str, endpoint: str, function: Any, options: dict[str, Any]
     ) -> None:
-        """Register a rule of the blueprint through one of the app's methods, with prefix, name and defaults put in."""
+        """Add a rule to the app by one of its methods, with the prefix, name and defaults of this registration."""
         if self.subdomain is not None:
             options.setdefault("subdomain", self.subdomain)
         defaults = {**self.url_defaults, **(options.pop("defaults", None) or {})}
@@ -78,7 +77,7 @@ class BlueprintSetup:
 
 
 def join_paths(prefix: str, rule: str) -> str:
-    """Return a rule below a prefix, with one slash between them."""
+    """Return the path of a rule below a prefix, with one slash between the two."""
     if not prefix:
         return rule
     return f"{prefix.rstrip('/')}/{rule.lstrip('/')}" if rule else prefix
@@ -87,12 +86,12 @@ def join_paths(prefix: str, rule: str) -> str:
 class Blueprint(Scaffold):
     """A part of an app: ``Blueprint("chat", __name__, url_prefix="/chat")``.
 
-    Its endpoints are called ``"chat.name"``. Blueprints may hold blueprints.
+    The blueprint's endpoints are called ``"chat.name"``. Blueprints may be nested.
 
-    :param name: its name, without dots.
-    :param url_prefix: put before each of its rules.
-    :param subdomain: the subdomain of its rules.
-    :param url_defaults: defaults of URL variables for all of its rules.
+    :param name: the blueprint's name, without dots.
+    :param url_prefix: the path before each of the blueprint's rules.
+    :param subdomain: the subdomain of the rules.
+    :param url_defaults: defaults of URL variables for all rules.
     """
 
     _without_effect = quart_names.BLUEPRINT
@@ -139,7 +138,7 @@ class Blueprint(Scaffold):
     def record(self, function: Callable[[BlueprintSetup], None]) -> None:
         """Call ``function(setup)`` whenever the blueprint is registered on an app.
 
-        :raises RuntimeError: if it is registered already: the app would not see it.
+        :raises RuntimeError: if the blueprint is registered already, so that the app would not see the function.
         :raises TypeError: if the function is async.
         """
         check_not_async(function, "write 'def', and use before_app_serving for what has to wait")
@@ -162,30 +161,18 @@ class Blueprint(Scaffold):
     def _record_once(self, function: Callable[[BlueprintSetup], None]) -> None:
         self._record(lambda setup: function(setup) if setup.first else None)
 
-    def add_url_rule(
-        self,
-        rule: str,
-        endpoint: str | None = None,
-        view_func: Callable[..., Any] | None = None,
-        provide_automatic_options: bool | None = None,
-        *,
-        methods: Iterable[str] | None = None,
-        **options: Any,
+    def _add_http_rule(
+        self, rule: str, endpoint: str | None, view_func: Callable[..., Any] | None, options: dict[str, Any]
     ) -> None:
-        """Register an HTTP view function: what :meth:`route` does, without a decorator."""
         name = self._endpoint(endpoint, view_func)
-        check_options(rule, options)
-        take_limits(dict(options), REQUEST_LIMITS)  # what is wrong with them should be said here and now
-        options = {"provide_automatic_options": provide_automatic_options, "methods": methods, **options}
+        _check_own_limits(options, REQUEST_LIMITS)
         self._record(lambda setup: setup.add(setup.app.add_url_rule, rule, name, view_func, dict(options)))
 
-    def add_websocket(
-        self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
+    def _add_websocket_rule(
+        self, rule: str, endpoint: str | None, view_func: Callable[..., Any] | None, options: dict[str, Any]
     ) -> None:
-        """Register a websocket handler: what :meth:`websocket` does, without a decorator."""
         name = self._endpoint(endpoint, view_func)
-        check_options(rule, options, websocket=True)
-        take_limits(dict(options), WEBSOCKET_LIMITS)
+        _check_own_limits(options, WEBSOCKET_LIMITS)
         self._record(lambda setup: setup.add(setup.app.add_websocket, rule, name, view_func, dict(options)))
 
     def _endpoint(self, endpoint: str | None, function: Callable[..., Any] | None) -> str:
@@ -206,7 +193,7 @@ class Blueprint(Scaffold):
         return decorator
 
     def register_blueprint(self, blueprint: Blueprint, **options: Any) -> None:
-        """Register a blueprint inside this one; its prefix and name come after this one's.
+        """Register a blueprint inside this one: its prefix and name are appended to this blueprint's.
 
         :raises ValueError: if a blueprint is registered on itself.
         """
@@ -216,8 +203,8 @@ class Blueprint(Scaffold):
         blueprint._check_options(options)
         self._children.append((blueprint, options))
 
-    def register(self, app: Registrar, options: dict[str, Any], *, parent: BlueprintSetup | None = None) -> None:
-        """Put everything into an app; what ``app.register_blueprint()`` calls.
+    def register(self, app: BlueprintApp, options: dict[str, Any], *, parent: BlueprintSetup | None = None) -> None:
+        """Register all routes, hooks and handlers on an app. ``app.register_blueprint()`` calls it.
 
         :raises ValueError: if the app has a blueprint of this full name already.
         :raises TypeError: if there is no such option.
@@ -325,5 +312,10 @@ class Blueprint(Scaffold):
         return decorator
 
 
+def _check_own_limits(options: dict[str, Any], names: Iterable[str]) -> None:
+    """Raise the error of a wrong limit where the route stands, and not only where the blueprint is registered."""
+    check_limits(pop_limits(dict(options), names))
+
+
 def _ignore(_result: object) -> None:
-    """Registrations return the function for decorators; records return nothing."""
+    """Drop the result: an app's decorators return the function, and a record returns None."""

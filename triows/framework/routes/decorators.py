@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_async
-from ...web.quart_names import Known
+from ..quart_names import QuartNameGuard
 from .hooks import ErrorHandler, F, HandlerTable, Hooks, HookTable, Kind, add_hook, register_handler
+from .rules import check_options
 
 
-class Scaffold(Known):
+class Scaffold(QuartNameGuard):
     """The decorators that :class:`~triows.Triows` and :class:`~triows.Blueprint` have in common.
 
     Hooks may be async; synchronous ones run in a worker thread.
@@ -24,7 +25,7 @@ class Scaffold(Known):
         self.url_default_functions: HookTable = {}
 
     def _check_setup(self) -> None:
-        """Raise an error where it is too late to add anything."""
+        """Raise an error if it is too late to add routes, hooks or handlers."""
 
     # Routes
 
@@ -39,12 +40,27 @@ class Scaffold(Known):
         **options: Any,
     ) -> None:
         """Register an HTTP view function: what :meth:`route` does, without a decorator."""
-        raise NotImplementedError
+        check_options(rule, options)
+        options = {"provide_automatic_options": provide_automatic_options, "methods": methods, **options}
+        self._add_http_rule(rule, endpoint, view_func, options)
 
     def add_websocket(
         self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
     ) -> None:
         """Register a websocket handler: what :meth:`websocket` does, without a decorator."""
+        check_options(rule, options, websocket=True)
+        self._add_websocket_rule(rule, endpoint, view_func, options)
+
+    def _add_http_rule(
+        self, rule: str, endpoint: str | None, view_func: Callable[..., Any] | None, options: dict[str, Any]
+    ) -> None:
+        """Register an HTTP view function; ``options`` are all the others of :meth:`add_url_rule`."""
+        raise NotImplementedError
+
+    def _add_websocket_rule(
+        self, rule: str, endpoint: str | None, view_func: Callable[..., Any] | None, options: dict[str, Any]
+    ) -> None:
+        """Register a websocket handler; ``options`` are all the others of :meth:`add_websocket`."""
         raise NotImplementedError
 
     def route(self, rule: str, *, endpoint: str | None = None, **options: Any) -> Callable[[F], F]:
@@ -158,8 +174,8 @@ class Scaffold(Known):
     def errorhandler(self, key: type[BaseException] | int) -> Callable[[F], F]:
         """Register the decorated function to answer an exception class or an HTTP status.
 
-        It is called with the exception, and may return what a view may. An exception of a child task is found in
-        any depth of exception groups. See :func:`register_error_handler` for what is raised.
+        The function is called with the exception, and may return what a view may. An exception of a child task is found
+        in any depth of exception groups. :meth:`register_error_handler` says which errors are raised.
         """
 
         def decorator(function: F) -> F:

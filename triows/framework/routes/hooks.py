@@ -35,13 +35,13 @@ class Hooks:
         self.teardown: HookTable = {}
 
     def merge(self, other: Hooks, name: str) -> None:
-        """Take over a blueprint's own hooks under its registered name."""
+        """Add a blueprint's hooks under its registered name."""
         for mine, theirs in ((self.before, other.before), (self.after, other.after), (self.teardown, other.teardown)):
             mine.setdefault(name, []).extend(theirs.get(None, ()))
 
 
 def add_hook(table: HookTable, function: F) -> F:
-    """Add a function that runs for everything the table's owner serves."""
+    """Add a function that runs for all routes of the table's owner."""
     table.setdefault(None, []).append(function)
     return function
 
@@ -62,7 +62,7 @@ def error_key(key: type[BaseException] | int) -> tuple[type[BaseException], int 
 
 
 def register_handler(table: HandlerTable, key: type[BaseException] | int, function: ErrorHandler) -> None:
-    """Add an error handler for everything the table's owner serves."""
+    """Add an error handler for all routes of the table's owner."""
     class_, code = error_key(key)
     table.setdefault(None, {}).setdefault(code, {})[class_] = function
 

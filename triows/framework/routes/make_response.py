@@ -1,4 +1,4 @@
-"""What views may return, made into responses."""
+"""From a view's return value to a response."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ _SHAPES = (
 )
 
 
-class Maker(Protocol):
-    """What responses are made for: an app."""
+class ResponseApp(Protocol):
+    """The app whose views return the values: its classes, its JSON, and its own ``make_response()``, if it has one.
+
+    :ivar overrides_make_response: whether a subclass or an assignment has replaced ``make_response()``.
+    """
 
     overrides_make_response: bool
 
@@ -36,13 +39,13 @@ class Maker(Protocol):
     async def make_response(self, value: Any) -> Response: ...
 
 
-async def make_response(app: Maker, value: Any, function: Callable[..., Any] | None = None) -> Response:
-    """Return the response that a view, a hook or an error handler means by returning ``value``.
+async def make_response(app: ResponseApp, value: Any, function: Callable[..., Any] | None = None) -> Response:
+    """Return the response for the return value of a view, a hook or an error handler.
 
-    It is the app's own :meth:`~triows.Triows.make_response` that decides, where a subclass or an assignment gives one.
+    Where a subclass or an assignment has replaced :meth:`triows.Triows.make_response`, the replacement decides.
 
-    :param function: the view, hook or handler, for the error's message.
-    :raises TypeError: if it may not return that.
+    :param function: the view, hook or handler, for the message of an error.
+    :raises TypeError: if a view may not return that value.
     """
     if not app.overrides_make_response:
         return response_from(app, value, function)
@@ -54,7 +57,7 @@ async def make_response(app: Maker, value: Any, function: Callable[..., Any] | N
     return response
 
 
-def is_trapped(app: Maker, error: HTTPException) -> bool:
+def is_trapped(app: ResponseApp, error: HTTPException) -> bool:
     """Whether an HTTP error without a handler is a fault of the view, as other exceptions are."""
     config = app.config
     if isinstance(error, RoutingException):
@@ -66,11 +69,11 @@ def is_trapped(app: Maker, error: HTTPException) -> bool:
     return bool(config["TRAP_BAD_REQUEST_ERRORS"]) and isinstance(error, BadRequest)
 
 
-def response_from(app: Maker, value: Any, function: Callable[..., Any] | None = None) -> Response:
-    """Return the response that a view means by returning ``value``.
+def response_from(app: ResponseApp, value: Any, function: Callable[..., Any] | None = None) -> Response:
+    """Return the response for the return value of a view.
 
-    :param function: the view, for the error's message.
-    :raises TypeError: if a view may not return that.
+    :param function: the view, for the message of an error.
+    :raises TypeError: if a view may not return that value.
     """
     status: Any = None
     headers: Any = None
@@ -84,12 +87,12 @@ def response_from(app: Maker, value: Any, function: Callable[..., Any] | None = 
             case (body, status, headers):
                 pass
             case _:
-                raise TypeError(f"{_who(function)} returned a tuple of {len(value)}; {_SHAPES}")
+                raise TypeError(f"{_view_name(function)} returned a tuple of {len(value)}; {_SHAPES}")
     response = _from_body(app, body, function)
     if status is not None:
         if isinstance(status, bool) or not isinstance(status, int | str):
             raise TypeError(
-                f"{_who(function)} returned {status!r} as status; it is a number or a text like '404 Not Found'"
+                f"{_view_name(function)} returned {status!r} as status; it is a number or a text like '404 Not Found'"
             )
         response.status = str(status) if isinstance(status, str) else f"{int(status)}"
     if headers is not None:
@@ -97,7 +100,7 @@ def response_from(app: Maker, value: Any, function: Callable[..., Any] | None = 
     return response
 
 
-def _from_body(app: Maker, body: Any, function: Callable[..., Any] | None) -> Response:
+def _from_body(app: ResponseApp, body: Any, function: Callable[..., Any] | None) -> Response:
     match body:
         case Response():
             return body
@@ -110,13 +113,13 @@ def _from_body(app: Maker, body: Any, function: Callable[..., Any] | None) -> Re
         case SansIOResponse():
             return app.response_class.from_sansio(body)
         case type():
-            pass  # a class is never meant, though some have __iter__
+            pass  # refused below: some classes have __iter__, and are no bodies
         case AsyncIterable() | Iterator():
             return app.response_class(body)
     if body is None:
-        raise TypeError(f"{_who(function)} returned None, or a path through it has no return; {_SHAPES}")
-    raise TypeError(f"{_who(function)} returned {type(body).__name__} {body!r:.100}; {_SHAPES}")
+        raise TypeError(f"{_view_name(function)} returned None, or a path through it has no return; {_SHAPES}")
+    raise TypeError(f"{_view_name(function)} returned {type(body).__name__} {body!r:.100}; {_SHAPES}")
 
 
-def _who(function: Callable[..., Any] | None) -> str:
+def _view_name(function: Callable[..., Any] | None) -> str:
     return "the view" if function is None else describe(function)

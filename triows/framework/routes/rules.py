@@ -1,4 +1,4 @@
-"""URL rules, on werkzeug's map: HTTP and websocket rules side by side, and the adapters that match them."""
+"""URL rules of HTTP and of websockets in one werkzeug map, and the adapters that match them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,17 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, MapAdapter, RuleFactory
 from werkzeug.routing import Rule as WerkzeugRule
 
-from ...connection.limits import LIMITS, REQUEST_LIMITS, WEBSOCKET_LIMITS, ServerLimits, WebSocketLimits
+from ...connection.limits import (
+    LIMITS,
+    REQUEST_LIMITS,
+    WEBSOCKET_LIMITS,
+    ServerLimits,
+    WebSocketLimits,
+    check_limits,
+)
 from ...web.request import RequestBase
 
-# Adapters are kept per host, and rules per path and method; these are the client's choice.
+# Clients choose the host, path and method that adapters and rules are cached by, so that the caches need a bound.
 _MAX_ADAPTERS = 64
 _MAX_FOUND = 1024
 
@@ -24,7 +31,11 @@ class Rule(WerkzeugRule):
     """A rule of the app's URL map.
 
     :ivar provide_automatic_options: whether the app answers OPTIONS itself.
-    :ivar own_limits: the limits that this route sets for itself.
+    :ivar own_limits: the limits that this route sets for itself, checked.
+    :ivar limits: the limits of its websockets, with the revision of the config that they were made from.
+    :ivar request_limits: the limits of its HTTP requests, likewise.
+    :raises TypeError: if there is no such option, or one of its own limits has a wrong type.
+    :raises ValueError: if one of its own limits makes no sense.
     """
 
     def __init__(
@@ -36,16 +47,15 @@ class Rule(WerkzeugRule):
         **options: Any,
     ) -> None:
         for name in options.keys() - _OPTIONS:
-            raise TypeError(f"the route {string!r} has no option {name!r}{_whose(name)}")
+            raise TypeError(f"the route {string!r} has no option {name!r}{_limit_hint(name)}")
         super().__init__(string, **options)
         self.provide_automatic_options = provide_automatic_options
-        self.own_limits = own_limits or {}
-        # With the config revision that they were made from:
+        self.own_limits = check_limits(own_limits or {})
         self.limits: tuple[int, WebSocketLimits] | None = None
         self.request_limits: tuple[int, ServerLimits] | None = None
 
     def get_empty_kwargs(self) -> dict[str, Any]:
-        """What a copy of this rule is made with (werkzeug's rule factories ask for it)."""
+        """Return the arguments for a copy of this rule. Werkzeug's rule factories call it."""
         return {
             **super().get_empty_kwargs(),
             "provide_automatic_options": self.provide_automatic_options,
@@ -54,7 +64,7 @@ class Rule(WerkzeugRule):
 
 
 _NO_METHODS: Iterable[str] = ()
-# What werkzeug's rules take, and what the kind of a route decides here.
+# Options of werkzeug's rules that the kind of a route decides, by whether it is a websocket's; and what to do instead.
 _DECIDED = {
     False: {"websocket": "for websockets use websocket() instead of route()"},
     True: dict.fromkeys(("methods", "provide_automatic_options", "websocket"), "a handshake is always a GET"),
@@ -62,14 +72,14 @@ _DECIDED = {
 
 
 def check_options(rule: str, options: dict[str, Any], *, websocket: bool = False) -> None:
-    """Raise TypeError if a route is given an option that is none of its kind's."""
+    """Raise TypeError if a route has an option that its kind decides."""
     for name, remedy in _DECIDED[websocket].items():
         if name in options:
             raise TypeError(f"the {'websocket ' if websocket else ''}route {rule!r} has no option {name!r}: {remedy}")
 
 
 def wanted_methods(function: Callable[..., Any] | None, methods: Iterable[str] | None) -> set[str]:
-    """Return the methods of a route: those that are given, else the view function's own, else GET."""
+    """Return the methods of a route: ``methods``, else the view function's ``methods`` attribute, else GET."""
     if isinstance(methods, str):
         raise TypeError(f"methods is the string {methods!r}; it must be a list of strings, like [{methods!r}]")
     own: Iterable[str] = methods if methods is not None else getattr(function, "methods", None) or ("GET",)
@@ -77,7 +87,7 @@ def wanted_methods(function: Callable[..., Any] | None, methods: Iterable[str] |
 
 
 def endpoint_name(endpoint: str | None, function: Callable[..., Any] | None) -> str:
-    """Return the name of an endpoint: the one that is given, else the view function's."""
+    """Return the name of an endpoint: ``endpoint``, else the view function's name."""
     if endpoint is not None:
         return endpoint
     name = getattr(function, "__name__", None)
@@ -86,8 +96,8 @@ def endpoint_name(endpoint: str | None, function: Callable[..., Any] | None) -> 
     return str(name)
 
 
-def _whose(name: str) -> str:
-    """Whose option it is, for a message; empty for what is no limit."""
+def _limit_hint(name: str) -> str:
+    """Return a hint on where a limit of this name may be set; empty if there is no such limit."""
     if name not in LIMITS:
         return ""
     kind = "websocket routes and " if name in WEBSOCKET_LIMITS else "HTTP routes and " if name in REQUEST_LIMITS else ""
@@ -95,20 +105,23 @@ def _whose(name: str) -> str:
 
 
 class URLMap(Map):
-    """The app's URL map."""
+    """The app's URL map.
+
+    :ivar has_subdomains: whether a rule is for a subdomain.
+    """
 
     def __init__(self, rules: Iterable[Any] | None = None, **options: Any) -> None:
-        self.has_subdomains = False  # whether a rule is for a subdomain
+        self.has_subdomains = False
         self._adapters: dict[tuple[str, str, str, str | None, bool], MapAdapter] = {}
         self._found: dict[tuple[MapAdapter, str, str, bool], Rule] = {}
         super().__init__(rules, **options)
 
     def add(self, rulefactory: RuleFactory) -> None:
-        """Add a rule, which may be one of werkzeug's own, or several of a factory's.
+        """Add a rule, or the rules of one of werkzeug's factories. Rules of werkzeug's own class are HTTP rules.
 
-        :raises ValueError: if its host or subdomain would not be looked at.
+        :raises ValueError: if a rule has a host or a subdomain that would not be matched.
         """
-        # Of werkzeug's factories each call of get_rules() makes other rules.
+        # Each call of a factory's get_rules() makes new rules, so it is called once.
         rules = [*rulefactory.get_rules(self)]
         for rule in rules:
             if not isinstance(rule, Rule):
@@ -129,7 +142,7 @@ class URLMap(Map):
             super().add(rule)
 
     def check(self, server_name: str | None) -> None:
-        """Raise RuntimeError if there are rules that match no request, since there is no SERVER_NAME."""
+        """Raise RuntimeError if there are rules for subdomains, which match no request without a SERVER_NAME."""
         if self.has_subdomains and server_name is None:
             raise RuntimeError(
                 "there are routes for subdomains, and nothing says of what; set app.config['SERVER_NAME'] ="
@@ -139,9 +152,9 @@ class URLMap(Map):
     def adapter_for(self, subject: RequestBase, server_name: str | None, subdomains: bool) -> MapAdapter:
         """Return the adapter that matches this request and builds URLs for it.
 
-        :param server_name: the configured SERVER_NAME, if any. A rule's subdomain is below it.
-        :param subdomains: whether there are no other hosts than it and its subdomains.
-        :raises werkzeug.exceptions.NotFound: if the host is none of the server's.
+        :param server_name: the configured SERVER_NAME, if any, below which the rules' subdomains are.
+        :param subdomains: whether hosts outside of the SERVER_NAME are refused.
+        :raises werkzeug.exceptions.NotFound: if the host is outside of it.
         """
         if not subdomains and not self.has_subdomains:
             server_name = None
@@ -158,14 +171,14 @@ class URLMap(Map):
     def match(self, adapter: MapAdapter, subject: RequestBase, *, websocket: bool) -> tuple[Rule, dict[str, Any]]:
         """Return the rule for a request, and the values of its variables.
 
-        A rule without variables is found once, and then remembered until rules are added: with the same adapter, path
-        and method there is nothing else that the search looks at.
+        A rule without variables is cached until rules are added: the search depends on nothing but the adapter, the
+        path and the method.
 
-        :raises werkzeug.exceptions.HTTPException: if there is none, or it redirects.
+        :raises werkzeug.exceptions.HTTPException: if there is no rule, or the rule redirects.
         """
         # Over HTTP/2 a websocket's method is CONNECT (RFC 8441).
         method = "GET" if websocket else subject.method
-        if method != method.upper():  # methods are case-sensitive (RFC 9110, section 9.1), and werkzeug's search is not
+        if method != method.upper():  # werkzeug's search ignores case, and RFC 9110, section 9.1, does not
             raise MethodNotAllowed(adapter.allowed_methods(subject.path) or None)
         key = (adapter, subject.path, method, websocket)
         rule = self._found.get(key)
@@ -181,7 +194,7 @@ class URLMap(Map):
         return rule, values
 
     def methods(self) -> set[str]:
-        """The methods of all rules together."""
+        """Return the methods of all rules together."""
         return {method for rule in self.iter_rules() for method in rule.methods or ()}
 
     def _bind(self, subject: RequestBase, server_name: str | None, subdomains: bool) -> MapAdapter:

@@ -1,4 +1,4 @@
-"""URLs of endpoints."""
+"""Building the URLs of endpoints."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .hooks import HookTable
 from .rules import URLMap
 
 
-class URLBuilder(Protocol):
-    """Whose endpoints these are: an app."""
+class URLApp(Protocol):
+    """The app whose endpoints the URLs lead to."""
 
     url_default_functions: HookTable
 
@@ -25,7 +25,7 @@ class URLBuilder(Protocol):
 
 
 def url_for(
-    app: URLBuilder,
+    app: URLApp,
     endpoint: str,
     values: dict[str, Any],
     *,
@@ -53,7 +53,7 @@ def url_for(
     return url if anchor is None else url + "#" + quote(anchor, safe="%!#$&'()*+,/:;=?@")
 
 
-def _offline_adapter(app: URLBuilder) -> MapAdapter:
+def _offline_adapter(app: URLApp) -> MapAdapter:
     server_name = app.config["SERVER_NAME"]
     if server_name is None:
         raise RuntimeError(
@@ -62,7 +62,7 @@ def _offline_adapter(app: URLBuilder) -> MapAdapter:
     return app.url_map.bind(server_name, app.config["APPLICATION_ROOT"], url_scheme=app.config["PREFERRED_URL_SCHEME"])
 
 
-def _inject_defaults(app: URLBuilder, endpoint: str, values: dict[str, Any]) -> None:
+def _inject_defaults(app: URLApp, endpoint: str, values: dict[str, Any]) -> None:
     if app.url_default_functions:
         parts = endpoint.split(".")[:-1]
         for name in (None, *(".".join(parts[: count + 1]) for count in range(len(parts)))):

@@ -1,13 +1,11 @@
-"""The functions that users register: how each is called, found out once, when it is registered."""
+"""View functions. How each is called is found out once, when it is registered."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Coroutine, Iterator, Mapping, MutableMapping
-from functools import partial
 from typing import Any, Self, get_type_hints
 
-from ...tasks.functions import _call_in_thread, describe, is_async, is_async_generator, unwrap
+from ...tasks.functions import call, describe, is_async, is_async_generator, unwrap
 from ...web.request import Request
 from ...web.websocket import WebSocket
 
@@ -15,8 +13,8 @@ from ...web.websocket import WebSocket
 class View:
     """A registered view function.
 
-    :ivar function: as the user wrote it.
-    :ivar injected: the parameters that take the request or the websocket itself.
+    :ivar function: the function that the user registered.
+    :ivar injected: the names of the parameters that take the :class:`Request` or :class:`WebSocket` itself.
     """
 
     __slots__ = ("_kind", "function", "injected")
@@ -38,28 +36,30 @@ class View:
         self.injected = _injected_parameters(function, WebSocket if websocket else Request)
 
     def __call__(self, subject: Any, view_args: dict[str, Any] | None) -> Coroutine[Any, Any, Any]:
-        """Call the function for a request or websocket, with the URL's variables; what it returns is awaited."""
+        """Call the function with the URL's variables, and return a coroutine of its result.
+
+        :param subject: the request or websocket, for the parameters that take it.
+        """
         arguments = view_args or {}
         if self.injected:
             arguments = {**arguments, **dict.fromkeys(self.injected, subject)}
         if self._kind == "async":
-            result: Coroutine[Any, Any, Any] = self.function(**arguments)  # itself: the less lies between, the better
+            result: Coroutine[Any, Any, Any] = self.function(**arguments)  # no coroutine of ours around it
             return result
         return self._call_plain(arguments)
 
     async def _call_plain(self, arguments: dict[str, Any]) -> Any:
         if self._kind == "generator":
             return self.function(**arguments)
-        result = await _call_in_thread(partial(self.function, **arguments))
-        return await result if inspect.isawaitable(result) else result
+        return await call(self.function, **arguments)
 
 
 class ViewFunctions(MutableMapping[str, Callable[..., Any]]):
-    """``app.view_functions``: the functions of an app's views by their endpoints, as the user wrote them.
+    """``app.view_functions``: the functions that the user registered, by their endpoints.
 
-    :param is_websocket: whether an endpoint is one of websockets, whose functions have to be async.
-    :param functions: those that are there from the start.
-    :ivar views: what is made of them.
+    :param is_websocket: whether an endpoint is a websocket's, so that its function has to be async.
+    :param functions: the functions to begin with.
+    :ivar views: the views of the functions, by endpoint.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class ViewFunctions(MutableMapping[str, Callable[..., Any]]):
     def add(self, endpoint: str, function: Callable[..., Any], *, websocket: bool) -> None:
         """Add the view of a route.
 
-        :raises AssertionError: if its endpoint has another one already.
+        :raises AssertionError: if the endpoint has another function already.
         """
         known = self.views.get(endpoint)
         if known is None or (websocket and known.function is function):
@@ -100,7 +100,7 @@ class ViewFunctions(MutableMapping[str, Callable[..., Any]]):
             )
 
     def copy(self) -> dict[str, Callable[..., Any]]:
-        """The functions in a dict, as they are now."""
+        """Return the functions in a new dict."""
         return dict(self)
 
     def __or__(self, other: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
@@ -118,7 +118,7 @@ def _injected_parameters(function: Callable[..., Any], kind: type) -> tuple[str,
     plain = unwrap(function)
     try:
         annotations: dict[str, Any] = get_type_hints(plain)
-    except Exception:  # names that exist for type checkers only: what can be read of the text must do
+    except Exception:  # names that only type checkers import: the annotations' text has to do
         annotations = dict(getattr(plain, "__annotations__", {}))
     names = {kind.__name__, f"triows.{kind.__name__}"}
     return tuple(
