@@ -17,7 +17,8 @@ from ..protocol.disconnect import Disconnect
 from ..protocol.headers import Headers
 from ..protocol.websocket.close_codes import ABNORMAL, GOING_AWAY, NO_STATUS, TOO_BIG
 from ..protocol.websocket.inbox import MESSAGE_COST
-from ..tasks.timers import Timer, Timers
+from ..tasks.progress import ProgressWatch
+from ..tasks.timers import Timers
 from ..tasks.waiter import Waiter
 from .scope import GONE, Event, Receive, Scope, Send, head_of
 
@@ -91,9 +92,9 @@ class ASGITransport:
         "_receive",
         "_receiver",
         "_send",
-        "_send_timer",
         "_sender",
         "_sending",
+        "_watch",
         "buffered",
         "bytes_sent",
         "connection",
@@ -118,7 +119,7 @@ class ASGITransport:
         self._ended = False
         self.unsaid: Event | None = None
         self._progressed = 0.0
-        self._send_timer: Timer | None = None
+        self._watch: ProgressWatch | None = None  # over what is sent; made for the first event
 
     # The connection's transport
 
@@ -201,8 +202,8 @@ class ASGITransport:
 
     def stop_timer(self) -> None:
         """The connection has ended; the timers of others go on."""
-        if self._send_timer is not None:
-            self._send_timer.cancel()
+        if self._watch is not None:
+            self._watch.stop()
 
     # The tasks
 
@@ -217,9 +218,12 @@ class ASGITransport:
         if self.buffered >= self.connection.limits.send_buffer:
             self.connection.congested = True
         self._sender.wake()
-        timeout = self.connection.limits.send_timeout
-        if timeout is not None and self._send_timer is None:
-            self._send_timer = self.connection.timers.call_later(timeout, self._check_sending)
+        if self._watch is None:
+            connection = self.connection
+            timeout = connection.limits.send_timeout
+            self._watch = ProgressWatch(connection.timers, self._stalled, self._sending_timed_out, timeout)
+        if self._watch.timer is None:
+            self._watch.start()
 
     async def send_events(self) -> None:
         """Hand to the server what is put, in order."""
@@ -273,15 +277,11 @@ class ASGITransport:
                 inbox.bytes += size
                 connection.messages_arrived()
 
-    def _check_sending(self) -> None:
+    def _stalled(self) -> float | None:
+        """Seconds since the server last took an event, or None when it has taken all."""
+        return trio.current_time() - self._progressed if self._sending else None
+
+    def _sending_timed_out(self) -> None:
         timeout = self.connection.limits.send_timeout
-        assert timeout is not None
-        self._send_timer = None
-        if not self._sending:
-            return
-        stalled = trio.current_time() - self._progressed
-        if stalled >= timeout:
-            self.abort()
-            self.connection.lose(Disconnect(ABNORMAL, f"took nothing of what was sent for {timeout:g} s", "timeout"))
-        else:
-            self._send_timer = self.connection.timers.call_later(timeout - stalled, self._check_sending)
+        self.abort()
+        self.connection.lose(Disconnect(ABNORMAL, f"took nothing of what was sent for {timeout:g} s", "timeout"))

@@ -34,6 +34,7 @@ from ..protocol.websocket.frames import (
     header,
 )
 from ..protocol.websocket.reader import TURN, MessageReader
+from ..tasks.progress import ProgressWatch
 from ..tasks.timers import Timer
 from .links.link import LARGE, LOOKS, Link
 
@@ -72,7 +73,7 @@ class WireTransport:
         "_reads",
         "_receive_buffer",
         "_round_trips",
-        "_send_timer",
+        "_send_watch",
         "_stopped",
         "_turn_timer",
         "_unproved",
@@ -105,7 +106,7 @@ class WireTransport:
         self._round_trips: list[tuple[bytes, float, RoundTrip | None]] = []  # unanswered Pings: payload, when, whose
         self._ping_timer: Timer | None = None
         self._pong_timer: Timer | None = None
-        self._send_timer: Timer | None = None
+        self._send_watch: ProgressWatch | None = None  # made when something first has to wait
         self._turn_timer: Timer | None = None  # set while what waits in the protocol has another turn to come
 
     # The connection's transport
@@ -174,7 +175,8 @@ class WireTransport:
         else:
             link.write(head + payload)
         buffered = link.buffered
-        if buffered and (self._send_timer is None or buffered >= self.connection.limits.send_buffer):
+        watch = self._send_watch
+        if buffered and (watch is None or watch.timer is None or buffered >= self.connection.limits.send_buffer):
             self._look_at_buffer()
 
     def send_fragment(self, piece: str | bytes, first: bool, final: bool) -> None:
@@ -194,8 +196,7 @@ class WireTransport:
 
     def _look_at_buffer(self) -> None:
         """Something waits to be sent: its progress is watched, and senders wait where it is too much."""
-        if self._send_timer is None:
-            self._watch_sending()
+        self._watch_sending()
         if self._link.buffered >= self.connection.limits.send_buffer:
             self.connection.congested = True
 
@@ -469,20 +470,17 @@ class WireTransport:
     # Progress of sending
 
     def _watch_sending(self) -> None:
-        timeout = self.connection.limits.send_timeout
-        if timeout is not None and self._send_timer is None:
-            self._send_timer = self.connection.timers.call_later(timeout / LOOKS, self._check_sending)
+        if self._send_watch is None:
+            timers, timeout = self.connection.timers, self.connection.limits.send_timeout
+            self._send_watch = ProgressWatch(timers, self._stalled, self._sending_timed_out, timeout, LOOKS)
+        self._send_watch.start()
 
-    def _check_sending(self) -> None:
-        timeout = self.connection.limits.send_timeout
-        assert timeout is not None
-        self._send_timer = None
+    def _stalled(self) -> float | None:
         stalled = self._link.stalled()
-        if stalled >= timeout:
-            self._time_out(f"took nothing of what was sent for {timeout:g} s")
-        elif self._link.buffered:
-            pause = min(timeout - stalled, timeout / LOOKS)
-            self._send_timer = self.connection.timers.call_later(pause, self._check_sending)
+        return stalled if self._link.buffered else None
+
+    def _sending_timed_out(self) -> None:
+        self._time_out(f"took nothing of what was sent for {self.connection.limits.send_timeout:g} s")
 
     def _time_out(self, reason: str) -> None:
         self._stop()
@@ -495,6 +493,8 @@ class WireTransport:
         self._deflater = None
 
     def _stop_timers(self) -> None:
-        for timer in (self._ping_timer, self._pong_timer, self._send_timer, self._turn_timer):
+        for timer in (self._ping_timer, self._pong_timer, self._turn_timer):
             if timer is not None:
                 timer.cancel()
+        if self._send_watch is not None:
+            self._send_watch.stop()
