@@ -16,7 +16,6 @@ from ..connection.websocket import WebSocketConnection
 from ..protocol.disconnect import Disconnect
 from ..protocol.headers import Headers
 from ..protocol.websocket.close_codes import ABNORMAL, GOING_AWAY, NO_STATUS, TOO_BIG
-from ..protocol.websocket.inbox import MESSAGE_COST
 from ..tasks.progress import ProgressWatch
 from ..tasks.timers import Timers
 from ..tasks.waiter import Waiter
@@ -271,10 +270,7 @@ class ASGITransport:
                 connection.lose(Disconnect(TOO_BIG, reason, "protocol_error"))
                 continue
             if connection.disconnect is None:
-                inbox.append(message)
-                inbox.size += size + MESSAGE_COST
-                inbox.messages += 1
-                inbox.bytes += size
+                inbox.put(message, size)
                 connection.messages_arrived()
 
     def _stalled(self) -> float | None:

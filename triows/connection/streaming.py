@@ -64,14 +64,13 @@ class MessageStream:
         if message is not None:
             message.streamed = False
             if message.ended:
-                connection.inbox.appendleft(message.whole())
-                connection.inbox.size += message.size
+                connection.inbox.put_back(message.whole(), message.size)
 
     def _end(self) -> None:
         connection = self._connection
         connection.receiving = connection.streaming = False
         if not connection.inbox:
-            connection.inbox.size = 0
+            connection.inbox.reset_size()
         connection.transport.collect_next()
         connection.transport.resume_receiving()
         connection.streamed = None  # only now: an end that has been found does not cancel who was given this message

@@ -182,11 +182,10 @@ class WebSocketConnection(Connection):
                 self.receiving = False
             self._calls_left = _CALLS_PER_RUN
             self._run_ends = perf_counter() + _SECONDS_PER_RUN
-        # No checkpoint between the wait and here: what is taken out is handed out.
-        if len(inbox) == 1:
-            size, inbox.size = inbox.size, 0
-            if size >= self.limits.receive_buffer:
-                self.transport.resume_receiving()  # an end that is found now comes behind an unread message
+        # No checkpoint from here to the return: a message removed from the inbox is always delivered.
+        if len(inbox) == 1 and inbox.reset_size() >= self.limits.receive_buffer:
+            # Resuming may find the end of the connection: the message is still in the inbox, and is delivered first.
+            self.transport.resume_receiving()
         return inbox.popleft()
 
     @property

@@ -7,7 +7,6 @@ progress of sending.
 from __future__ import annotations
 
 from collections import deque
-from sys import getsizeof
 from typing import Protocol
 
 import trio
@@ -264,7 +263,7 @@ class WireTransport:
         connection = self.connection
         assert protocol is not None
         message = protocol.message
-        unread = self._unread
+        unread = connection.inbox.memory(self._receive_buffer)
         if connection.inbox.size < self._receive_buffer <= unread:
             connection.unsettled = True  # receive() knows the size alone
         waits = protocol.stalled  # also while receive() has its message, and not taken it yet
@@ -277,14 +276,6 @@ class WireTransport:
         if turn_is_over and self._turn_timer is None:
             self._turn_timer = connection.timers.call_later(0, self._next_turn)
         self.full = unread >= self._receive_buffer or protocol.stalled or (self._stopped and not connection.closed)
-
-    @property
-    def _unread(self) -> int:
-        """Bytes of whole messages. Of text Python may keep four for each that came (PEP 393): that is seen in time."""
-        inbox = self.connection.inbox
-        if inbox.size < self._receive_buffer <= 4 * inbox.size:
-            return max(inbox.size, sum(map(getsizeof, inbox)))
-        return inbox.size
 
     def _next_turn(self) -> None:
         """Others had theirs: go on, whether or not the handler receives, since a Ping or Close frame may come next."""

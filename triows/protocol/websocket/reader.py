@@ -144,7 +144,8 @@ class MessageReader:
         if self._held:
             data = self._held + data
             self._held = b""
-        # Messages are counted here, since that costs each of them less where they come in numbers.
+        # Where messages come in numbers, counting them together costs each one less: while this runs, the inbox has
+        # their payload in its size, and neither their cost nor their number.
         inbox = self.inbox
         unread, size = len(inbox), inbox.size
         try:
@@ -426,8 +427,7 @@ class MessageReader:
         """Nothing if some of it is still to be inflated."""
         if message.ended:
             if message.streamed:
-                self.inbox.messages += 1
-                self.inbox.bytes += message.size
+                self.inbox.count_streamed(message.size)
             else:
                 self.inbox.append(message.whole())
                 self.inbox.size += message.size
