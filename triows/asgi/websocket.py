@@ -11,7 +11,7 @@ import trio
 
 from ..connection.app import App
 from ..connection.logs import RequestLine, access_log, log_websocket
-from ..connection.transport import RoundTrip
+from ..connection.transport import CarriedWebSocket, RoundTrip
 from ..connection.websocket import WebSocketConnection
 from ..protocol.disconnect import Disconnect
 from ..protocol.headers import Headers
@@ -54,10 +54,12 @@ async def serve_websocket(app: App, scope: Scope, receive: Receive, send: Send) 
             await connection.serve(app.handle)
         except BaseException:
             connection.abort()
-            if connection.accepted and (transport.unsaid is not None or not connection.closed):
+            if connection.accepted and (transport.undelivered_close is not None or not connection.closed):
                 # The server goes away and says nothing to its clients: say it for it (RFC 6455, section 7.4.1).
                 with trio.move_on_after(_LAST_WORDS, shield=True), suppress(*GONE):
-                    await send(transport.unsaid or {"type": "websocket.close", "code": GOING_AWAY, "reason": ""})
+                    await send(
+                        transport.undelivered_close or {"type": "websocket.close", "code": GOING_AWAY, "reason": ""}
+                    )
             raise
         finally:
             transport.stop_timer()
@@ -78,8 +80,11 @@ class ASGITransport:
     """Carries a websocket as the events of an ASGI server: one task receives, one sends.
 
     :ivar buffered: bytes of messages that the server has not taken yet.
-    :ivar unsaid: the websocket's close, if the transport was dropped before the server had taken it.
+    :ivar undelivered_close: the websocket's close, if the transport was dropped before the server had taken it.
+    :ivar has_deferred_io: always False: what is sent is handed to the server at once.
     """
+
+    has_deferred_io = False
 
     __slots__ = (
         "_all_taken",
@@ -98,11 +103,11 @@ class ASGITransport:
         "bytes_sent",
         "connection",
         "messages_sent",
-        "unsaid",
+        "undelivered_close",
     )
 
     def __init__(self, receive: Receive, send: Send, *, denial: bool) -> None:
-        self.connection: WebSocketConnection
+        self.connection: CarriedWebSocket
         self.buffered = 0
         self.messages_sent = 0
         self.bytes_sent = 0
@@ -116,7 +121,7 @@ class ASGITransport:
         self._all_taken = Waiter()
         self._sending = False  # the server has not taken everything yet
         self._ended = False
-        self.unsaid: Event | None = None
+        self.undelivered_close: Event | None = None
         self._progressed = 0.0
         self._watch: ProgressWatch | None = None  # over what is sent; made for the first event
 
@@ -136,7 +141,7 @@ class ASGITransport:
             self._put({"type": "websocket.close", "code": 1000, "reason": ""})  # the server answers 403
         await self._wait_until_taken()
 
-    def send(self, message: str | bytes) -> None:
+    def send(self, message: str | bytes, more_coming: bool = False) -> None:
         if isinstance(message, str):
             # A text that is not Unicode must fail here, in the handler.
             size = len(message) if message.isascii() else len(message.encode())
@@ -165,6 +170,9 @@ class ASGITransport:
     def flush(self) -> None:
         """Nothing is put off here."""
 
+    def run_deferred_io(self) -> None:
+        """Nothing is put off here."""
+
     def resume_receiving(self) -> None:
         self._receiver.wake()
 
@@ -180,7 +188,7 @@ class ASGITransport:
     def abort(self) -> None:
         self._ended = True
         if self._outgoing and self._outgoing[-1][0]["type"] == "websocket.close":
-            self.unsaid = self._outgoing[-1][0]
+            self.undelivered_close = self._outgoing[-1][0]
         self._outgoing.clear()
         self._is_taken()
 
@@ -215,7 +223,7 @@ class ASGITransport:
         self._outgoing.append((event, size))
         self.buffered += size
         if self.buffered >= self.connection.limits.send_buffer:
-            self.connection.congested = True
+            self.connection.buffer_filled()
         self._sender.wake()
         if self._watch is None:
             connection = self.connection

@@ -123,27 +123,27 @@ async def send_pieces(connection: WebSocketConnection, pieces: AsyncIterable[str
             await _send_piece(connection, kind(), first=False, final=True)
     except BaseException:
         if kind is not None:
-            connection.break_off()
+            connection.abort_message()
         if isinstance(pieces, AsyncGenerator):
             await pieces.aclose()  # noqa: ASYNC102 - nobody else has it; what it waits for is cancelled as it is
         raise
     finally:
         if has_turn:
-            connection.set_fragmenter(None)
+            connection.set_fragment_sender(None)
 
 
 async def _wait_for_turn(connection: WebSocketConnection) -> None:
     """Take the connection for the pieces of one message."""
-    if connection.fragmenter is current_task():
+    if connection.fragment_sender is current_task():
         raise WebSocketStateError("send(): what gives the pieces of a message cannot send another one meanwhile")
     await connection.wait_for_room()
-    connection.set_fragmenter(current_task())
+    connection.set_fragment_sender(current_task())
 
 
 async def _send_piece(connection: WebSocketConnection, piece: str | bytes, *, first: bool, final: bool) -> None:
     await connection.pass_checkpoint()
     await connection.wait_for_room()
-    if connection.heard:
+    if connection.peer_reads:
         connection.transport.send_fragment(piece, first, final)
     else:
         connection.check_open("send")

@@ -39,7 +39,7 @@ _SECONDS_PER_RUN = 0.001  # within this time of uninterrupted run
 
 _CONNECTING, _OPEN, _CLOSED, _REJECTED = "connecting", "open", "closed", "rejected"
 
-_UNHEARD = ("closed", "lost", "timeout")  # kinds of disconnect after which nobody reads what is sent
+_PEER_IS_GONE = ("closed", "lost", "timeout")  # kinds of disconnect after which nobody reads what is sent
 
 _MESSAGE_TYPES = frozenset((str, bytes))
 
@@ -51,19 +51,18 @@ class WebSocketConnection(Connection):
     :ivar receiving: whether a task is receiving, a message or in pieces.
     :ivar streaming: whether what is received is received in pieces.
     :ivar streamed: the message that is received in pieces, once it has begun; or None.
-    :ivar fragmenter: the task that is sending a message in pieces, or None.
+    :ivar fragment_sender: the task that is sending a message in pieces, or None.
     :ivar limits: the limits that hold for it.
     :ivar transport: what carries it.
     :ivar latency: the last round trip of a Ping in seconds, or None.
     :ivar implied_accept: called when the first ``receive()`` or ``send()`` finds the handshake unanswered.
-    :ivar unsettled: set by a transport that wants :meth:`WebSocketTransport.flush` and
-        :meth:`WebSocketTransport.resume_receiving` called before the handler waits for a message.
     """
 
     _kind = "websocket"
 
     __slots__ = (
         "_calls_left",
+        "_can_send",
         "_close_deadline",
         "_closed_with",
         "_congested",
@@ -75,9 +74,8 @@ class WebSocketConnection(Connection):
         "_round_trips",
         "_run_ends",
         "_senders",
-        "_sends",
         "_state",
-        "fragmenter",
+        "fragment_sender",
         "implied_accept",
         "inbox",
         "latency",
@@ -87,7 +85,6 @@ class WebSocketConnection(Connection):
         "streaming",
         "timers",
         "transport",
-        "unsettled",
     )
 
     def __init__(self, head: Head, transport: WebSocketTransport, limits: WebSocketLimits, timers: Timers) -> None:
@@ -98,13 +95,12 @@ class WebSocketConnection(Connection):
         self.inbox = Inbox()
         self.streamed: PartialMessage | None = None
         self.latency: float | None = None
-        self.unsettled = False
         self.implied_accept: Callable[[], object] = self._accept_plainly
         self._state = _CONNECTING
         self._gone = False  # nobody reads any more what is sent
         self._congested = False
-        self.fragmenter: Task | None = None
-        self._sends = False  # none of the above stands in the way: send() needs to look at nothing else
+        self.fragment_sender: Task | None = None
+        self._can_send = False  # none of the above stands in the way: send() needs to look at nothing else
         self._senders: ParkingLot | None = None  # made by the first that has to wait
         self.receiving = self.streaming = False
         self._reader = Waiter()
@@ -136,7 +132,7 @@ class WebSocketConnection(Connection):
         self._state = _OPEN
         if not self._gone:
             self.status = 101
-            self._look_at_sending()
+            self._update_can_send()
             self.transport.accept(headers, subprotocol)
 
     def _accept_plainly(self) -> None:
@@ -170,9 +166,11 @@ class WebSocketConnection(Connection):
                     await checkpoint()
                 # wait() and _start_run(), spelled out: each call and coroutine on the way costs for each message.
                 while not inbox:
-                    if self.unsettled:
-                        self._settle()
-                        if inbox or self.unsettled:  # what was stalled: no message and no work without a checkpoint
+                    transport = self.transport
+                    if transport.has_deferred_io:
+                        transport.run_deferred_io()
+                        # What was stalled is work of a turn: neither it nor its messages come without a checkpoint.
+                        if inbox or transport.has_deferred_io:
                             await checkpoint()
                     elif self.disconnect is not None or self._state is not _OPEN:
                         await self._end_of_messages()
@@ -189,7 +187,7 @@ class WebSocketConnection(Connection):
         return inbox.popleft()
 
     @property
-    def collects(self) -> bool:
+    def wants_whole_message(self) -> bool:
         """Whether the handler waits for a whole message, so that it may become as large as the limit allows."""
         return self.receiving and not self.streaming
 
@@ -206,20 +204,15 @@ class WebSocketConnection(Connection):
 
     async def wait(self) -> None:
         """Wait until something may have arrived, or for the cancellation by the disconnect."""
-        if self.unsettled:
-            self._settle()
-            if self.unsettled:
+        if self.transport.has_deferred_io:
+            self.transport.run_deferred_io()
+            if self.transport.has_deferred_io:
                 await checkpoint()
         elif self.disconnect is not None or self._state is not _OPEN:
             await self._end_of_messages()
         else:
             await self._reader.park()
             self._start_run()
-
-    def _settle(self) -> None:
-        self.unsettled = False
-        self.transport.flush()
-        self.transport.resume_receiving()
 
     async def _end_of_messages(self) -> None:
         """Nothing is left to receive: let the cancellation that was held back for it go on."""
@@ -242,8 +235,8 @@ class WebSocketConnection(Connection):
         else:
             await checkpoint()
             self._start_run()
-        if self._sends and type(message) in _MESSAGE_TYPES:
-            self.transport.send(message)
+        if self._can_send and type(message) in _MESSAGE_TYPES:
+            self.transport.send(message, more_coming=bool(self.inbox))
         else:
             await self._send_slowly(message)
 
@@ -251,19 +244,19 @@ class WebSocketConnection(Connection):
         message = as_message(message)
         if self._state is _CONNECTING:
             self.implied_accept()
-        if self.fragmenter is current_task():
+        if self.fragment_sender is current_task():
             raise WebSocketStateError("send(): what gives the pieces of a message cannot send another one meanwhile")
         await self.wait_for_room()
         if not self._congested:
             self.wake_a_sender()  # one wakes the next, as long as there is room
-        if self.heard:
-            self.transport.send(message)
+        if self.peer_reads:
+            self.transport.send(message, more_coming=bool(self.inbox))
         else:
             self.check_open("send")  # open, and the client is gone: nobody can get it
 
     async def wait_for_room(self) -> None:
         """Wait while there is no room to send, or another task is sending a message in pieces."""
-        while self.heard and self._must_wait():
+        while self.peer_reads and self._must_wait():
             self.transport.flush()
             self.room_made()  # what was only put off may be sent now; for the rest the transport will say so
             if self._must_wait():
@@ -272,38 +265,38 @@ class WebSocketConnection(Connection):
                 await self._senders.park()
 
     def _must_wait(self) -> bool:
-        return self._congested or (self.fragmenter is not None and self.fragmenter is not current_task())
+        return self._congested or (self.fragment_sender is not None and self.fragment_sender is not current_task())
 
     def wake_a_sender(self) -> None:
         """Let one of those that wait to send look again."""
         if self._senders is not None:
-            if self.fragmenter is not None:
+            if self.fragment_sender is not None:
                 self._senders.unpark_all()  # the one that may go on is among them
             else:
                 self._senders.unpark()
 
-    def set_fragmenter(self, task: Task | None) -> None:
+    def set_fragment_sender(self, task: Task | None) -> None:
         """Let this task send a message in pieces, and no other send anything; or, with None, all again."""
-        self.fragmenter = task
-        self._look_at_sending()
+        self.fragment_sender = task
+        self._update_can_send()
         if task is None:
             self.wake_a_sender()
 
-    def break_off(self) -> None:
+    def abort_message(self) -> None:
         """A message was begun and will have no end: nothing can follow it but the Close frame."""
-        if self.heard:
+        if self.peer_reads:
             if self.disconnect is None:
                 self.close_now(INTERNAL_ERROR, "a message was broken off")
             else:
                 self.close_now(self.disconnect.code, self.disconnect.reason)
 
     @property
-    def heard(self) -> bool:
+    def peer_reads(self) -> bool:
         """Whether what is sent can reach somebody."""
         return self._state is _OPEN and not self._gone
 
-    def _look_at_sending(self) -> None:
-        self._sends = self.heard and not self._congested and self.fragmenter is None
+    def _update_can_send(self) -> None:
+        self._can_send = self.peer_reads and not self._congested and self.fragment_sender is None
 
     # Pinging
 
@@ -336,7 +329,7 @@ class WebSocketConnection(Connection):
     def close_now(self, code: int, reason: str) -> None:
         self._state = _CLOSED
         self._closed_with = code, reason
-        self._sends = False
+        self._can_send = False
         self._reader.wake()
         if self._senders is not None:
             self._senders.unpark_all()
@@ -385,27 +378,23 @@ class WebSocketConnection(Connection):
         else:
             self._reader.wake()
 
-    @property
-    def congested(self) -> bool:
-        """Set by the transport when it buffers as much as ``send_buffer``: sending waits until there is room."""
-        return self._congested
-
-    @congested.setter
-    def congested(self, value: bool) -> None:
-        self._congested = value
-        self._look_at_sending()
+    def buffer_filled(self) -> None:
+        """The transport buffers ``send_buffer`` bytes or more: senders wait until there is room."""
+        self._congested = True
+        self._can_send = False
 
     def room_made(self) -> None:
         """Some of what was buffered has been sent."""
         if self._congested and self.transport.buffered < self.limits.send_buffer:
-            self.congested = False
+            self._congested = False
+            self._update_can_send()
             self.wake_a_sender()
 
     def lose(self, disconnect: Disconnect) -> None:
         """The connection ends from outside. The first call gives the reason; after a local close only shutdown does."""
-        if disconnect.kind in _UNHEARD:
+        if disconnect.kind in _PEER_IS_GONE:
             self._gone = True
-            self._sends = False
+            self._can_send = False
             if self._senders is not None:
                 self._senders.unpark_all()
         if self._peer_done is not None and disconnect.kind != "shutdown":
@@ -432,9 +421,9 @@ class WebSocketConnection(Connection):
         if self._drain_timer is not None:
             self._drain_timer.cancel()
             self._drain_timer = None
-        if self.heard and self.disconnect is not None and self.disconnect.kind == "protocol_error":
+        if self.peer_reads and self.disconnect is not None and self.disconnect.kind == "protocol_error":
             # What came before the fault has been handed out and answered: the fault's Close frame comes now.
-            self._sends = False
+            self._can_send = False
             self._gone = True
             self.transport.send_close(self.disconnect.code, self.disconnect.reason)
         self._reader.wake()
@@ -477,7 +466,7 @@ class WebSocketConnection(Connection):
         counters.count_end(self)
 
     def abort(self) -> None:
-        self._sends = False
+        self._can_send = False
         self.transport.abort()
 
     async def _finish(self) -> None:
