@@ -1,19 +1,33 @@
 """One websocket, whatever carries it: its inbox, sending, streaming, closing, and how it ends.
 
-How it ends, all through :meth:`WebSocketConnection.lose`, which is idempotent:
+What the handler's calls and a disconnect do in each state. "Raises" is: raises :exc:`WebSocketClosed`.
 
-- the value is set first, and only then is anybody cancelled;
-- with unread messages the scope stays whole until ``receive()`` is called with none left, or nobody asks for them
-  for ``drain_timeout``;
-- a local close does not cancel: ``receive()`` and ``send()`` raise :exc:`WebSocketClosed` from then on.
+============  =====================  =====================  ====================  =====================================
+state         receive()              send(), ping()         close()               disconnect
+============  =====================  =====================  ====================  =====================================
+connecting    accepts: open          accepts: open          sends 403: rejected   cancels the handler
+open          waits for a message    sends                  sends Close: closed   draining, or cancels the handler
+draining      takes a message, or    sends if the peer      sends Close: closed   changes nothing
+              cancels the handler    reads; ping() raises
+closed        raises                 raises                 waits for the peer's  ends that wait; at shutdown, cancels
+                                                            Close                 the handler
+rejected      raises                 raises                 does nothing          at shutdown, cancels the handler
+============  =====================  =====================  ====================  =====================================
+
+- "Draining" is open with a disconnect and unread messages. It ends when ``receive()`` is called with none left, or is
+  not called for ``drain_timeout``.
+- Every disconnect comes through :meth:`WebSocketConnection.lose`, which is idempotent. ``disconnect`` is set first, and
+  only then is anybody cancelled.
+- The peer reads until it is ``closed`` or ``lost``, or until a ``timeout``. What is sent later is dropped.
 
 ``receive()`` and ``send()`` are on the path of every message. Their bodies are straight, with what is rare behind one
-flag each, and nothing that could be a call or a coroutine less.
+flag each, and with no call or coroutine that can be spared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 from math import inf
 from time import perf_counter
 
@@ -27,7 +41,8 @@ from ..protocol.headers import Headers
 from ..protocol.websocket.close_codes import GOING_AWAY, INTERNAL_ERROR, NORMAL, check_close
 from ..protocol.websocket.inbox import Inbox
 from ..protocol.websocket.partial_message import PartialMessage
-from ..tasks.timers import Timer, Timers
+from ..tasks.progress import ProgressWatch
+from ..tasks.timers import Timers
 from ..tasks.waiter import Waiter
 from .base import Connection
 from .limits import WebSocketLimits
@@ -37,7 +52,18 @@ from .transport import RoundTrips, WebSocketTransport, as_message
 _CALLS_PER_RUN = 63  # of receive() and send() that go on at once, after one that let other tasks run,
 _SECONDS_PER_RUN = 0.001  # within this time of uninterrupted run
 
-_CONNECTING, _OPEN, _CLOSED, _REJECTED = "connecting", "open", "closed", "rejected"
+
+class _State(Enum):
+    """The rows of the table above; the values are the words of error messages. Members are compared with ``is``."""
+
+    CONNECTING = "connecting"
+    OPEN = "open"
+    CLOSED = "closed"
+    REJECTED = "rejected"
+
+
+# Globals, since receive() compares the state for each message.
+_CONNECTING, _OPEN, _CLOSED, _REJECTED = _State
 
 _PEER_IS_GONE = ("closed", "lost", "timeout")  # kinds of disconnect after which nobody reads what is sent
 
@@ -61,30 +87,13 @@ class WebSocketConnection(Connection):
     _kind = "websocket"
 
     __slots__ = (
-        "_calls_left",
-        "_can_send",
-        "_close_deadline",
-        "_closed_with",
-        "_congested",
-        "_drain_timer",
-        "_gone",
-        "_last_receive",
-        "_peer_done",
-        "_reader",
-        "_round_trips",
-        "_run_ends",
-        "_senders",
-        "_state",
-        "fragment_sender",
-        "implied_accept",
-        "inbox",
-        "latency",
-        "limits",
-        "receiving",
-        "streamed",
-        "streaming",
-        "timers",
-        "transport",
+        *("transport", "limits", "timers", "latency", "_round_trips"),
+        *("_state", "implied_accept"),
+        *("inbox", "receiving", "streaming", "streamed", "_reader"),
+        *("_can_send", "_gone", "_congested", "fragment_sender", "_senders"),
+        *("_closed_with", "_close_deadline", "_peer_done"),
+        *("_draining", "_last_receive"),
+        *("_calls_left", "_run_ends"),
     )
 
     def __init__(self, head: Head, transport: WebSocketTransport, limits: WebSocketLimits, timers: Timers) -> None:
@@ -92,24 +101,30 @@ class WebSocketConnection(Connection):
         self.transport = transport
         self.limits = limits
         self.timers = timers
-        self.inbox = Inbox()
-        self.streamed: PartialMessage | None = None
         self.latency: float | None = None
-        self.implied_accept: Callable[[], object] = self._accept_plainly
-        self._state = _CONNECTING
-        self._gone = False  # nobody reads any more what is sent
-        self._congested = False
-        self.fragment_sender: Task | None = None
-        self._can_send = False  # none of the above stands in the way: send() needs to look at nothing else
-        self._senders: ParkingLot | None = None  # made by the first that has to wait
-        self.receiving = self.streaming = False
-        self._reader = Waiter()
         self._round_trips = RoundTrips()
+        # The state: with ``disconnect``, the row of the table.
+        self._state = _CONNECTING
+        self.implied_accept: Callable[[], object] = self._accept_plainly
+        # Reading. The reader is the one task that may receive.
+        self.inbox = Inbox()
+        self.receiving = self.streaming = False
+        self.streamed: PartialMessage | None = None
+        self._reader = Waiter()
+        # Writing. send() looks at _can_send alone: open, and none of the three after it stands in the way.
+        self._can_send = False
+        self._gone = False  # nobody reads any more what is sent
+        self._congested = False  # the transport buffers send_buffer bytes or more
+        self.fragment_sender: Task | None = None
+        self._senders: ParkingLot | None = None  # made by the first that has to wait
+        # The closing handshake that this side began.
+        self._closed_with: tuple[int, str] | None = None
         self._close_deadline = inf
-        self._closed_with: tuple[int, str] | None = None  # what this side said
-        self._peer_done: trio.Event | None = None  # made by a local close, set by the client's answer
-        self._drain_timer: Timer | None = None
+        self._peer_done: trio.Event | None = None  # made by a local close, set when the peer's Close comes or cannot
+        # Draining.
+        self._draining: ProgressWatch | None = None  # over the handler's calls of receive()
         self._last_receive = 0.0
+        # Fairness: what is left of the run in which calls return without a pass through Trio's scheduler.
         self._calls_left = _CALLS_PER_RUN
         self._run_ends = 0.0
 
@@ -128,7 +143,7 @@ class WebSocketConnection(Connection):
     def accept(self, headers: Headers, subprotocol: str | None) -> None:
         """Accept the handshake; messages that came with it are in the inbox afterwards."""
         if self._state is not _CONNECTING:
-            raise WebSocketStateError(f"the websocket cannot be accepted any more: it is {self._state}")
+            raise WebSocketStateError(f"the websocket cannot be accepted any more: it is {self._state.value}")
         self._state = _OPEN
         if not self._gone:
             self.status = 101
@@ -141,7 +156,9 @@ class WebSocketConnection(Connection):
     async def reject(self, status: int, headers: Headers, body: bytes) -> None:
         """Answer the handshake with an HTTP response instead."""
         if self._state is not _CONNECTING:
-            raise WebSocketStateError(f"the handshake cannot be rejected any more: the websocket is {self._state}")
+            raise WebSocketStateError(
+                f"the handshake cannot be rejected any more: the websocket is {self._state.value}"
+            )
         self._state = _REJECTED
         if not self._gone:
             self.status = status
@@ -153,7 +170,7 @@ class WebSocketConnection(Connection):
         """The next message. A cancellation loses none."""
         if self.receiving:
             raise trio.BusyResourceError("another task is already receiving from this websocket")
-        if self._state is not _OPEN or self._drain_timer is not None:
+        if self._state is not _OPEN or self._draining is not None:
             self.prepare_to_receive("receive")
         inbox = self.inbox
         if inbox and self._calls_left > 0 and perf_counter() < self._run_ends:
@@ -353,7 +370,7 @@ class WebSocketConnection(Connection):
 
     def check_open(self, call: str) -> None:
         if self._state is not _OPEN:
-            raise WebSocketClosed(f"{call}(): the websocket is {self._state}", self)
+            raise WebSocketClosed(f"{call}(): the websocket is {self._state.value}", self)
 
     # Fairness: calls that find their message or their room at once do not go through the scheduler each
 
@@ -369,22 +386,19 @@ class WebSocketConnection(Connection):
         self._calls_left = _CALLS_PER_RUN
         self._run_ends = perf_counter() + _SECONDS_PER_RUN
 
-    # What the transport calls
+    # What the transport calls: see CarriedWebSocket
 
     def messages_arrived(self) -> None:
-        """There is something in the inbox, or more of the streamed message."""
         if self._state is _CLOSED:
             self.inbox.clear()  # after a local close they are read only to find the client's Close
         else:
             self._reader.wake()
 
     def buffer_filled(self) -> None:
-        """The transport buffers ``send_buffer`` bytes or more: senders wait until there is room."""
         self._congested = True
         self._can_send = False
 
     def room_made(self) -> None:
-        """Some of what was buffered has been sent."""
         if self._congested and self.transport.buffered < self.limits.send_buffer:
             self._congested = False
             self._update_can_send()
@@ -418,9 +432,9 @@ class WebSocketConnection(Connection):
 
     def cancel_handler(self) -> None:
         super().cancel_handler()
-        if self._drain_timer is not None:
-            self._drain_timer.cancel()
-            self._drain_timer = None
+        if self._draining is not None:
+            self._draining.stop()
+            self._draining = None
         if self.peer_reads and self.disconnect is not None and self.disconnect.kind == "protocol_error":
             # What came before the fault has been handed out and answered: the fault's Close frame comes now.
             self._can_send = False
@@ -430,16 +444,12 @@ class WebSocketConnection(Connection):
 
     def _start_draining(self) -> None:
         self._last_receive = trio.current_time()
-        if self.limits.drain_timeout is not None:
-            self._drain_timer = self.timers.call_later(self.limits.drain_timeout, self._check_draining)
-
-    def _check_draining(self) -> None:
         timeout = self.limits.drain_timeout
-        assert timeout is not None
-        if trio.current_time() - self._last_receive >= timeout:
-            self.cancel_handler()
-        else:
-            self._drain_timer = self.timers.call_at(self._last_receive + timeout, self._check_draining)
+        self._draining = ProgressWatch(self.timers, self._since_last_receive, self.cancel_handler, timeout)
+        self._draining.start()
+
+    def _since_last_receive(self) -> float:
+        return trio.current_time() - self._last_receive
 
     # The end, and what is told of it
 
@@ -471,8 +481,8 @@ class WebSocketConnection(Connection):
 
     async def _finish(self) -> None:
         disconnect = self.disconnect
-        if self._drain_timer is not None:
-            self._drain_timer.cancel()
+        if self._draining is not None:
+            self._draining.stop()
         if self._state is _CONNECTING:
             await self.reject(500 if self.error else 503 if disconnect else 403, [], b"")
         elif self._state is _OPEN:

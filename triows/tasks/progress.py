@@ -1,4 +1,4 @@
-"""The watch over sending: a peer that takes nothing of what waits for it is found out in time."""
+"""The watch over progress: a client that takes nothing of what is sent to it, and the like, is found out in time."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from .timers import Timer, Timers
 
 
 class ProgressWatch:
-    """Calls ``timed_out`` once what is sent has made no progress for a time; a timer of :class:`Timers` looks.
+    """Calls ``timed_out`` once there was no progress for a time; a timer of :class:`Timers` looks.
 
-    The watch ends by itself when nothing waits to be sent. Start it again for what is sent next. As a context manager
+    The watch ends by itself when nothing waits for progress any more, and can be started again. As a context manager
     it watches until the block is left.
 
-    :param stalled: returns the seconds without progress, or None when nothing waits to be sent.
+    :param stalled: returns the seconds without progress, or None when nothing waits for any.
     :param timeout: seconds without progress that are too many, or None for any number: nothing is watched then.
     :param looks: how often progress is looked for within ``timeout``. A source that knows the moment of its last
         progress needs one look; one that compares two states needs several.
