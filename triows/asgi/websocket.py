@@ -15,7 +15,7 @@ from ..connection.transport import CarriedWebSocket, RoundTrip
 from ..connection.websocket import WebSocketConnection
 from ..protocol.disconnect import Disconnect
 from ..protocol.headers import Headers
-from ..protocol.websocket.close_codes import ABNORMAL, GOING_AWAY, NO_STATUS, TOO_BIG
+from ..protocol.websocket.close_codes import ABNORMAL, GOING_AWAY, NO_STATUS, NORMAL, TOO_BIG
 from ..tasks.progress import ProgressWatch
 from ..tasks.timers import Timers
 from ..tasks.waiter import Waiter
@@ -138,7 +138,7 @@ class ASGITransport:
             self._put({"type": "websocket.http.response.start", "status": status, "headers": headers})
             self._put({"type": "websocket.http.response.body", "body": body, "more_body": False})
         else:
-            self._put({"type": "websocket.close", "code": 1000, "reason": ""})  # the server answers 403
+            self._put({"type": "websocket.close", "code": NORMAL, "reason": ""})  # the server answers 403
         await self._wait_until_taken()
 
     def send(self, message: str | bytes, more_coming: bool = False) -> None:

@@ -49,8 +49,10 @@ from .limits import WebSocketLimits
 from .stats import Counters, Ending, Traffic
 from .transport import RoundTrips, WebSocketTransport, as_message
 
-_CALLS_PER_RUN = 63  # of receive() and send() that go on at once, after one that let other tasks run,
-_SECONDS_PER_RUN = 0.001  # within this time of uninterrupted run
+# A call of receive() or send() that need not wait passes through Trio's scheduler once in 64 calls, or after 1 ms. Both
+# are promised in the docs; they were chosen for fairness, and no bench found them.
+_CALLS_PER_RUN = 63
+_SECONDS_PER_RUN = 0.001
 
 
 class _State(Enum):
@@ -62,7 +64,6 @@ class _State(Enum):
     REJECTED = "rejected"
 
 
-# Globals, since receive() compares the state for each message.
 _CONNECTING, _OPEN, _CLOSED, _REJECTED = _State
 
 _PEER_IS_GONE = ("closed", "lost", "timeout")  # kinds of disconnect after which nobody reads what is sent
@@ -74,13 +75,10 @@ class WebSocketConnection(Connection):
     """One websocket: inbox, sending, closing.
 
     :ivar inbox: whole messages that arrived and were not received yet.
-    :ivar receiving: whether a task is receiving, a message or in pieces.
-    :ivar streaming: whether what is received is received in pieces.
+    :ivar receiving: whether a task is receiving, a whole message or one in pieces.
+    :ivar streaming: whether that task receives in pieces.
     :ivar streamed: the message that is received in pieces, once it has begun; or None.
     :ivar fragment_sender: the task that is sending a message in pieces, or None.
-    :ivar limits: the limits that hold for it.
-    :ivar transport: what carries it.
-    :ivar latency: the last round trip of a Ping in seconds, or None.
     :ivar implied_accept: called when the first ``receive()`` or ``send()`` finds the handshake unanswered.
     """
 
@@ -152,6 +150,9 @@ class WebSocketConnection(Connection):
 
     def _accept_plainly(self) -> None:
         self.accept([], None)
+
+    async def refuse(self, status: int, headers: Headers, body: bytes) -> None:
+        await self.reject(status, headers, body)
 
     async def reject(self, status: int, headers: Headers, body: bytes) -> None:
         """Answer the handshake with an HTTP response instead."""
@@ -236,7 +237,7 @@ class WebSocketConnection(Connection):
         self.check_open("receive")
         self.cancel_handler()
         await checkpoint()
-        # Only a shield, or a task that is not the connection's, comes here.
+        # Only a shielded task, or one outside of the connection's scope, is not cancelled by now.
         raise WebSocketClosed(f"receive(): {self._cancel_reason()}", self)
 
     # Sending
@@ -265,17 +266,17 @@ class WebSocketConnection(Connection):
             raise WebSocketStateError("send(): what gives the pieces of a message cannot send another one meanwhile")
         await self.wait_for_room()
         if not self._congested:
-            self.wake_a_sender()  # one wakes the next, as long as there is room
+            self.wake_a_sender()  # each wakes the next, as long as there is room
         if self.peer_reads:
             self.transport.send(message, more_coming=bool(self.inbox))
         else:
-            self.check_open("send")  # open, and the client is gone: nobody can get it
+            self.check_open("send")  # open, and the client is gone: the message is dropped
 
     async def wait_for_room(self) -> None:
         """Wait while there is no room to send, or another task is sending a message in pieces."""
         while self.peer_reads and self._must_wait():
             self.transport.flush()
-            self.room_made()  # what was only put off may be sent now; for the rest the transport will say so
+            self.room_made()  # by the flush; for later room the transport calls it
             if self._must_wait():
                 if self._senders is None:
                     self._senders = ParkingLot()
@@ -285,10 +286,10 @@ class WebSocketConnection(Connection):
         return self._congested or (self.fragment_sender is not None and self.fragment_sender is not current_task())
 
     def wake_a_sender(self) -> None:
-        """Let one of those that wait to send look again."""
+        """Let a task that waits to send look again."""
         if self._senders is not None:
             if self.fragment_sender is not None:
-                self._senders.unpark_all()  # the one that may go on is among them
+                self._senders.unpark_all()  # the fragment sender, which alone may go on, is among them
             else:
                 self._senders.unpark()
 
@@ -300,7 +301,7 @@ class WebSocketConnection(Connection):
             self.wake_a_sender()
 
     def abort_message(self) -> None:
-        """A message was begun and will have no end: nothing can follow it but the Close frame."""
+        """A message in pieces will not be completed: nothing can follow it but the Close frame."""
         if self.peer_reads:
             if self.disconnect is None:
                 self.close_now(INTERNAL_ERROR, "a message was broken off")
@@ -309,7 +310,7 @@ class WebSocketConnection(Connection):
 
     @property
     def peer_reads(self) -> bool:
-        """Whether what is sent can reach somebody."""
+        """Whether what is sent can reach the peer."""
         return self._state is _OPEN and not self._gone
 
     def _update_can_send(self) -> None:
@@ -372,7 +373,7 @@ class WebSocketConnection(Connection):
         if self._state is not _OPEN:
             raise WebSocketClosed(f"{call}(): the websocket is {self._state.value}", self)
 
-    # Fairness: calls that find their message or their room at once do not go through the scheduler each
+    # Fairness
 
     async def pass_checkpoint(self) -> None:
         if self._calls_left > 0 and perf_counter() < self._run_ends:
@@ -405,7 +406,7 @@ class WebSocketConnection(Connection):
             self.wake_a_sender()
 
     def lose(self, disconnect: Disconnect) -> None:
-        """The connection ends from outside. The first call gives the reason; after a local close only shutdown does."""
+        """See :meth:`Connection.lose`. After a local close, no disconnect but that of a shutdown is recorded."""
         if disconnect.kind in _PEER_IS_GONE:
             self._gone = True
             self._can_send = False
@@ -422,7 +423,7 @@ class WebSocketConnection(Connection):
             self._start_draining()
         else:
             self.cancel_handler()
-        # Only now: those whom the cancellation has reached do not hear of it a second time.
+        # Only now: a task in ping() that the cancellation has reached must not raise WebSocketClosed.
         self._round_trips.end()
 
     @property
@@ -436,7 +437,7 @@ class WebSocketConnection(Connection):
             self._draining.stop()
             self._draining = None
         if self.peer_reads and self.disconnect is not None and self.disconnect.kind == "protocol_error":
-            # What came before the fault has been handed out and answered: the fault's Close frame comes now.
+            # The messages before the client's fault have been delivered and answered: now the Close frame is due.
             self._can_send = False
             self._gone = True
             self.transport.send_close(self.disconnect.code, self.disconnect.reason)

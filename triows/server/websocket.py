@@ -12,6 +12,7 @@ from ..connection.transport import CarriedWebSocket, RoundTrip
 from ..protocol.disconnect import Disconnect
 from ..protocol.headers import Headers, values
 from ..protocol.websocket import handshake
+from ..protocol.websocket.close_codes import ABNORMAL
 from ..protocol.websocket.compression import Compression, negotiate
 from ..protocol.websocket.deflate import Deflater, Inflater
 from ..protocol.websocket.frames import (
@@ -338,7 +339,7 @@ class WireTransport:
                     self._turn_timer = self.connection.timers.call_later(0, self._next_turn)
                 return
         self._stop()
-        self.connection.lose(Disconnect(1006, "", "lost"))
+        self.connection.lose(Disconnect(ABNORMAL, "", "lost"))
 
     def _may_hold_a_message(self, protocol: MessageReader) -> bool:
         waits = protocol.stalled and protocol.streamed is None
@@ -397,7 +398,7 @@ class WireTransport:
 
     def time_out(self, reason: str) -> None:
         self._stop()
-        self.connection.lose(Disconnect(1006, reason, "timeout"))
+        self.connection.lose(Disconnect(ABNORMAL, reason, "timeout"))
         self.link.abort()
 
     def _stop(self) -> None:

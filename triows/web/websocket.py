@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Coroutine, Generator, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Coroutine, Generator, Iterable, Mapping
 from typing import Any
 
 import trio
@@ -40,6 +40,8 @@ class WebSocket(RequestBase):
     """
 
     connection: WebSocketConnection  # pyright: ignore[reportIncompatibleVariableOverride]  # only read
+    accept_headers: Callable[[], WireHeaders] | None = None
+    """What the app adds to the headers of an accepted websocket: its session's cookie."""
 
     def __init__(self, connection: WebSocketConnection) -> None:
         super().__init__(connection)
@@ -90,7 +92,7 @@ class WebSocket(RequestBase):
     def receive(self) -> Coroutine[Any, Any, str | bytes]:
         """Wait for the next message: ``str`` or ``bytes``, as the client sent it.
 
-        After the last message of a client that is gone, it is cancelled, with the whole handler. A checkpoint; it lets
+        After the last message of a client that is gone, it is cancelled with the whole handler. A checkpoint; it lets
         other tasks run at least every 64 calls or millisecond. A cancellation (a timeout of your own) loses no message.
 
         :raises trio.BusyResourceError: when another task is in ``receive()`` of this websocket.
@@ -183,7 +185,7 @@ class WebSocket(RequestBase):
         Any number of tasks may ping at once. The disconnect ends it, as a cancellation; a client that does not answer
         and is not gone is found out by the keepalive, or by a timeout of your own. Cancelled, it leaves nothing behind.
 
-        :raises WebSocketClosed: after ``close()``, or when the client is gone and messages of its are still unread.
+        :raises WebSocketClosed: after ``close()``, or when the client is gone and left messages that are still unread.
         :raises RuntimeError: under an ASGI server, which gives no access to Pings.
         """
         return await self.connection.ping()
@@ -192,8 +194,3 @@ class WebSocket(RequestBase):
     def latency(self) -> float | None:
         """The last round trip of a Ping, one of the keepalive or of :meth:`ping`, in seconds; None before the first."""
         return self.connection.latency
-
-    @property
-    def requested_subprotocols(self) -> list[str]:
-        """The subprotocols that the client offers (Quart's name of :attr:`subprotocols`)."""
-        return self.subprotocols
