@@ -21,10 +21,10 @@ from ..tasks.timers import Timers
 from ..tasks.waiter import Waiter
 from .scope import GONE, Event, Receive, Scope, Send, head_of
 
-_LAST_WORDS = 1.0  # seconds for the Close frame of a server that goes away
+_FINAL_CLOSE = 1.0  # seconds for the Close frame of a server that goes away
 
 
-# The timers of all websockets, in one task: there is no server here that could run it.
+# The timers of all websockets run in one system task, since no server of ours is there to run them.
 _timers: trio.lowlevel.RunVar[Timers] = trio.lowlevel.RunVar("triows.timers")
 
 
@@ -55,8 +55,8 @@ async def serve_websocket(app: App, scope: Scope, receive: Receive, send: Send) 
         except BaseException:
             connection.abort()
             if connection.accepted and (transport.undelivered_close is not None or not connection.closed):
-                # The server goes away and says nothing to its clients: say it for it (RFC 6455, section 7.4.1).
-                with trio.move_on_after(_LAST_WORDS, shield=True), suppress(*GONE):
+                # The server goes away without a Close frame to its clients: send one (RFC 6455, section 7.4.1).
+                with trio.move_on_after(_FINAL_CLOSE, shield=True), suppress(*GONE):
                     await send(
                         transport.undelivered_close or {"type": "websocket.close", "code": GOING_AWAY, "reason": ""}
                     )
@@ -183,7 +183,7 @@ class ASGITransport:
         """Messages come whole."""
 
     def collect_next(self) -> None:
-        """As ever."""
+        """Messages come whole."""
 
     def abort(self) -> None:
         self._ended = True
@@ -208,7 +208,7 @@ class ASGITransport:
         self._all_taken.wake()
 
     def stop_timer(self) -> None:
-        """The connection has ended; the timers of others go on."""
+        """Stop the watch over sending: the timers belong to all connections, and go on."""
         if self._watch is not None:
             self._watch.stop()
 
@@ -233,7 +233,7 @@ class ASGITransport:
             self._watch.start()
 
     async def send_events(self) -> None:
-        """Hand to the server what is put, in order."""
+        """Hand the outgoing events to the server, in order."""
         while True:
             if not self._outgoing:
                 self._is_taken()
@@ -243,8 +243,8 @@ class ASGITransport:
             try:
                 await self._send(event)
             except GONE:
-                # The server knows, and says so by websocket.disconnect, behind the messages that came before: all that
-                # it has are fetched, and nobody waits to send.
+                # The client is gone. The server tells it by websocket.disconnect, after the messages that arrived
+                # before: receive_events() fetches them, and no task waits to send.
                 self.abort()
                 self.buffered = 0
                 self.connection.room_made()
@@ -255,7 +255,7 @@ class ASGITransport:
             self.connection.room_made()
 
     async def receive_events(self) -> None:
-        """Take from the server what arrives, while there is room for it."""
+        """Take events from the server, while the inbox has room."""
         await self._receive()  # websocket.connect
         connection = self.connection
         inbox = connection.inbox

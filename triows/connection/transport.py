@@ -34,7 +34,7 @@ class RoundTrip:
 
 
 class RoundTrips(list[RoundTrip]):
-    """Those that somebody waits for."""
+    """The round trips that a task waits for."""
 
     __slots__ = ()
 
@@ -46,7 +46,7 @@ class RoundTrips(list[RoundTrip]):
         try:
             await round_trip.ended.wait()
         finally:
-            round_trip.ended.set()  # given up, if it was not ended
+            round_trip.ended.set()  # cancelled, it has not ended yet: the transport forgets it
             self.remove(round_trip)
         return round_trip.seconds
 
@@ -57,7 +57,7 @@ class RoundTrips(list[RoundTrip]):
 
 
 def as_message(message: object) -> str | bytes:
-    """The str or bytes that a message is, for a subclass or what is like bytes too."""
+    """The message as str or bytes, which may be given as a subclass or as another bytes-like object."""
     if isinstance(message, str):
         return str(message)
     if isinstance(message, (bytes, bytearray, memoryview)):
@@ -110,7 +110,7 @@ class WebSocketTransport(Protocol):
         """Flush, and go on reading; what arrives by that is in the inbox afterwards."""
 
     def stop_receiving(self) -> None:
-        """Nothing is wanted any more but the client's Close, and that after the local one."""
+        """Stop reading for good; after the local close, read on for the client's Close."""
 
     def stream_next(self) -> None:
         """Hand the message in progress, or else the next one that does not come whole, out in pieces.

@@ -50,7 +50,7 @@ class Upgradable(Protocol):
 
 
 class WireTransport:
-    """See the module's docstring. ``early_data`` came right behind the request's head."""
+    """See the module's docstring. ``early_data`` arrived right behind the request's head."""
 
     __slots__ = (
         "_close_sent",
@@ -90,12 +90,12 @@ class WireTransport:
         self._deflater: Deflater | None = None
         self._min_size = 0
         self._close_sent = False
-        self._stopped = False  # nothing is wanted any more until the local close
-        self._lost = False  # nothing more arrives
+        self._stopped = False  # reading has stopped until the local close
+        self._lost = False  # the link is lost, and a last message is still being inflated
         self.reads = 0  # how often bytes arrived: the signs of life
         self._keepalive: Keepalive | None = None  # made on accept
         self._send_watch: ProgressWatch | None = None  # made when something first has to wait
-        self._turn_timer: Timer | None = None  # set while what waits in the protocol has another turn to come
+        self._turn_timer: Timer | None = None  # the next turn of a stalled message reader
 
     # The connection's transport
 
@@ -183,7 +183,7 @@ class WireTransport:
             self._update_congestion()
 
     def _update_congestion(self) -> None:
-        """Something waits to be sent: its progress is watched, and senders wait where it is too much."""
+        """Bytes wait to be sent: watch their progress, and let senders wait from ``send_buffer`` bytes on."""
         self.watch_sending()
         if self.link.buffered >= self.connection.limits.send_buffer:
             self.connection.buffer_filled()
@@ -200,7 +200,7 @@ class WireTransport:
             self.link.write(encode_close(code, reason))
             self.link.flush()
             if self._protocol is not None and self._protocol.failure is not None:
-                # The client may not have noticed its fault yet: let it send on until it has read the Close frame.
+                # Let the client send on until it has read the Close frame: an early reset could destroy that.
                 self.link.close(linger=self._close_timeout, timeout=self._close_timeout)
 
     def flush(self) -> None:
@@ -254,7 +254,7 @@ class WireTransport:
     def _update_reading(self) -> None:
         """Reading pauses while ``receive_buffer`` bytes are unread, in whole messages or in a part of one.
 
-        Only the message that the handler waits for may become larger, since it is not there as a whole until then.
+        Only the message that the handler waits for may become larger: the handler cannot take it before its end.
         """
         protocol = self._protocol
         connection = self.connection
@@ -263,7 +263,7 @@ class WireTransport:
         unread = connection.inbox.memory(self._receive_buffer)
         if connection.inbox.size < self._receive_buffer <= unread:
             self.has_deferred_io = True  # receive() resumes reading by the size alone, which is below
-        waits = protocol.stalled  # also while receive() has its message, and not taken it yet
+        waits = protocol.stalled  # even if receive() is about to return a message
         if message is not None and not connection.wants_whole_message:
             unread += message.unread
             waits = True
@@ -275,7 +275,7 @@ class WireTransport:
         self.full = unread >= self._receive_buffer or protocol.stalled or (self._stopped and not connection.closed)
 
     def _next_turn(self) -> None:
-        """Others had theirs: go on, whether or not the handler receives, since a Ping or Close frame may come next."""
+        """Go on after other connections had their turn, even if the handler does not receive: a Ping may come next."""
         self._turn_timer = None
         if self._lost:
             self.link_lost()
@@ -302,12 +302,12 @@ class WireTransport:
             self._take_events(protocol)
 
     def _take_events(self, protocol: MessageReader) -> None:
-        """Something else than whole messages arrived."""
+        """Take what arrived beside whole messages: the start of a stream, Pings, Pongs, a Close frame or a fault."""
         connection = self.connection
         if protocol.stalled and connection.wants_whole_message and not connection.inbox:
             protocol.collect_some()
             if connection.inbox or protocol.stalled:
-                connection.messages_arrived()  # or receive() shall ask for the rest of one, turn by turn
+                connection.messages_arrived()  # where nothing did, receive() asks for the rest, turn by turn
         if protocol.streamed is not None:
             connection.streamed = protocol.streamed
             connection.messages_arrived()
@@ -328,7 +328,7 @@ class WireTransport:
     def link_lost(self) -> None:
         protocol = self._protocol
         if protocol is not None and self._may_hold_a_message(protocol):
-            # All of it has arrived, perhaps: it is as good as unread.
+            # All of a message may have arrived, with some of it to be inflated: it is delivered as an unread one.
             protocol.collect_some()
             if self.connection.inbox:
                 self.connection.messages_arrived()
@@ -402,7 +402,7 @@ class WireTransport:
         self.link.abort()
 
     def _stop(self) -> None:
-        """Nothing more is sent or received: stop the clocks, and let go of the compressor."""
+        """Nothing more is sent or received: stop the timers, and free the compressor."""
         self._stop_timers()
         self._deflater = None
 
