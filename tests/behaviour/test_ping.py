@@ -212,11 +212,12 @@ async def test_a_ping_given_up_leaves_nothing_behind(target: Target, autojump_cl
 
     async def handler() -> None:
         connection = websocket.current().connection
+        transport: Any = connection.transport
         for _ in range(10):
             with trio.move_on_after(1):
                 await websocket.ping()
         left.append(len(connection._round_trips))
-        left.append(len(connection.transport._round_trips))
+        left.append(len(transport._keepalive._round_trips))
         await websocket.send("done")
 
     wire = await served(target, handler)

@@ -11,20 +11,20 @@ import trio
 
 from ..connection.app import App
 from ..connection.logs import RequestLine, access_log, log_websocket
-from ..connection.transport import RoundTrip
+from ..connection.transport import CarriedWebSocket, RoundTrip
 from ..connection.websocket import WebSocketConnection
 from ..protocol.disconnect import Disconnect
 from ..protocol.headers import Headers
-from ..protocol.websocket.close_codes import ABNORMAL, GOING_AWAY, NO_STATUS, TOO_BIG
-from ..protocol.websocket.inbox import MESSAGE_COST
-from ..tasks.timers import Timer, Timers
+from ..protocol.websocket.close_codes import ABNORMAL, GOING_AWAY, NO_STATUS, NORMAL, TOO_BIG
+from ..tasks.progress import ProgressWatch
+from ..tasks.timers import Timers
 from ..tasks.waiter import Waiter
 from .scope import GONE, Event, Receive, Scope, Send, head_of
 
-_LAST_WORDS = 1.0  # seconds for the Close frame of a server that goes away
+_FINAL_CLOSE = 1.0  # seconds for the Close frame of a server that goes away
 
 
-# The timers of all websockets, in one task: there is no server here that could run it.
+# The timers of all websockets run in one system task, since no server of ours is there to run them.
 _timers: trio.lowlevel.RunVar[Timers] = trio.lowlevel.RunVar("triows.timers")
 
 
@@ -54,10 +54,12 @@ async def serve_websocket(app: App, scope: Scope, receive: Receive, send: Send) 
             await connection.serve(app.handle)
         except BaseException:
             connection.abort()
-            if connection.accepted and (transport.unsaid is not None or not connection.closed):
-                # The server goes away and says nothing to its clients: say it for it (RFC 6455, section 7.4.1).
-                with trio.move_on_after(_LAST_WORDS, shield=True), suppress(*GONE):
-                    await send(transport.unsaid or {"type": "websocket.close", "code": GOING_AWAY, "reason": ""})
+            if connection.accepted and (transport.undelivered_close is not None or not connection.closed):
+                # The server goes away without a Close frame to its clients: send one (RFC 6455, section 7.4.1).
+                with trio.move_on_after(_FINAL_CLOSE, shield=True), suppress(*GONE):
+                    await send(
+                        transport.undelivered_close or {"type": "websocket.close", "code": GOING_AWAY, "reason": ""}
+                    )
             raise
         finally:
             transport.stop_timer()
@@ -78,8 +80,11 @@ class ASGITransport:
     """Carries a websocket as the events of an ASGI server: one task receives, one sends.
 
     :ivar buffered: bytes of messages that the server has not taken yet.
-    :ivar unsaid: the websocket's close, if the transport was dropped before the server had taken it.
+    :ivar undelivered_close: the websocket's close, if the transport was dropped before the server had taken it.
+    :ivar has_deferred_io: always False: what is sent is handed to the server at once.
     """
+
+    has_deferred_io = False
 
     __slots__ = (
         "_all_taken",
@@ -91,18 +96,18 @@ class ASGITransport:
         "_receive",
         "_receiver",
         "_send",
-        "_send_timer",
         "_sender",
         "_sending",
+        "_watch",
         "buffered",
         "bytes_sent",
         "connection",
         "messages_sent",
-        "unsaid",
+        "undelivered_close",
     )
 
     def __init__(self, receive: Receive, send: Send, *, denial: bool) -> None:
-        self.connection: WebSocketConnection
+        self.connection: CarriedWebSocket
         self.buffered = 0
         self.messages_sent = 0
         self.bytes_sent = 0
@@ -116,9 +121,9 @@ class ASGITransport:
         self._all_taken = Waiter()
         self._sending = False  # the server has not taken everything yet
         self._ended = False
-        self.unsaid: Event | None = None
+        self.undelivered_close: Event | None = None
         self._progressed = 0.0
-        self._send_timer: Timer | None = None
+        self._watch: ProgressWatch | None = None  # over what is sent; made for the first event
 
     # The connection's transport
 
@@ -133,10 +138,10 @@ class ASGITransport:
             self._put({"type": "websocket.http.response.start", "status": status, "headers": headers})
             self._put({"type": "websocket.http.response.body", "body": body, "more_body": False})
         else:
-            self._put({"type": "websocket.close", "code": 1000, "reason": ""})  # the server answers 403
+            self._put({"type": "websocket.close", "code": NORMAL, "reason": ""})  # the server answers 403
         await self._wait_until_taken()
 
-    def send(self, message: str | bytes) -> None:
+    def send(self, message: str | bytes, more_coming: bool = False) -> None:
         if isinstance(message, str):
             # A text that is not Unicode must fail here, in the handler.
             size = len(message) if message.isascii() else len(message.encode())
@@ -165,6 +170,9 @@ class ASGITransport:
     def flush(self) -> None:
         """Nothing is put off here."""
 
+    def run_deferred_io(self) -> None:
+        """Nothing is put off here."""
+
     def resume_receiving(self) -> None:
         self._receiver.wake()
 
@@ -175,12 +183,12 @@ class ASGITransport:
         """Messages come whole."""
 
     def collect_next(self) -> None:
-        """As ever."""
+        """Messages come whole."""
 
     def abort(self) -> None:
         self._ended = True
         if self._outgoing and self._outgoing[-1][0]["type"] == "websocket.close":
-            self.unsaid = self._outgoing[-1][0]
+            self.undelivered_close = self._outgoing[-1][0]
         self._outgoing.clear()
         self._is_taken()
 
@@ -200,9 +208,9 @@ class ASGITransport:
         self._all_taken.wake()
 
     def stop_timer(self) -> None:
-        """The connection has ended; the timers of others go on."""
-        if self._send_timer is not None:
-            self._send_timer.cancel()
+        """Stop the watch over sending: the timers belong to all connections, and go on."""
+        if self._watch is not None:
+            self._watch.stop()
 
     # The tasks
 
@@ -215,14 +223,17 @@ class ASGITransport:
         self._outgoing.append((event, size))
         self.buffered += size
         if self.buffered >= self.connection.limits.send_buffer:
-            self.connection.congested = True
+            self.connection.buffer_filled()
         self._sender.wake()
-        timeout = self.connection.limits.send_timeout
-        if timeout is not None and self._send_timer is None:
-            self._send_timer = self.connection.timers.call_later(timeout, self._check_sending)
+        if self._watch is None:
+            connection = self.connection
+            timeout = connection.limits.send_timeout
+            self._watch = ProgressWatch(connection.timers, self._stalled, self._sending_timed_out, timeout)
+        if self._watch.timer is None:
+            self._watch.start()
 
     async def send_events(self) -> None:
-        """Hand to the server what is put, in order."""
+        """Hand the outgoing events to the server, in order."""
         while True:
             if not self._outgoing:
                 self._is_taken()
@@ -232,8 +243,8 @@ class ASGITransport:
             try:
                 await self._send(event)
             except GONE:
-                # The server knows, and says so by websocket.disconnect, behind the messages that came before: all that
-                # it has are fetched, and nobody waits to send.
+                # The client is gone. The server tells it by websocket.disconnect, after the messages that arrived
+                # before: receive_events() fetches them, and no task waits to send.
                 self.abort()
                 self.buffered = 0
                 self.connection.room_made()
@@ -244,7 +255,7 @@ class ASGITransport:
             self.connection.room_made()
 
     async def receive_events(self) -> None:
-        """Take from the server what arrives, while there is room for it."""
+        """Take events from the server, while the inbox has room."""
         await self._receive()  # websocket.connect
         connection = self.connection
         inbox = connection.inbox
@@ -267,21 +278,14 @@ class ASGITransport:
                 connection.lose(Disconnect(TOO_BIG, reason, "protocol_error"))
                 continue
             if connection.disconnect is None:
-                inbox.append(message)
-                inbox.size += size + MESSAGE_COST
-                inbox.messages += 1
-                inbox.bytes += size
+                inbox.put(message, size)
                 connection.messages_arrived()
 
-    def _check_sending(self) -> None:
+    def _stalled(self) -> float | None:
+        """Seconds since the server last took an event, or None when it has taken all."""
+        return trio.current_time() - self._progressed if self._sending else None
+
+    def _sending_timed_out(self) -> None:
         timeout = self.connection.limits.send_timeout
-        assert timeout is not None
-        self._send_timer = None
-        if not self._sending:
-            return
-        stalled = trio.current_time() - self._progressed
-        if stalled >= timeout:
-            self.abort()
-            self.connection.lose(Disconnect(ABNORMAL, f"took nothing of what was sent for {timeout:g} s", "timeout"))
-        else:
-            self._send_timer = self.connection.timers.call_later(timeout - stalled, self._check_sending)
+        self.abort()
+        self.connection.lose(Disconnect(ABNORMAL, f"took nothing of what was sent for {timeout:g} s", "timeout"))

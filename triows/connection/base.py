@@ -1,8 +1,9 @@
-"""The core of a connection, whatever carries it: what a handler holds on to and what cancels it.
+"""One connection in ASGI's sense: one HTTP request (:mod:`.http`) or one websocket (:mod:`.websocket`).
 
-A :class:`Connection` is one HTTP request or one websocket (:mod:`.websocket`). Servers make it and
-call :meth:`Connection.serve` in its task; the app's callable runs inside its cancel scope, and the handler inside a
-nursery in there.
+It is not a TCP connection, which may carry many requests: that is :mod:`triows.server.http1`.
+
+A server makes a :class:`Connection` and calls :meth:`Connection.serve` in a task. The app's callable runs inside the
+connection's cancel scope, and the handler inside a nursery in that scope.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import trio
 from ..errors import CancelledSwallowedError
 from ..protocol.disconnect import Disconnect
 from ..protocol.head import Head
+from ..protocol.headers import Headers
 from ..tasks.cancellation import Watch
 from ..tasks.exception_groups import closes_coroutine, ends_program, foreign_cancellation, split_cancelled
 from ..tasks.functions import describe
@@ -38,7 +40,7 @@ class Connection(ABC):
     :ivar disconnect: why the client is gone, or None; set before anything is cancelled.
     :ivar error: the handler's error that nobody handled; the test client raises it.
     :ivar status: of the HTTP response that was begun, 101 for a websocket that was accepted; None until then.
-    :ivar counters: where it is counted; None until the app has it.
+    :ivar counters: where the connection is counted; None until the app has it.
     """
 
     _kind = "request"
@@ -61,7 +63,7 @@ class Connection(ABC):
         return None if self._watch is None else self._watch.swallowed
 
     def count(self, counters: Counters) -> None:
-        """Be counted, from now to the end."""
+        """Count this connection in ``counters`` until it ends."""
         self.counters = counters
 
     def _count_end(self, counters: Counters) -> None:
@@ -79,7 +81,7 @@ class Connection(ABC):
 
     @property
     def name(self) -> str:
-        """What runs for it: the handler, with file and line, or the path where no handler runs."""
+        """What runs for this connection: the handler, with file and line, or the path while no handler runs."""
         if self._nursery is None or self._watch is None:
             return f"{self._kind} for {self.head.raw_path!r}"
         return describe(self._watch.function)
@@ -105,7 +107,7 @@ class Connection(ABC):
                 except BaseException as raised:  # noqa: ASYNC103 - raised below
                     if nursery.child_tasks or nursery.cancel_scope.cancel_called:
                         raise
-                    # Nobody is left to be cancelled or waited for: no group is made, only to be taken apart again.
+                    # No child is left to cancel or to wait for: raised outside of the nursery, it needs no group.
                     error = raised
         finally:
             self._nursery = None
@@ -119,7 +121,7 @@ class Connection(ABC):
     async def serve(self, handle: Callable[[Connection], Awaitable[None]]) -> None:
         """Run the app's callable for this connection and bring the connection to its end, in the calling task.
 
-        What ends the program is raised at once, with the connection as it is: :meth:`finish` or :meth:`abort` it.
+        An exception that ends the program is raised at once; the caller then calls :meth:`finish` or :meth:`abort`.
         """
         try:
             try:
@@ -141,7 +143,7 @@ class Connection(ABC):
                 self._count_end(self.counters)
 
     def _take_error(self, error: BaseException) -> None:
-        """Log it, unless it ends the program."""
+        """Log the error, unless it ends the program."""
         if closes_coroutine(error):
             self.abort()
             raise error
@@ -152,7 +154,7 @@ class Connection(ABC):
         self.error = error
 
     def _take_cancellation(self, raised: BaseException) -> None:
-        """Raise it again, unless it is a cancellation that is nobody's: that is an error of the handler."""
+        """Raise the cancellation again, unless no cancel scope sent it: that is an error of the handler."""
         foreign = foreign_cancellation(raised)
         if foreign is None:
             self.abort()
@@ -169,9 +171,9 @@ class Connection(ABC):
             self.scope.cancel(reason=reason)
 
     def force(self) -> str | None:
-        """Drop the connection, and let the cancellation of its handler through every shield.
+        """Drop the connection, and break the shields that keep the cancellation from its handler.
 
-        Returns the name of what still runs; None if that is nothing but teardown hooks, which have time of their own.
+        Returns the name of what still runs; None if only teardown hooks run, which have a timeout of their own.
         """
         if not open_shields(self.scope):
             return None
@@ -179,11 +181,23 @@ class Connection(ABC):
         return self.name
 
     @abstractmethod
+    def lose(self, disconnect: Disconnect) -> None:
+        """End the connection from outside: ``disconnect`` says why, and the first call gives the reason.
+
+        The handler is cancelled; that of a websocket with unread messages when it has received them. The verb is an
+        order, as in ``abort()``: keepalive, limits and shutdown end connections whose client is still there.
+        """
+
+    @abstractmethod
+    async def refuse(self, status: int, headers: Headers, body: bytes) -> None:
+        """Answer a request that nothing was answered to yet, a websocket's handshake too, with an HTTP response."""
+
+    @abstractmethod
     def abort(self) -> None:
         """Drop the connection at once."""
 
     async def finish(self) -> None:
-        """Bring the connection to its end after the app's callable has returned. Cancelled, it drops it."""
+        """Bring the connection to its end after the app's callable has returned; drop it if this is cancelled."""
         try:
             await self._finish()
         except BaseException:

@@ -60,6 +60,9 @@ class HTTPConnection(Connection):
     async def send_response(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a whole response; the body is left out for HEAD."""
 
+    async def refuse(self, status: int, headers: Headers, body: bytes) -> None:
+        await self.send_response(status, headers, body)
+
     @abstractmethod
     async def start_response(self, status: int, headers: Headers) -> None:
         """Begin a streamed response; its body is chunked unless the headers tell its length."""

@@ -1,4 +1,4 @@
-"""Messages in pieces: received as they arrive, sent as they are made, neither ever held as a whole."""
+"""Messages in pieces: received as they arrive, and sent as they are made; neither is ever held as a whole."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class MessageStream:
             self._end()
             raise
         if connection.streamed is None:
-            connection.transport.collect_next()  # this one has come instead; what begins meanwhile is the next
+            connection.transport.collect_next()  # a whole message has come; one that begins now is the next
             connection.streamed = WholeMessage(connection.inbox.popleft())
         self._open = True
         return self
@@ -51,30 +51,29 @@ class MessageStream:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Drop what was not iterated over. No checkpoint: what was received is done with."""
+        """Drop what was not iterated over. No checkpoint, so the handler cannot be cancelled after its last piece."""
         self._open = False
         if self._connection.streamed is not None:
             self._connection.streamed.drop()
         self._end()
 
     def _give_back(self) -> None:
-        """A message began after the cancellation, and before it came through: it is for the next receiver."""
+        """The message started between the request to cancel and its delivery; leave it for the next receiver."""
         connection = self._connection
         message = connection.streamed
         if message is not None:
             message.streamed = False
             if message.ended:
-                connection.inbox.appendleft(message.whole())
-                connection.inbox.size += message.size
+                connection.inbox.put_back(message.whole(), message.size)
 
     def _end(self) -> None:
         connection = self._connection
         connection.receiving = connection.streaming = False
         if not connection.inbox:
-            connection.inbox.size = 0
+            connection.inbox.reset_size()
         connection.transport.collect_next()
         connection.transport.resume_receiving()
-        connection.streamed = None  # only now: an end that has been found does not cancel who was given this message
+        connection.streamed = None  # last: if resuming finds the end, the handler of this message is not cancelled yet
 
     def __aiter__(self) -> MessageStream:
         return self
@@ -96,10 +95,10 @@ class MessageStream:
 
 
 async def send_pieces(connection: WebSocketConnection, pieces: AsyncIterable[str | bytes]) -> None:
-    """Send one message in pieces as they come; other messages wait for its end. No pieces are no message.
+    """Send one message in pieces as they come; other messages wait for its end. Without pieces there is no message.
 
-    What has begun cannot be taken back: broken off, by an error or a cancellation, it ends the connection. A generator
-    is closed then.
+    A message that has begun cannot be taken back: an error or a cancellation ends the connection, and closes
+    ``pieces`` where that is a generator.
     """
     connection.require_open("send")
     kind: type[str] | type[bytes] | None = None
@@ -124,27 +123,27 @@ async def send_pieces(connection: WebSocketConnection, pieces: AsyncIterable[str
             await _send_piece(connection, kind(), first=False, final=True)
     except BaseException:
         if kind is not None:
-            connection.break_off()
+            connection.abort_message()
         if isinstance(pieces, AsyncGenerator):
             await pieces.aclose()  # noqa: ASYNC102 - nobody else has it; what it waits for is cancelled as it is
         raise
     finally:
         if has_turn:
-            connection.set_fragmenter(None)
+            connection.set_fragment_sender(None)
 
 
 async def _wait_for_turn(connection: WebSocketConnection) -> None:
-    """Take the connection for the pieces of one message."""
-    if connection.fragmenter is current_task():
+    """Wait until no other task sends, and reserve the connection for the pieces of one message."""
+    if connection.fragment_sender is current_task():
         raise WebSocketStateError("send(): what gives the pieces of a message cannot send another one meanwhile")
     await connection.wait_for_room()
-    connection.set_fragmenter(current_task())
+    connection.set_fragment_sender(current_task())
 
 
 async def _send_piece(connection: WebSocketConnection, piece: str | bytes, *, first: bool, final: bool) -> None:
     await connection.pass_checkpoint()
     await connection.wait_for_room()
-    if connection.heard:
+    if connection.peer_reads:
         connection.transport.send_fragment(piece, first, final)
     else:
         connection.check_open("send")

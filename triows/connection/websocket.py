@@ -1,19 +1,33 @@
 """One websocket, whatever carries it: its inbox, sending, streaming, closing, and how it ends.
 
-How it ends, all through :meth:`WebSocketConnection.lose`, which is idempotent:
+What the handler's calls and a disconnect do in each state. "Raises" is: raises :exc:`WebSocketClosed`.
 
-- the value is set first, and only then is anybody cancelled;
-- with unread messages the scope stays whole until ``receive()`` is called with none left, or nobody asks for them
-  for ``drain_timeout``;
-- a local close does not cancel: ``receive()`` and ``send()`` raise :exc:`WebSocketClosed` from then on.
+============  =====================  =====================  ====================  =====================================
+state         receive()              send(), ping()         close()               disconnect
+============  =====================  =====================  ====================  =====================================
+connecting    accepts: open          accepts: open          sends 403: rejected   cancels the handler
+open          waits for a message    sends                  sends Close: closed   draining, or cancels the handler
+draining      takes a message, or    sends if the peer      sends Close: closed   changes nothing
+              cancels the handler    reads; ping() raises
+closed        raises                 raises                 waits for the peer's  ends that wait; at shutdown, cancels
+                                                            Close                 the handler
+rejected      raises                 raises                 does nothing          at shutdown, cancels the handler
+============  =====================  =====================  ====================  =====================================
+
+- "Draining" is open with a disconnect and unread messages. It ends when ``receive()`` is called with none left, or is
+  not called for ``drain_timeout``.
+- Every disconnect comes through :meth:`WebSocketConnection.lose`, which is idempotent. ``disconnect`` is set first, and
+  only then is anybody cancelled.
+- The peer reads until it is ``closed`` or ``lost``, or until a ``timeout``. What is sent later is dropped.
 
 ``receive()`` and ``send()`` are on the path of every message. Their bodies are straight, with what is rare behind one
-flag each, and nothing that could be a call or a coroutine less.
+flag each, and with no call or coroutine that can be spared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 from math import inf
 from time import perf_counter
 
@@ -27,19 +41,32 @@ from ..protocol.headers import Headers
 from ..protocol.websocket.close_codes import GOING_AWAY, INTERNAL_ERROR, NORMAL, check_close
 from ..protocol.websocket.inbox import Inbox
 from ..protocol.websocket.partial_message import PartialMessage
-from ..tasks.timers import Timer, Timers
+from ..tasks.progress import ProgressWatch
+from ..tasks.timers import Timers
 from ..tasks.waiter import Waiter
 from .base import Connection
 from .limits import WebSocketLimits
 from .stats import Counters, Ending, Traffic
 from .transport import RoundTrips, WebSocketTransport, as_message
 
-_CALLS_PER_RUN = 63  # of receive() and send() that go on at once, after one that let other tasks run,
-_SECONDS_PER_RUN = 0.001  # within this time of uninterrupted run
+# A call of receive() or send() that need not wait passes through Trio's scheduler once in 64 calls, or after 1 ms. Both
+# are promised in the docs; they were chosen for fairness, and no bench found them.
+_CALLS_PER_RUN = 63
+_SECONDS_PER_RUN = 0.001
 
-_CONNECTING, _OPEN, _CLOSED, _REJECTED = "connecting", "open", "closed", "rejected"
 
-_UNHEARD = ("closed", "lost", "timeout")  # kinds of disconnect after which nobody reads what is sent
+class _State(Enum):
+    """The rows of the table above; the values are the words of error messages. Members are compared with ``is``."""
+
+    CONNECTING = "connecting"
+    OPEN = "open"
+    CLOSED = "closed"
+    REJECTED = "rejected"
+
+
+_CONNECTING, _OPEN, _CLOSED, _REJECTED = _State
+
+_PEER_IS_GONE = ("closed", "lost", "timeout")  # kinds of disconnect after which nobody reads what is sent
 
 _MESSAGE_TYPES = frozenset((str, bytes))
 
@@ -48,46 +75,23 @@ class WebSocketConnection(Connection):
     """One websocket: inbox, sending, closing.
 
     :ivar inbox: whole messages that arrived and were not received yet.
-    :ivar receiving: whether a task is receiving, a message or in pieces.
-    :ivar streaming: whether what is received is received in pieces.
+    :ivar receiving: whether a task is receiving, a whole message or one in pieces.
+    :ivar streaming: whether that task receives in pieces.
     :ivar streamed: the message that is received in pieces, once it has begun; or None.
-    :ivar fragmenter: the task that is sending a message in pieces, or None.
-    :ivar limits: the limits that hold for it.
-    :ivar transport: what carries it.
-    :ivar latency: the last round trip of a Ping in seconds, or None.
+    :ivar fragment_sender: the task that is sending a message in pieces, or None.
     :ivar implied_accept: called when the first ``receive()`` or ``send()`` finds the handshake unanswered.
-    :ivar unsettled: set by a transport that wants :meth:`WebSocketTransport.flush` and
-        :meth:`WebSocketTransport.resume_receiving` called before the handler waits for a message.
     """
 
     _kind = "websocket"
 
     __slots__ = (
-        "_calls_left",
-        "_close_deadline",
-        "_closed_with",
-        "_congested",
-        "_drain_timer",
-        "_gone",
-        "_last_receive",
-        "_peer_done",
-        "_reader",
-        "_round_trips",
-        "_run_ends",
-        "_senders",
-        "_sends",
-        "_state",
-        "fragmenter",
-        "implied_accept",
-        "inbox",
-        "latency",
-        "limits",
-        "receiving",
-        "streamed",
-        "streaming",
-        "timers",
-        "transport",
-        "unsettled",
+        *("transport", "limits", "timers", "latency", "_round_trips"),
+        *("_state", "implied_accept"),
+        *("inbox", "receiving", "streaming", "streamed", "_reader"),
+        *("_can_send", "_gone", "_congested", "fragment_sender", "_senders"),
+        *("_closed_with", "_close_deadline", "_peer_done"),
+        *("_draining", "_last_receive"),
+        *("_calls_left", "_run_ends"),
     )
 
     def __init__(self, head: Head, transport: WebSocketTransport, limits: WebSocketLimits, timers: Timers) -> None:
@@ -95,25 +99,30 @@ class WebSocketConnection(Connection):
         self.transport = transport
         self.limits = limits
         self.timers = timers
-        self.inbox = Inbox()
-        self.streamed: PartialMessage | None = None
         self.latency: float | None = None
-        self.unsettled = False
-        self.implied_accept: Callable[[], object] = self._accept_plainly
-        self._state = _CONNECTING
-        self._gone = False  # nobody reads any more what is sent
-        self._congested = False
-        self.fragmenter: Task | None = None
-        self._sends = False  # none of the above stands in the way: send() needs to look at nothing else
-        self._senders: ParkingLot | None = None  # made by the first that has to wait
-        self.receiving = self.streaming = False
-        self._reader = Waiter()
         self._round_trips = RoundTrips()
+        # The state: with ``disconnect``, the row of the table.
+        self._state = _CONNECTING
+        self.implied_accept: Callable[[], object] = self._accept_plainly
+        # Reading. The reader is the one task that may receive.
+        self.inbox = Inbox()
+        self.receiving = self.streaming = False
+        self.streamed: PartialMessage | None = None
+        self._reader = Waiter()
+        # Writing. send() looks at _can_send alone: open, and none of the three after it stands in the way.
+        self._can_send = False
+        self._gone = False  # nobody reads any more what is sent
+        self._congested = False  # the transport buffers send_buffer bytes or more
+        self.fragment_sender: Task | None = None
+        self._senders: ParkingLot | None = None  # made by the first that has to wait
+        # The closing handshake that this side began.
+        self._closed_with: tuple[int, str] | None = None
         self._close_deadline = inf
-        self._closed_with: tuple[int, str] | None = None  # what this side said
-        self._peer_done: trio.Event | None = None  # made by a local close, set by the client's answer
-        self._drain_timer: Timer | None = None
+        self._peer_done: trio.Event | None = None  # made by a local close, set when the peer's Close comes or cannot
+        # Draining.
+        self._draining: ProgressWatch | None = None  # over the handler's calls of receive()
         self._last_receive = 0.0
+        # Fairness: what is left of the run in which calls return without a pass through Trio's scheduler.
         self._calls_left = _CALLS_PER_RUN
         self._run_ends = 0.0
 
@@ -132,20 +141,25 @@ class WebSocketConnection(Connection):
     def accept(self, headers: Headers, subprotocol: str | None) -> None:
         """Accept the handshake; messages that came with it are in the inbox afterwards."""
         if self._state is not _CONNECTING:
-            raise WebSocketStateError(f"the websocket cannot be accepted any more: it is {self._state}")
+            raise WebSocketStateError(f"the websocket cannot be accepted any more: it is {self._state.value}")
         self._state = _OPEN
         if not self._gone:
             self.status = 101
-            self._look_at_sending()
+            self._update_can_send()
             self.transport.accept(headers, subprotocol)
 
     def _accept_plainly(self) -> None:
         self.accept([], None)
 
+    async def refuse(self, status: int, headers: Headers, body: bytes) -> None:
+        await self.reject(status, headers, body)
+
     async def reject(self, status: int, headers: Headers, body: bytes) -> None:
         """Answer the handshake with an HTTP response instead."""
         if self._state is not _CONNECTING:
-            raise WebSocketStateError(f"the handshake cannot be rejected any more: the websocket is {self._state}")
+            raise WebSocketStateError(
+                f"the handshake cannot be rejected any more: the websocket is {self._state.value}"
+            )
         self._state = _REJECTED
         if not self._gone:
             self.status = status
@@ -157,7 +171,7 @@ class WebSocketConnection(Connection):
         """The next message. A cancellation loses none."""
         if self.receiving:
             raise trio.BusyResourceError("another task is already receiving from this websocket")
-        if self._state is not _OPEN or self._drain_timer is not None:
+        if self._state is not _OPEN or self._draining is not None:
             self.prepare_to_receive("receive")
         inbox = self.inbox
         if inbox and self._calls_left > 0 and perf_counter() < self._run_ends:
@@ -170,9 +184,11 @@ class WebSocketConnection(Connection):
                     await checkpoint()
                 # wait() and _start_run(), spelled out: each call and coroutine on the way costs for each message.
                 while not inbox:
-                    if self.unsettled:
-                        self._settle()
-                        if inbox or self.unsettled:  # what was stalled: no message and no work without a checkpoint
+                    transport = self.transport
+                    if transport.has_deferred_io:
+                        transport.run_deferred_io()
+                        # What was stalled is work of a turn: neither it nor its messages come without a checkpoint.
+                        if inbox or transport.has_deferred_io:
                             await checkpoint()
                     elif self.disconnect is not None or self._state is not _OPEN:
                         await self._end_of_messages()
@@ -182,15 +198,14 @@ class WebSocketConnection(Connection):
                 self.receiving = False
             self._calls_left = _CALLS_PER_RUN
             self._run_ends = perf_counter() + _SECONDS_PER_RUN
-        # No checkpoint between the wait and here: what is taken out is handed out.
-        if len(inbox) == 1:
-            size, inbox.size = inbox.size, 0
-            if size >= self.limits.receive_buffer:
-                self.transport.resume_receiving()  # an end that is found now comes behind an unread message
+        # No checkpoint from here to the return: a message removed from the inbox is always delivered.
+        if len(inbox) == 1 and inbox.reset_size() >= self.limits.receive_buffer:
+            # Resuming may find the end of the connection: the message is still in the inbox, and is delivered first.
+            self.transport.resume_receiving()
         return inbox.popleft()
 
     @property
-    def collects(self) -> bool:
+    def wants_whole_message(self) -> bool:
         """Whether the handler waits for a whole message, so that it may become as large as the limit allows."""
         return self.receiving and not self.streaming
 
@@ -207,9 +222,9 @@ class WebSocketConnection(Connection):
 
     async def wait(self) -> None:
         """Wait until something may have arrived, or for the cancellation by the disconnect."""
-        if self.unsettled:
-            self._settle()
-            if self.unsettled:
+        if self.transport.has_deferred_io:
+            self.transport.run_deferred_io()
+            if self.transport.has_deferred_io:
                 await checkpoint()
         elif self.disconnect is not None or self._state is not _OPEN:
             await self._end_of_messages()
@@ -217,17 +232,12 @@ class WebSocketConnection(Connection):
             await self._reader.park()
             self._start_run()
 
-    def _settle(self) -> None:
-        self.unsettled = False
-        self.transport.flush()
-        self.transport.resume_receiving()
-
     async def _end_of_messages(self) -> None:
         """Nothing is left to receive: let the cancellation that was held back for it go on."""
         self.check_open("receive")
         self.cancel_handler()
         await checkpoint()
-        # Only a shield, or a task that is not the connection's, comes here.
+        # Only a shielded task, or one outside of the connection's scope, is not cancelled by now.
         raise WebSocketClosed(f"receive(): {self._cancel_reason()}", self)
 
     # Sending
@@ -243,8 +253,8 @@ class WebSocketConnection(Connection):
         else:
             await checkpoint()
             self._start_run()
-        if self._sends and type(message) in _MESSAGE_TYPES:
-            self.transport.send(message)
+        if self._can_send and type(message) in _MESSAGE_TYPES:
+            self.transport.send(message, more_coming=bool(self.inbox))
         else:
             await self._send_slowly(message)
 
@@ -252,59 +262,59 @@ class WebSocketConnection(Connection):
         message = as_message(message)
         if self._state is _CONNECTING:
             self.implied_accept()
-        if self.fragmenter is current_task():
+        if self.fragment_sender is current_task():
             raise WebSocketStateError("send(): what gives the pieces of a message cannot send another one meanwhile")
         await self.wait_for_room()
         if not self._congested:
-            self.wake_a_sender()  # one wakes the next, as long as there is room
-        if self.heard:
-            self.transport.send(message)
+            self.wake_a_sender()  # each wakes the next, as long as there is room
+        if self.peer_reads:
+            self.transport.send(message, more_coming=bool(self.inbox))
         else:
-            self.check_open("send")  # open, and the client is gone: nobody can get it
+            self.check_open("send")  # open, and the client is gone: the message is dropped
 
     async def wait_for_room(self) -> None:
         """Wait while there is no room to send, or another task is sending a message in pieces."""
-        while self.heard and self._must_wait():
+        while self.peer_reads and self._must_wait():
             self.transport.flush()
-            self.room_made()  # what was only put off may be sent now; for the rest the transport will say so
+            self.room_made()  # by the flush; for later room the transport calls it
             if self._must_wait():
                 if self._senders is None:
                     self._senders = ParkingLot()
                 await self._senders.park()
 
     def _must_wait(self) -> bool:
-        return self._congested or (self.fragmenter is not None and self.fragmenter is not current_task())
+        return self._congested or (self.fragment_sender is not None and self.fragment_sender is not current_task())
 
     def wake_a_sender(self) -> None:
-        """Let one of those that wait to send look again."""
+        """Let a task that waits to send look again."""
         if self._senders is not None:
-            if self.fragmenter is not None:
-                self._senders.unpark_all()  # the one that may go on is among them
+            if self.fragment_sender is not None:
+                self._senders.unpark_all()  # the fragment sender, which alone may go on, is among them
             else:
                 self._senders.unpark()
 
-    def set_fragmenter(self, task: Task | None) -> None:
+    def set_fragment_sender(self, task: Task | None) -> None:
         """Let this task send a message in pieces, and no other send anything; or, with None, all again."""
-        self.fragmenter = task
-        self._look_at_sending()
+        self.fragment_sender = task
+        self._update_can_send()
         if task is None:
             self.wake_a_sender()
 
-    def break_off(self) -> None:
-        """A message was begun and will have no end: nothing can follow it but the Close frame."""
-        if self.heard:
+    def abort_message(self) -> None:
+        """A message in pieces will not be completed: nothing can follow it but the Close frame."""
+        if self.peer_reads:
             if self.disconnect is None:
                 self.close_now(INTERNAL_ERROR, "a message was broken off")
             else:
                 self.close_now(self.disconnect.code, self.disconnect.reason)
 
     @property
-    def heard(self) -> bool:
-        """Whether what is sent can reach somebody."""
+    def peer_reads(self) -> bool:
+        """Whether what is sent can reach the peer."""
         return self._state is _OPEN and not self._gone
 
-    def _look_at_sending(self) -> None:
-        self._sends = self.heard and not self._congested and self.fragmenter is None
+    def _update_can_send(self) -> None:
+        self._can_send = self.peer_reads and not self._congested and self.fragment_sender is None
 
     # Pinging
 
@@ -337,7 +347,7 @@ class WebSocketConnection(Connection):
     def close_now(self, code: int, reason: str) -> None:
         self._state = _CLOSED
         self._closed_with = code, reason
-        self._sends = False
+        self._can_send = False
         self._reader.wake()
         if self._senders is not None:
             self._senders.unpark_all()
@@ -361,9 +371,9 @@ class WebSocketConnection(Connection):
 
     def check_open(self, call: str) -> None:
         if self._state is not _OPEN:
-            raise WebSocketClosed(f"{call}(): the websocket is {self._state}", self)
+            raise WebSocketClosed(f"{call}(): the websocket is {self._state.value}", self)
 
-    # Fairness: calls that find their message or their room at once do not go through the scheduler each
+    # Fairness
 
     async def pass_checkpoint(self) -> None:
         if self._calls_left > 0 and perf_counter() < self._run_ends:
@@ -377,36 +387,29 @@ class WebSocketConnection(Connection):
         self._calls_left = _CALLS_PER_RUN
         self._run_ends = perf_counter() + _SECONDS_PER_RUN
 
-    # What the transport calls
+    # What the transport calls: see CarriedWebSocket
 
     def messages_arrived(self) -> None:
-        """There is something in the inbox, or more of the streamed message."""
         if self._state is _CLOSED:
             self.inbox.clear()  # after a local close they are read only to find the client's Close
         else:
             self._reader.wake()
 
-    @property
-    def congested(self) -> bool:
-        """Set by the transport when it buffers as much as ``send_buffer``: sending waits until there is room."""
-        return self._congested
-
-    @congested.setter
-    def congested(self, value: bool) -> None:
-        self._congested = value
-        self._look_at_sending()
+    def buffer_filled(self) -> None:
+        self._congested = True
+        self._can_send = False
 
     def room_made(self) -> None:
-        """Some of what was buffered has been sent."""
         if self._congested and self.transport.buffered < self.limits.send_buffer:
-            self.congested = False
+            self._congested = False
+            self._update_can_send()
             self.wake_a_sender()
 
     def lose(self, disconnect: Disconnect) -> None:
-        """The connection ends from outside. The first call gives the reason; after a local close only shutdown does."""
-        if disconnect.kind in _UNHEARD:
+        """See :meth:`Connection.lose`. After a local close, no disconnect but that of a shutdown is recorded."""
+        if disconnect.kind in _PEER_IS_GONE:
             self._gone = True
-            self._sends = False
+            self._can_send = False
             if self._senders is not None:
                 self._senders.unpark_all()
         if self._peer_done is not None and disconnect.kind != "shutdown":
@@ -420,7 +423,7 @@ class WebSocketConnection(Connection):
             self._start_draining()
         else:
             self.cancel_handler()
-        # Only now: those whom the cancellation has reached do not hear of it a second time.
+        # Only now: a task in ping() that the cancellation has reached must not raise WebSocketClosed.
         self._round_trips.end()
 
     @property
@@ -430,28 +433,24 @@ class WebSocketConnection(Connection):
 
     def cancel_handler(self) -> None:
         super().cancel_handler()
-        if self._drain_timer is not None:
-            self._drain_timer.cancel()
-            self._drain_timer = None
-        if self.heard and self.disconnect is not None and self.disconnect.kind == "protocol_error":
-            # What came before the fault has been handed out and answered: the fault's Close frame comes now.
-            self._sends = False
+        if self._draining is not None:
+            self._draining.stop()
+            self._draining = None
+        if self.peer_reads and self.disconnect is not None and self.disconnect.kind == "protocol_error":
+            # The messages before the client's fault have been delivered and answered: now the Close frame is due.
+            self._can_send = False
             self._gone = True
             self.transport.send_close(self.disconnect.code, self.disconnect.reason)
         self._reader.wake()
 
     def _start_draining(self) -> None:
         self._last_receive = trio.current_time()
-        if self.limits.drain_timeout is not None:
-            self._drain_timer = self.timers.call_later(self.limits.drain_timeout, self._check_draining)
-
-    def _check_draining(self) -> None:
         timeout = self.limits.drain_timeout
-        assert timeout is not None
-        if trio.current_time() - self._last_receive >= timeout:
-            self.cancel_handler()
-        else:
-            self._drain_timer = self.timers.call_at(self._last_receive + timeout, self._check_draining)
+        self._draining = ProgressWatch(self.timers, self._since_last_receive, self.cancel_handler, timeout)
+        self._draining.start()
+
+    def _since_last_receive(self) -> float:
+        return trio.current_time() - self._last_receive
 
     # The end, and what is told of it
 
@@ -478,13 +477,13 @@ class WebSocketConnection(Connection):
         counters.count_end(self)
 
     def abort(self) -> None:
-        self._sends = False
+        self._can_send = False
         self.transport.abort()
 
     async def _finish(self) -> None:
         disconnect = self.disconnect
-        if self._drain_timer is not None:
-            self._drain_timer.cancel()
+        if self._draining is not None:
+            self._draining.stop()
         if self._state is _CONNECTING:
             await self.reject(500 if self.error else 503 if disconnect else 403, [], b"")
         elif self._state is _OPEN:

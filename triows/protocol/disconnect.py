@@ -1,4 +1,13 @@
-"""How a connection ended, as a value."""
+"""How a connection ended, as a value.
+
+Three words that are easily confused:
+
+- A *Close* (:class:`~triows.protocol.websocket.close_codes.Close`) is what one Close frame says: code and reason.
+- A *Disconnect* is why the client is gone, or was disconnected. It comes from a Close that arrived, or from the end of
+  the stream, a fault, a timeout or a shutdown. A websocket that this side closes has none.
+- An *Ending* (:class:`~triows.connection.stats.Ending`) is what logs and metrics say of every websocket: its Disconnect
+  if it had one, else the Close that this side sent.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +25,7 @@ class Disconnect:
     """Why a connection ended.
 
     :ivar code: the close code (RFC 6455, section 7.4); 1006 when there was none because the transport was lost.
-    :ivar reason: the client's own words, or what it did wrong; may be empty.
+    :ivar reason: the reason in the client's Close frame, or what the client did wrong; may be empty.
     :ivar kind: ``closed`` (the client sent Close), ``lost`` (end of file or reset without one), ``protocol_error``,
         ``timeout`` (keepalive, or no progress on sending) or ``shutdown``.
     """
@@ -28,7 +37,7 @@ class Disconnect:
     def describe(self) -> str:
         """The code, its registered name, and the client's words, for people: ``1001 going away: bye``.
 
-        Newlines and the like are escaped in it, so that it may stand in a log.
+        Control characters are escaped, so that it may stand in a log.
         """
         name = CLOSE_CODE_NAMES.get(self.code)
         text = f"{self.code} {name}" if name else str(self.code)

@@ -16,6 +16,7 @@ from ..protocol.http1.errors import BadRequest
 from ..protocol.http1.request_body import BodyReader, body_reader
 from ..protocol.http1.request_head import RequestHead
 from ..protocol.http1.response import CONTINUE, ResponseFraming
+from ..tasks.progress import ProgressWatch
 from ..tasks.timers import Timer, yield_if_late
 from .http_date import date
 from .links.link import LOOKS, Link
@@ -224,17 +225,15 @@ class Exchange(HTTPConnection):
 
     async def _wait_for_room(self) -> None:
         """Wait while the client does not keep up; one that takes nothing for ``send_timeout`` is gone."""
-        link = self._http.link
-        timeout = self._http.service.websocket_limits.send_timeout
+        link, service = self._http.link, self._http.service
+        timeout = service.websocket_limits.send_timeout
         while link.buffered >= _SEND_BUFFER and self.disconnect is None:
-            with trio.CancelScope() as scope:
-                if timeout is not None:
-                    scope.deadline = trio.current_time() + timeout / LOOKS
+            with (
+                trio.CancelScope() as scope,
+                ProgressWatch(service.timers, link.stalled, scope.cancel, timeout, LOOKS),
+            ):
                 await self._http.wait_for_progress()
-            if timeout is not None and scope.cancelled_caught:
-                await yield_if_late(scope.deadline)
-                if link.stalled() < timeout:
-                    continue
+            if scope.cancelled_caught:
                 self.lose(Disconnect(1006, f"took nothing of the response for {timeout:g} s", "timeout"))
                 link.abort()
         if link.broken:

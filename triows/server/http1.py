@@ -101,7 +101,7 @@ class HTTP1Connection:
     def link_lost(self) -> None:
         self.lost = True
         if self._current is not None:
-            self._current.lose(Disconnect(1006, "", "lost"))  # type: ignore[attr-defined]
+            self._current.lose(Disconnect(1006, "", "lost"))
         self._wake_reader()
         self.link_progressed()
 
@@ -181,7 +181,7 @@ class HTTP1Connection:
         """Time is over for what :meth:`shut_down` has begun."""
         current = self._current
         if current is not None:
-            current.lose(Disconnect(1001, "", "shutdown"))  # type: ignore[attr-defined]
+            current.lose(Disconnect(1001, "", "shutdown"))
             current.cancel_handler()
 
     def force(self) -> str | None:

@@ -1,22 +1,18 @@
 """A websocket on a link: joins the sans-I/O protocol to bytes in and out (RFC 6455).
 
-It is the link's receiver and the connection's transport at once, and has the two clocks of the wire: keepalive, and the
+The transport is the link's receiver as well. The two clocks of the wire are :mod:`.keepalive` and the watch over the
 progress of sending.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from sys import getsizeof
 from typing import Protocol
 
-import trio
-
-from ..connection.transport import RoundTrip
-from ..connection.websocket import WebSocketConnection
+from ..connection.transport import CarriedWebSocket, RoundTrip
 from ..protocol.disconnect import Disconnect
 from ..protocol.headers import Headers, values
 from ..protocol.websocket import handshake
+from ..protocol.websocket.close_codes import ABNORMAL
 from ..protocol.websocket.compression import Compression, negotiate
 from ..protocol.websocket.deflate import Deflater, Inflater
 from ..protocol.websocket.frames import (
@@ -24,7 +20,6 @@ from ..protocol.websocket.frames import (
     COMPRESSED,
     CONTINUATION,
     FIN,
-    PING,
     PONG,
     SHORT_BINARY,
     SHORT_TEXT,
@@ -34,11 +29,12 @@ from ..protocol.websocket.frames import (
     header,
 )
 from ..protocol.websocket.reader import TURN, MessageReader
+from ..tasks.progress import ProgressWatch
 from ..tasks.timers import Timer
+from .keepalive import Keepalive
 from .links.link import LARGE, LOOKS, Link
 
 _MAX_EARLY_DATA = 65536  # bytes that may wait before the handshake is answered
-_MUCH = 4096  # bytes: more than a few Pings and other frames without a payload
 
 
 class Upgradable(Protocol):
@@ -54,41 +50,39 @@ class Upgradable(Protocol):
 
 
 class WireTransport:
-    """See the module's docstring. ``early_data`` came right behind the request's head."""
+    """See the module's docstring. ``early_data`` arrived right behind the request's head."""
 
     __slots__ = (
         "_close_sent",
         "_deflater",
         "_early",
         "_http",
+        "_keepalive",
         "_key",
-        "_link",
         "_lost",
         "_min_size",
-        "_ping_timer",
-        "_pings",
-        "_pong_timer",
         "_protocol",
-        "_reads",
         "_receive_buffer",
-        "_round_trips",
-        "_send_timer",
+        "_send_watch",
         "_stopped",
         "_turn_timer",
-        "_unproved",
         "bytes_sent",
         "connection",
         "full",
+        "has_deferred_io",
+        "link",
         "messages_sent",
+        "reads",
     )
 
     def __init__(self, http: Upgradable, key: bytes, early_data: bytes) -> None:
-        self.connection: WebSocketConnection
+        self.connection: CarriedWebSocket
+        self.link: Link = http.link
+        self.has_deferred_io = False
         self.full = len(early_data) >= _MAX_EARLY_DATA
         self.messages_sent = 0
         self.bytes_sent = 0
         self._http = http
-        self._link: Link = http.link
         self._key = key
         self._early = early_data
         self._protocol: MessageReader | None = None  # made on accept, with the limits of the route
@@ -96,23 +90,18 @@ class WireTransport:
         self._deflater: Deflater | None = None
         self._min_size = 0
         self._close_sent = False
-        self._stopped = False  # nothing is wanted any more until the local close
-        self._lost = False  # nothing more arrives
-        self._reads = 0  # how often bytes arrived: the signs of life
-        # Pings: when they were sent, the reads until then, and the bytes that the client's side had taken.
-        self._unproved: deque[tuple[float, int, int | None]] | None = None
-        self._pings = 0
-        self._round_trips: list[tuple[bytes, float, RoundTrip | None]] = []  # unanswered Pings: payload, when, whose
-        self._ping_timer: Timer | None = None
-        self._pong_timer: Timer | None = None
-        self._send_timer: Timer | None = None
-        self._turn_timer: Timer | None = None  # set while what waits in the protocol has another turn to come
+        self._stopped = False  # reading has stopped until the local close
+        self._lost = False  # the link is lost, and a last message is still being inflated
+        self.reads = 0  # how often bytes arrived: the signs of life
+        self._keepalive: Keepalive | None = None  # made on accept
+        self._send_watch: ProgressWatch | None = None  # made when something first has to wait
+        self._turn_timer: Timer | None = None  # the next turn of a stalled message reader
 
     # The connection's transport
 
     @property
     def buffered(self) -> int:
-        return self._link.buffered
+        return self.link.buffered
 
     def accept(self, headers: Headers, subprotocol: str | None) -> None:
         connection = self.connection
@@ -138,19 +127,20 @@ class WireTransport:
         self._protocol = MessageReader(
             connection.inbox, limits.max_message_size, inflater, limits.receive_buffer, limits.max_fragments, TURN
         )
-        self._schedule_ping()
+        self._keepalive = Keepalive(self)
+        self._keepalive.schedule_ping()
         early, self._early = self._early, b""
         self.full = False
         if early:
             self._protocol.receive_later(early)
             self.resume_receiving()
         else:
-            self._link.resume()
+            self.link.resume()
 
     async def reject(self, status: int, headers: Headers, body: bytes) -> None:
         self._http.respond_and_close(status, headers, body)
 
-    def send(self, message: str | bytes) -> None:
+    def send(self, message: str | bytes, more_coming: bool) -> None:
         if isinstance(message, str):
             payload, opcode, headers = message.encode(), TEXT, SHORT_TEXT
         else:
@@ -158,7 +148,7 @@ class WireTransport:
         size = len(payload)
         self.messages_sent += 1
         self.bytes_sent += size
-        link = self._link
+        link = self.link
         if self._deflater is not None and size >= self._min_size:
             payload = self._deflater.deflate(payload)
             size = len(payload)
@@ -167,15 +157,15 @@ class WireTransport:
             head = headers[size] if size < 126 else header(FIN | opcode, size)
         if size >= LARGE:
             link.write_both(head, payload)
-        elif self.connection.inbox:
-            # More messages wait for the handler: its answers to them will be joined to this one.
+        elif more_coming:
             link.write_later(head + payload)
-            self.connection.unsettled = True
+            self.has_deferred_io = True
         else:
             link.write(head + payload)
         buffered = link.buffered
-        if buffered and (self._send_timer is None or buffered >= self.connection.limits.send_buffer):
-            self._look_at_buffer()
+        watch = self._send_watch
+        if buffered and (watch is None or watch.timer is None or buffered >= self.connection.limits.send_buffer):
+            self._update_congestion()
 
     def send_fragment(self, piece: str | bytes, first: bool, final: bool) -> None:
         payload = piece if isinstance(piece, bytes) else piece.encode()
@@ -188,41 +178,48 @@ class WireTransport:
                 byte |= COMPRESSED
         if final:
             byte |= FIN
-        self._link.write_both(header(byte, len(payload)), payload)
-        if self._link.buffered:
-            self._look_at_buffer()
+        self.link.write_both(header(byte, len(payload)), payload)
+        if self.link.buffered:
+            self._update_congestion()
 
-    def _look_at_buffer(self) -> None:
-        """Something waits to be sent: its progress is watched, and senders wait where it is too much."""
-        if self._send_timer is None:
-            self._watch_sending()
-        if self._link.buffered >= self.connection.limits.send_buffer:
-            self.connection.congested = True
+    def _update_congestion(self) -> None:
+        """Bytes wait to be sent: watch their progress, and let senders wait from ``send_buffer`` bytes on."""
+        self.watch_sending()
+        if self.link.buffered >= self.connection.limits.send_buffer:
+            self.connection.buffer_filled()
 
     def send_close(self, code: int, reason: str) -> None:
         if not self._close_sent:
             self._close_sent = True
             self._deflater = None  # no message follows
+            if self._keepalive is not None:
+                # A client that has read the Close frame answers no Ping (RFC 6455, section 5.5.2).
+                self._keepalive.stop_pinging()
             if self._protocol is not None:
                 self._protocol.drop_messages()
-            self._link.write(encode_close(code, reason))
-            self._link.flush()
+            self.link.write(encode_close(code, reason))
+            self.link.flush()
             if self._protocol is not None and self._protocol.failure is not None:
-                # The client may not have noticed its fault yet: let it send on until it has read the Close frame.
-                self._link.close(linger=self._close_timeout, timeout=self._close_timeout)
+                # Let the client send on until it has read the Close frame: an early reset could destroy that.
+                self.link.close(linger=self._close_timeout, timeout=self._close_timeout)
 
     def flush(self) -> None:
-        self._link.flush()
+        self.link.flush()
+
+    def run_deferred_io(self) -> None:
+        self.has_deferred_io = False
+        self.link.flush()
+        self.resume_receiving()
 
     def abort(self) -> None:
         self._stop()
-        self._link.abort()
+        self.link.abort()
 
     async def finish(self) -> None:
         self._stop()
         at_fault = self._protocol is not None and self._protocol.failure is not None
-        self._link.close(linger=self._close_timeout if at_fault else 0.0, timeout=self._close_timeout)
-        await self._link.wait_closed()
+        self.link.close(linger=self._close_timeout if at_fault else 0.0, timeout=self._close_timeout)
+        await self.link.wait_closed()
 
     # Receiving, and pausing it
 
@@ -235,10 +232,10 @@ class WireTransport:
             if self.connection.inbox:
                 self.connection.messages_arrived()
             if more:
-                self._look_at_protocol(protocol)
-        self._look_at_unread()
+                self._take_events(protocol)
+        self._update_reading()
         if not self.full:
-            self._link.resume()
+            self.link.resume()
 
     def stop_receiving(self) -> None:
         self._stopped = self.full = True
@@ -254,39 +251,31 @@ class WireTransport:
         if self._protocol is not None:
             self._protocol.collect_next()
 
-    def _look_at_unread(self) -> None:
+    def _update_reading(self) -> None:
         """Reading pauses while ``receive_buffer`` bytes are unread, in whole messages or in a part of one.
 
-        Only the message that the handler waits for may become larger, since it is not there as a whole until then.
+        Only the message that the handler waits for may become larger: the handler cannot take it before its end.
         """
         protocol = self._protocol
         connection = self.connection
         assert protocol is not None
         message = protocol.message
-        unread = self._unread
+        unread = connection.inbox.memory(self._receive_buffer)
         if connection.inbox.size < self._receive_buffer <= unread:
-            connection.unsettled = True  # receive() knows the size alone
-        waits = protocol.stalled  # also while receive() has its message, and not taken it yet
-        if message is not None and not connection.collects:
+            self.has_deferred_io = True  # receive() resumes reading by the size alone, which is below
+        waits = protocol.stalled  # even if receive() is about to return a message
+        if message is not None and not connection.wants_whole_message:
             unread += message.unread
             waits = True
         turn_is_over = protocol.stalled and not protocol.is_full
         if waits and (turn_is_over or not connection.streaming):
-            connection.unsettled = True  # receive() may have to ask for the rest
+            self.has_deferred_io = True  # receive() may have to ask for the rest
         if turn_is_over and self._turn_timer is None:
             self._turn_timer = connection.timers.call_later(0, self._next_turn)
         self.full = unread >= self._receive_buffer or protocol.stalled or (self._stopped and not connection.closed)
 
-    @property
-    def _unread(self) -> int:
-        """Bytes of whole messages. Of text Python may keep four for each that came (PEP 393): that is seen in time."""
-        inbox = self.connection.inbox
-        if inbox.size < self._receive_buffer <= 4 * inbox.size:
-            return max(inbox.size, sum(map(getsizeof, inbox)))
-        return inbox.size
-
     def _next_turn(self) -> None:
-        """Others had theirs: go on, whether or not the handler receives, since a Ping or Close frame may come next."""
+        """Go on after other connections had their turn, even if the handler does not receive: a Ping may come next."""
         self._turn_timer = None
         if self._lost:
             self.link_lost()
@@ -302,30 +291,31 @@ class WireTransport:
             self.full = len(self._early) >= _MAX_EARLY_DATA
             return
         connection = self.connection
-        self._reads += 1
+        self.reads += 1
         more = protocol.receive_data(data)
         inbox = connection.inbox
         if inbox:
             connection.messages_arrived()
             if 4 * inbox.size >= self._receive_buffer:
-                self._look_at_unread()
+                self._update_reading()
         if more:
-            self._look_at_protocol(protocol)
+            self._take_events(protocol)
 
-    def _look_at_protocol(self, protocol: MessageReader) -> None:
-        """Something else than whole messages arrived."""
+    def _take_events(self, protocol: MessageReader) -> None:
+        """Take what arrived beside whole messages: the start of a stream, Pings, Pongs, a Close frame or a fault."""
         connection = self.connection
-        if protocol.stalled and connection.collects and not connection.inbox:
+        if protocol.stalled and connection.wants_whole_message and not connection.inbox:
             protocol.collect_some()
             if connection.inbox or protocol.stalled:
-                connection.messages_arrived()  # or receive() shall ask for the rest of one, turn by turn
+                connection.messages_arrived()  # where nothing did, receive() asks for the rest, turn by turn
         if protocol.streamed is not None:
             connection.streamed = protocol.streamed
             connection.messages_arrived()
         if protocol.pings:
             self._answer_pings()
         if protocol.pongs:
-            self._pongs_arrived(protocol.pongs)
+            assert self._keepalive is not None
+            self._keepalive.pongs_arrived(protocol.pongs)
             protocol.pongs.clear()
         if protocol.close is not None:
             self._close_arrived(protocol.close.code, protocol.close.reason)
@@ -333,23 +323,23 @@ class WireTransport:
             self._stop_timers()
             connection.lose(Disconnect(protocol.failure.code, protocol.failure.reason, "protocol_error"))
         else:
-            self._look_at_unread()
+            self._update_reading()
 
     def link_lost(self) -> None:
         protocol = self._protocol
         if protocol is not None and self._may_hold_a_message(protocol):
-            # All of it has arrived, perhaps: it is as good as unread.
+            # All of a message may have arrived, with some of it to be inflated: it is delivered as an unread one.
             protocol.collect_some()
             if self.connection.inbox:
                 self.connection.messages_arrived()
-            self._look_at_protocol(protocol)
+            self._take_events(protocol)
             if self._may_hold_a_message(protocol):
                 self._lost = True
                 if self._turn_timer is None:
                     self._turn_timer = self.connection.timers.call_later(0, self._next_turn)
                 return
         self._stop()
-        self.connection.lose(Disconnect(1006, "", "lost"))
+        self.connection.lose(Disconnect(ABNORMAL, "", "lost"))
 
     def _may_hold_a_message(self, protocol: MessageReader) -> bool:
         waits = protocol.stalled and protocol.streamed is None
@@ -363,13 +353,13 @@ class WireTransport:
         """Answer each Ping; to a client that does not read its answers only the latest, as RFC 6455, 5.5.3 allows."""
         protocol = self._protocol
         if protocol is not None and protocol.pings and not self._close_sent:
-            if self._link.buffered < self.connection.limits.send_buffer:
-                self._link.write_later(b"".join([encode(PONG, payload) for payload in protocol.pings]))
-                self.connection.unsettled = True
+            if self.link.buffered < self.connection.limits.send_buffer:
+                self.link.write_later(b"".join([encode(PONG, payload) for payload in protocol.pings]))
+                self.has_deferred_io = True
                 protocol.pings.clear()
             else:
                 del protocol.pings[:-1]
-                self._watch_sending()
+                self.watch_sending()
 
     # Closing
 
@@ -383,118 +373,43 @@ class WireTransport:
         self._stop()
         if not self._close_sent:
             self._close_sent = True
-            self._link.write(encode_close(code))
-        self._link.close(timeout=self._close_timeout)
+            self.link.write(encode_close(code))
+        self.link.close(timeout=self._close_timeout)
         self.connection.lose(Disconnect(code, reason, "closed"))
 
-    # Pings
-
-    def ping(self, round_trip: RoundTrip | None) -> None:
-        """Send a Ping: for somebody who waits for the answer, or as a sign of life."""
-        self._pings += 1
-        payload = b"%d" % self._pings
-        self._link.write(encode(PING, payload))
-        self._link.flush()
-        if self._link.buffered:
-            self._watch_sending()
-        # Those that were given up are forgotten, and of the keepalive's own the latest is enough to measure by.
-        waiting = [trip for trip in self._round_trips if trip[2] is not None and not trip[2].ended.is_set()]
-        self._round_trips = [*waiting, (payload, trio.current_time(), round_trip)]
-
-    def _pongs_arrived(self, payloads: list[bytes]) -> None:
-        """A Pong answers its Ping, and those before it (RFC 6455, 5.5.3); one with other bytes answers nothing."""
-        arrived = set(payloads)
-        answered = max((number for number, trip in enumerate(self._round_trips, 1) if trip[0] in arrived), default=0)
-        now = trio.current_time()
-        for _, sent, round_trip in self._round_trips[:answered]:
-            self.connection.latency = now - sent
-            if round_trip is not None:
-                round_trip.seconds = now - sent
-                round_trip.ended.set()
-        del self._round_trips[:answered]
-
-    # Keepalive
-
-    def _schedule_ping(self) -> None:
-        interval = self.connection.limits.ping_interval
-        if interval is not None:
-            self._ping_timer = self.connection.timers.call_later(interval, self._keep_alive)
-
-    def _keep_alive(self) -> None:
-        if self._close_sent:
-            return  # a client that has read the Close frame answers no Ping (RFC 6455, section 5.5.2)
-        self.ping(None)
-        self._schedule_ping()
-        if self._unproved is None:
-            self._unproved = deque()
-        self._unproved.append((trio.current_time(), self._reads, self._link.taken))
-        if len(self._unproved) == 1:
-            self._await_sign_of_life()
-
-    def _await_sign_of_life(self) -> None:
-        timeout = self.connection.limits.ping_timeout
-        unproved = self._unproved
-        if unproved is None:
-            return
-        if timeout is None:
-            unproved.clear()
-        else:
-            self._pong_timer = self.connection.timers.call_at(unproved[0][0] + timeout, self._check_life)
-
-    def _check_life(self) -> None:
-        """Time is over for the oldest Ping: did anything arrive since it was sent?"""
-        if not self._unproved:
-            return
-        sent, reads, taken = self._unproved.popleft()
-        silent = self._reads == reads and not self._link.unread
-        if self._link.paused:
-            # Nobody listens for signs of life while the handler has not taken what is there.
-            self._unproved.clear()
-        elif silent and self._took_some(sent, taken):
-            # The client is taking what was sent before the Ping, and has not got to it yet.
-            self._unproved.appendleft((trio.current_time(), reads, self._link.taken))
-            self._await_sign_of_life()
-        elif silent:
-            self._time_out(f"no sign of life for {self.connection.limits.ping_timeout:g} s after a ping")
-        elif self._unproved:
-            self._await_sign_of_life()
-
-    def _took_some(self, since: float, taken_then: int | None) -> bool:
-        """Whether the client has taken some of what was sent since then, and has much of it still to take."""
-        link, taken = self._link, self._link.taken
-        if taken is None or taken_then is None or (link.on_the_way or 0) <= _MUCH:
-            return False
-        return taken > taken_then or (link.buffered > 0 and link.progressed > since)
+    def ping(self, round_trip: RoundTrip) -> None:
+        assert self._keepalive is not None  # the connection pings only once it is accepted
+        self._keepalive.ping(round_trip)
 
     # Progress of sending
 
-    def _watch_sending(self) -> None:
-        timeout = self.connection.limits.send_timeout
-        if timeout is not None and self._send_timer is None:
-            self._send_timer = self.connection.timers.call_later(timeout / LOOKS, self._check_sending)
+    def watch_sending(self) -> None:
+        if self._send_watch is None:
+            timers, timeout = self.connection.timers, self.connection.limits.send_timeout
+            self._send_watch = ProgressWatch(timers, self._stalled, self._sending_timed_out, timeout, LOOKS)
+        self._send_watch.start()
 
-    def _check_sending(self) -> None:
-        timeout = self.connection.limits.send_timeout
-        assert timeout is not None
-        self._send_timer = None
-        stalled = self._link.stalled()
-        if stalled >= timeout:
-            self._time_out(f"took nothing of what was sent for {timeout:g} s")
-        elif self._link.buffered:
-            pause = min(timeout - stalled, timeout / LOOKS)
-            self._send_timer = self.connection.timers.call_later(pause, self._check_sending)
+    def _stalled(self) -> float | None:
+        stalled = self.link.stalled()
+        return stalled if self.link.buffered else None
 
-    def _time_out(self, reason: str) -> None:
+    def _sending_timed_out(self) -> None:
+        self.time_out(f"took nothing of what was sent for {self.connection.limits.send_timeout:g} s")
+
+    def time_out(self, reason: str) -> None:
         self._stop()
-        self.connection.lose(Disconnect(1006, reason, "timeout"))
-        self._link.abort()
+        self.connection.lose(Disconnect(ABNORMAL, reason, "timeout"))
+        self.link.abort()
 
     def _stop(self) -> None:
-        """Nothing more is sent or received: stop the clocks, and let go of the compressor."""
+        """Nothing more is sent or received: stop the timers, and free the compressor."""
         self._stop_timers()
         self._deflater = None
 
     def _stop_timers(self) -> None:
-        for timer in (self._ping_timer, self._pong_timer, self._send_timer, self._turn_timer):
-            if timer is not None:
-                timer.cancel()
+        if self._keepalive is not None:
+            self._keepalive.stop()
+        if self._turn_timer is not None:
+            self._turn_timer.cancel()
+        if self._send_watch is not None:
+            self._send_watch.stop()

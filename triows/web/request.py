@@ -20,7 +20,6 @@ from ..protocol.head import Head
 from ..protocol.hosts import is_host
 from .body import Body
 from .forms import FileStorage, FormParser, MultipartForm, UrlencodedForm
-from .headers import WireHeaders
 from .json_codec import STANDARD_JSON, JSONCodec
 from .quart_names import REQUEST, REQUEST_LIMITS, refuse_definitions
 from .werkzeug_fixes import SafeRequest
@@ -64,8 +63,6 @@ class RequestBase(SafeRequest):
     view_args: dict[str, Any] | None = None
     routing_exception: Exception | None = None
     json_provider: JSONCodec = STANDARD_JSON
-    accept_headers: Callable[[], WireHeaders] | None = None
-    """Returns the headers that the app adds when it accepts a websocket: the session's cookie."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

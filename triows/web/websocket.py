@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Coroutine, Generator, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Coroutine, Generator, Iterable, Mapping
 from typing import Any
 
 import trio
@@ -40,6 +40,8 @@ class WebSocket(RequestBase):
     """
 
     connection: WebSocketConnection  # pyright: ignore[reportIncompatibleVariableOverride]  # only read
+    accept_headers: Callable[[], WireHeaders] | None = None
+    """What the app adds to the headers of an accepted websocket: its session's cookie."""
 
     def __init__(self, connection: WebSocketConnection) -> None:
         super().__init__(connection)
@@ -194,8 +196,3 @@ class WebSocket(RequestBase):
     def latency(self) -> float | None:
         """The round trip of the last Ping, by the keepalive or by :meth:`ping`, in seconds; None before the first."""
         return self.connection.latency
-
-    @property
-    def requested_subprotocols(self) -> list[str]:
-        """The subprotocols that the client offers (Quart's name of :attr:`subprotocols`)."""
-        return self.subprotocols

@@ -140,7 +140,8 @@ def take_all(receiving: MessageReader, pieces: Iterable[bytes], *, streamed: boo
                     receiving.collect_next()
             while receiving.streamed is None and receiving.inbox:
                 received.append(receiving.inbox.popleft())
-                receiving.inbox.size = 0 if not receiving.inbox else receiving.inbox.size
+                if not receiving.inbox:
+                    receiving.inbox.reset_size()
             if streamed and receiving.streamed is None:
                 receiving.stream_next()
             if not receiving.stalled:

@@ -76,10 +76,7 @@ async def refuse(connection: Connection, refusal: Refusal) -> None:
     headers, body = [(b"content-type", b"text/plain; charset=utf-8")], refusal.reason.encode() + b"\n"
     if refusal.closes and connection.head.http_version.startswith("1"):  # later versions have no such field
         headers.append((b"connection", b"close"))
-    if isinstance(connection, WebSocketConnection):
-        await connection.reject(400, headers, body)
-    else:
-        await cast(HTTPConnection, connection).send_response(400, headers, body)
+    await connection.refuse(400, headers, body)
 
 
 def is_server_options(connection: Connection) -> bool:

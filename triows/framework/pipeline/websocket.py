@@ -11,6 +11,7 @@ from werkzeug.exceptions import Forbidden
 from ...connection.websocket import WebSocketConnection
 from ...errors import JSONMessageError, WebSocketClosed, WebSocketStateError
 from ...protocol.text import printable
+from ...protocol.websocket.close_codes import INTERNAL_ERROR, INVALID_DATA
 from ...tasks.functions import call, describe
 from ...web.context import Context
 from ...web.headers import WireHeaders
@@ -22,9 +23,6 @@ from ..routes.rules import Rule
 from ..routes.views import View
 from .base import Pipeline
 from .entry_checks import admits_origin
-
-_INVALID_DATA = 1007  # RFC 6455 section 7.4.1
-_INTERNAL_ERROR = 1011
 
 
 class WebSocketPipeline(Pipeline):
@@ -90,7 +88,7 @@ class WebSocketPipeline(Pipeline):
                 return
         if all(isinstance(error, JSONMessageError) for error in errors):
             self.app.logger.log(logging.INFO, "%s: closed with 1007: %s", self._name, printable(str(errors[0])))
-            await self.connection.close(_INVALID_DATA, "invalid JSON")
+            await self.connection.close(INVALID_DATA, "invalid JSON")
         else:
             await super()._end_by_error(errors)
 
@@ -106,7 +104,7 @@ class WebSocketPipeline(Pipeline):
         if value is not None:
             self._leave_unhandled(errors, log=len(errors) == 1)
         elif not self.connection.closed:
-            await self.connection.close(_INTERNAL_ERROR, "")
+            await self.connection.close(INTERNAL_ERROR, "")
 
     async def _send(self, response: Response | None) -> None:
         if response is not None and self._can_answer():

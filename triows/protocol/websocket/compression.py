@@ -1,4 +1,9 @@
-"""permessage-deflate: its settings, and what server and client agree on (RFC 7692, sections 5 and 7.1)."""
+"""permessage-deflate: its settings, and what server and client agree on (RFC 7692, sections 5 and 7.1).
+
+An offer with a parameter that is unknown, repeated, or of a wrong value is declined, and the next one is looked at (5,
+7.1). What a client asks of the server is in the answer, or the offer is declined (7.1.1.1, 7.1.2.1). The answer limits
+the client's window only if the client offers that (7.1.2.2).
+"""
 
 from __future__ import annotations
 
@@ -96,7 +101,7 @@ _ALLOWED: dict[str, dict[str, int]] = {
 
 
 def negotiate(offers: Sequence[str], settings: Compression) -> Agreement | None:
-    """Take the first offer that can be accepted; None: there is none, and messages are not compressed.
+    """Accept the first offer that can be; None if there is none, and messages are not compressed.
 
     :param offers: the values of all ``Sec-WebSocket-Extensions`` lines of the handshake.
     """

@@ -1,10 +1,7 @@
-"""permessage-deflate (RFC 7692): settings, negotiation, and the two directions of a connection.
+"""permessage-deflate (RFC 7692): compressing and inflating the messages of a connection.
 
 The rules, by section of the RFC:
 
-- An offer with a parameter that is unknown, repeated, or of a wrong value is declined, and the next one is looked at
-  (5, 7.1). What a client asks of the server is in the answer, or the offer is declined (7.1.1.1, 7.1.2.1). The answer
-  limits the client's window only if the client can be told (7.1.2.2).
 - A message is a sequence of DEFLATE blocks that ends with an empty stored one, of which the last four bytes are left
   out (7.2.1). The receiver puts them back (7.2.2). An empty message is one zero byte (7.2.3.6).
 - With context takeover the window outlives the message, without it each message begins anew (7.1.1).

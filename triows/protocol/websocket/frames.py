@@ -1,4 +1,4 @@
-"""Frames: opcodes, close codes, masks and the encoding of what a server sends (RFC 6455, sections 5.2 and 7.4)."""
+"""Frames: opcodes, first bytes, and the encoding of the frames that a server sends (RFC 6455, section 5.2)."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ WHOLE_OR_COMPRESSED = WHOLE | {FIN | COMPRESSED | TEXT, FIN | COMPRESSED | BINAR
 
 
 def skip_short(data: bytes, position: int, most: int, first_bytes: frozenset[int]) -> tuple[int, int]:
-    """Skip masked frames of at most 125 bytes that are there as a whole and begin like this, so many at most.
+    """Skip up to ``most`` masked frames that have arrived whole, with a payload of at most 125 bytes.
 
-    Returns the new position, and how many they are. It stops before the first frame that is anything else.
+    Returns the new position and the number of frames. It stops before the first frame that is anything else, or that
+    does not begin with one of ``first_bytes``.
     """
     size = len(data)
     count = 0
     while count < most and size - position >= 6 and data[position] in first_bytes:
-        length = data[position + 1] ^ MASKED  # of an unmasked frame 128 and more
+        length = data[position + 1] ^ MASKED  # 128 or more for an unmasked frame
         end = position + 6 + length
         if end > size or length > MAX_CONTROL_PAYLOAD:
             break
@@ -35,7 +36,7 @@ def skip_short(data: bytes, position: int, most: int, first_bytes: frozenset[int
     return position, count
 
 
-#: The headers of all short text and binary messages, by payload size: these are what most traffic is.
+#: The headers of all short text and binary messages, by payload size: most messages are short.
 SHORT_TEXT = [bytes((FIN | TEXT, size)) for size in range(126)]
 SHORT_BINARY = [bytes((FIN | BINARY, size)) for size in range(126)]
 

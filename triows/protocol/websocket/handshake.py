@@ -35,7 +35,7 @@ class HandshakeError(Exception):
 
 
 def wants_websocket(headers: Headers) -> bool:
-    """Whether a request asks to become a websocket: ``Upgrade`` names it and ``Connection`` names ``Upgrade``."""
+    """Whether a request asks for a websocket: ``Upgrade`` names ``websocket``, and ``Connection`` names ``Upgrade``."""
     return has_member(headers, b"upgrade", b"websocket") and has_member(headers, b"connection", b"upgrade")
 
 

@@ -71,7 +71,7 @@ class PartialMessage:
 
     @property
     def arrived(self) -> bool:
-        """Whether all of its frames are there; some of it may still be to inflate."""
+        """Whether all frames of the message have arrived; some may still have to be inflated."""
         return self._ending
 
     @property
@@ -81,7 +81,7 @@ class PartialMessage:
             return self._kept
         return self._kept - len(self._decoder.getstate()[0])
 
-    # What the protocol calls. A fault of the client's is raised as Fault
+    # What the message reader calls. What a client does wrong is raised as Fault
 
     def check_frame(self, length: int, final: bool) -> None:
         """A further frame of ``length`` bytes is coming."""
@@ -102,7 +102,7 @@ class PartialMessage:
             self._inflate(payload)
 
     def end(self) -> None:
-        """The final frame is over."""
+        """The final frame has ended."""
         self._ending = True
         if self._inflater is not None:
             self._inflate(None)
@@ -110,7 +110,7 @@ class PartialMessage:
 
     @property
     def pending(self) -> bool:
-        """Whether more of it can be had by :meth:`inflate_more`, without further bytes."""
+        """Whether :meth:`inflate_more` can give more of the message, without further bytes."""
         return self._inflater is not None and self._inflater.pending
 
     def inflate_more(self) -> None:
@@ -123,10 +123,10 @@ class PartialMessage:
         data = b"".join(self._pieces)
         return data.decode() if self.is_text else data
 
-    # What the one who streams it calls
+    # What a handler's stream calls
 
     def take(self) -> str | bytes:
-        """What is there, up to the last whole character; empty if that is nothing."""
+        """Return the bytes that arrived and were not taken, or of text the whole characters; may be empty."""
         data = b"".join(self._pieces)
         size = self.unread
         self._pieces = [data[size:]] if size < len(data) else []
@@ -134,7 +134,7 @@ class PartialMessage:
         return data[:size].decode() if self.is_text else data
 
     def drop(self) -> None:
-        """Nobody wants the rest."""
+        """Drop what was not taken, and what is still to come."""
         self._dropped = True
         self._pieces = []
         self._kept = 0
@@ -216,20 +216,20 @@ class WholeMessage(PartialMessage):
 
     @property
     def unread(self) -> int:
-        """What is left of it, in characters or bytes."""
+        """Characters or bytes that were not taken."""
         return len(self._message)
 
     def take(self) -> str | bytes:
-        """All of it, then nothing."""
+        """Return the whole message; at the second call, an empty one."""
         message = self._message
         self._message = message[:0]
         return message
 
     def drop(self) -> None:
-        """Nobody wants it."""
+        """Drop what was not taken."""
         self._message = self._message[:0]
 
 
 def too_big(limit: int) -> Fault:
-    """What a message over the limit is."""
+    """The fault of a message over ``limit`` bytes."""
     return Fault(TOO_BIG, f"message is over {limit} bytes")

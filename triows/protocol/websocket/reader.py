@@ -3,16 +3,16 @@
 The rules that the parser keeps:
 
 - It never raises at its caller. Whatever the client does wrong becomes ``failure``: the close code and reason to send.
-- What was whole before the failure stays in the inbox; after a failure or a Close frame nothing is read any more.
-- It fails as early as the bytes allow: a header is judged when it is there, a length before its payload comes, text
+- Messages that were whole before the failure stay in the inbox. After a failure or a Close frame nothing is read.
+- It fails as early as the bytes allow: a header is checked when it has arrived, a length before its payload comes, text
   byte by byte as UTF-8, a compressed message while it is inflated.
-- Control frames never wait for anybody to read messages.
-- Little data can be much work. What one call does is bounded; where that is not all, it says so, and the caller lets
-  others have their turn first.
+- Control frames never wait for the handler to receive messages.
+- Little data can be much work. The work of one call is bounded; the parser is ``stalled`` when some is left, and the
+  caller lets other connections have their turn first.
 - After the local Close frame only the client's is wanted: frames are read for their headers, and no payload is looked
   at but that of a Close frame.
-- Most traffic is short messages that come whole. They have a straight path; it leaves everything else, faults as well,
-  to the plain one.
+- Most traffic is short messages in one frame that arrive whole. They take a straight path, which leaves everything
+  else, faults as well, to the plain one.
 """
 
 from __future__ import annotations
@@ -43,11 +43,12 @@ _FINAL_BINARY = FIN | BINARY
 _SHORT = 125  # the longest payload whose length needs no further bytes
 _NO_LIMIT = 1 << 62
 
-#: The work of one call, in bytes that are inflated, where others wait for their turn: about a millisecond of it.
+#: The work of one call, in bytes that are inflated: about a millisecond, after which other connections have their turn.
 TURN = 2 * STEP
-_FRAME_WORK = 256  # counts for a frame that is not on the straight path,
-_SKIP_WORK = 32  # and for one that is only skipped
-_SLICE = 16_384  # bytes of what waited that one call looks at: they may be thousands of messages
+# The same measure for other work, by the time it takes; rough figures, which no bench found.
+_FRAME_WORK = 256  # a frame that is not on the straight path
+_SKIP_WORK = 32  # a frame that is only skipped
+_SLICE = 16_384  # bytes that waited and that one call looks at: as empty messages they are 2,700
 
 # Stands for the fragmented message that is in progress at the local close.
 _UNWANTED = PartialMessage(False, 0, None)
@@ -56,8 +57,9 @@ _UNWANTED = PartialMessage(False, 0, None)
 class MessageReader:
     """The receiving half of a server's websocket: feed it with :meth:`receive_data`, then look at its attributes.
 
-    ``inflater`` is given where permessage-deflate was agreed on. What comes of little data may be much then: it is
-    ``stalled`` while ``receive_buffer`` bytes are unread. It is so too when one call has done the work of a ``turn``.
+    ``inflater`` is given where permessage-deflate was agreed on. Little data may become much then, so the reader is
+    ``stalled`` while ``receive_buffer`` bytes are unread. It is stalled too when one call has done the work of a
+    ``turn``.
 
     :ivar inbox: where whole messages go.
     :ivar message: the message whose frames are still coming, or None.
@@ -66,8 +68,8 @@ class MessageReader:
     :ivar pongs: the payloads of the Pongs that arrived; clear it when they have been looked at.
     :ivar close: what the client's Close frame said, or None.
     :ivar failure: what to send in the Close frame because the client broke the protocol, or None.
-    :ivar stalled: whether bytes wait: while it :attr:`is_full` until some of what is unread is taken, else until others
-        have had their turn. ``receive_data(b"")`` then goes on.
+    :ivar stalled: whether bytes wait. If the reader :attr:`is_full` they wait until unread messages are taken, else
+        until other connections have had their turn. ``receive_data(b"")`` then goes on.
     """
 
     __slots__ = (
@@ -133,9 +135,9 @@ class MessageReader:
         return self.close is not None or self.failure is not None
 
     def receive_data(self, data: bytes) -> bool:
-        """Take the next bytes from the client, in any cut.
+        """Feed the next bytes, split at any point.
 
-        Returns whether there may be more to look at than the inbox.
+        Returns False if nothing but whole messages arrived, so that the inbox is all there is to look at.
         """
         position = 0
         if self.stalled:
@@ -144,7 +146,8 @@ class MessageReader:
         if self._held:
             data = self._held + data
             self._held = b""
-        # Messages are counted here, since that costs each of them less where they come in numbers.
+        # Where messages come in numbers, counting them together costs each one less: while this runs, the inbox has
+        # their payload in its size, and neither their cost nor their number.
         inbox = self.inbox
         unread, size = len(inbox), inbox.size
         try:
@@ -166,12 +169,12 @@ class MessageReader:
         return True
 
     def receive_later(self, data: bytes) -> None:
-        """Take bytes, and look at none of them: it is ``stalled``."""
+        """Keep bytes for later: the reader is ``stalled``."""
         self._later += data
         self.stalled = True
 
     def _receive_stalled(self, data: bytes) -> None:
-        """Go on with what waits, one slice of it in one call."""
+        """Go on with the bytes that wait, one slice of them in one call."""
         self._later += data
         if self.is_full:
             return
@@ -188,14 +191,14 @@ class MessageReader:
             self._wait(data, end - len(self._held) + self._taken)
 
     def _wait(self, data: bytes, position: int) -> None:
-        """Hold what is behind the position; copied once in a while, and not at each of many small steps."""
+        """Hold the bytes from the position on; they are copied once in a while, and not at each of many small steps."""
         if self.stalled and position < len(data) // 2:
             self._held, self._taken = data, position
         else:
             self._held, self._taken = data[position:], 0
 
     def collect_message(self) -> None:
-        """Go on where it is stalled, until there is a whole message, since somebody waits for one."""
+        """Go on where the reader is stalled, until there is a whole message, for which the handler waits."""
         self.collect_some()
         while self.stalled and not self.inbox:
             self.collect_some()
@@ -207,7 +210,7 @@ class MessageReader:
         self._collecting = False
 
     def drop_messages(self) -> None:
-        """Take no message any more, and look for the client's Close frame alone."""
+        """Skip messages from now on, and look for the client's Close frame alone."""
         self._dropping = True
         self._straight = False
         frame, message = self._frame, self.message
@@ -222,13 +225,17 @@ class MessageReader:
     def _take_plain_messages(self, data: bytes, position: int) -> int:
         """The straight path: whole, final, uncompressed text and binary messages below 64 KiB.
 
-        It stops, before the frame, at anything else.
+        It stops before a frame that is anything else.
+
+        XOR with the MASK bit leaves the length of a masked frame, and makes that of an unmasked one 128 or more. So one
+        comparison says "masked and short": ``81 85`` is FIN and text, masked, 5 bytes: ``0x85 ^ 0x80 == 5``. ``81 05``,
+        not masked, is ``0x05 ^ 0x80 == 133``, which is over 125 and not 126, and is left to the plain path.
         """
         inbox = self.inbox
         limit = self._limit
         size = len(data)
         while size - position >= 6:
-            length = data[position + 1] ^ MASKED  # of an unmasked frame 128 and more
+            length = data[position + 1] ^ MASKED
             start = position + 6
             if length > _SHORT:
                 if length != 126:
@@ -312,14 +319,14 @@ class MessageReader:
 
     @property
     def is_full(self) -> bool:
-        """Whether so much is unread that nothing more is wanted."""
-        # What has just arrived is in the size without its cost.
+        """Whether ``receive_buffer`` bytes are unread, so that nothing more is taken."""
+        # Within receive_data() the size is without the cost of the messages that have just arrived.
         unread = max(self.inbox.size, len(self.inbox) * MESSAGE_COST)
         unread += 0 if self.message is None else self.message.unread
         return unread >= self._receive_buffer and not (self._collecting and not self.inbox)
 
     def _begin_frame(self, data: bytes, position: int) -> int:
-        """Take the header of a frame, and all of it if it is a control frame or a message that is there as a whole.
+        """Take the header of a frame, and the payload of a control frame or of a message that is there as a whole.
 
         Returns the new position: the old one if bytes are missing.
         """
@@ -407,7 +414,7 @@ class MessageReader:
         return message
 
     def _continue_frame(self, frame: PartialFrame, data: bytes, position: int) -> int:
-        """Take what is there of a data frame's payload; the memory taken is what arrived, not what was announced."""
+        """Take the bytes of a data frame's payload that have arrived; no memory is set aside for what was announced."""
         assert self.message is not None
         piece = data[position : position + frame.remaining]
         if piece:
@@ -423,11 +430,10 @@ class MessageReader:
         return position + len(piece)
 
     def _message_ended(self, message: PartialMessage) -> None:
-        """Nothing if some of it is still to be inflated."""
+        """The last frame of the message has ended: put it into the inbox, unless some of it is still to be inflated."""
         if message.ended:
             if message.streamed:
-                self.inbox.messages += 1
-                self.inbox.bytes += message.size
+                self.inbox.count_streamed(message.size)
             else:
                 self.inbox.append(message.whole())
                 self.inbox.size += message.size
@@ -450,7 +456,7 @@ class MessageReader:
     def stream_next(self) -> None:
         """Stream the message in progress, or else the next one that does not come whole: it will be ``streamed``.
 
-        To be asked for with an empty inbox; one that comes whole goes there as ever, and takes the place of this one.
+        Call it with an empty inbox. A message that comes whole goes to the inbox, and is to be taken instead.
         """
         message = self.message
         if message is not None and not message.streamed:
@@ -459,7 +465,7 @@ class MessageReader:
             self._stream_next = True  # what is streamed already is what a reader left behind
 
     def collect_next(self) -> None:
-        """Nobody streams the next message; what is left of one that is ``streamed`` is for its reader alone."""
+        """Do not stream the next message. The rest of one that is ``streamed`` is dropped from here."""
         self._stream_next = False
         self.streamed = None
 
