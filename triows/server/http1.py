@@ -1,8 +1,8 @@
 """HTTP/1.1 on a link (RFC 9112): one request after the other, in one task, until the connection ends or is upgraded.
 
 The parsers are in :mod:`triows.protocol.http1`; each request and its response is an :mod:`.exchange`. Here are the
-input that nobody has been given yet (so that pipelined requests and bytes behind an upgrade are never mixed up with a body),
-the clocks of heads and idle connections, and the log.
+input that nobody has been given yet (so that pipelined requests and bytes behind an upgrade never get mixed up with a
+body), the clocks of heads and idle connections, and the log.
 """
 
 from __future__ import annotations

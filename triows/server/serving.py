@@ -8,9 +8,6 @@ are shielded from it and get ``shutdown_timeout`` to end.
 
 from __future__ import annotations
 
-import errno
-import math
-import os
 import socket
 import ssl
 import sys
@@ -28,6 +25,7 @@ from ..connection.logs import error_log as logger
 from ..protocol.http1.response import head_bytes
 from ..tasks.exception_groups import leaves
 from ..tasks.timers import Timers
+from .accepting import Acceptor, OwnName
 from .exchange import LINGER
 from .http1 import HTTP1Connection
 from .links import reactor
@@ -38,32 +36,10 @@ from .links.tls import TLSLink
 from .listeners import SocketFile, address_of, client_name, open_listeners, own_name, unix_path
 from .service import ClientConnection, Endpoints, Service
 
-_ACCEPT_AT_ONCE = 64
-_TURNED_AWAY_AT_ONCE = 100  # clients beyond max_connections whose sockets are kept until they have read why
-_ACCEPT_AT_THE_END = 4096  # the most that the system lets wait in a listener's queue, unless it was told otherwise
-_PAUSE_WITHOUT_DESCRIPTORS = 0.1  # seconds
+_REJECTED_AT_ONCE = 100  # clients beyond max_connections whose sockets are kept until they have read why
 _FORCE_EVERY = 0.25  # seconds between two attempts to end handlers that do not end,
 _FORCE_TIMES = 3  # and how many there are before the last resort
-_NO_LISTENER = {errno.EBADF, errno.EINVAL, errno.ENOTSOCK}
-# What happened to one client before it was accepted: Linux hands on the errors that wait on the new socket, and a
-# firewall may refuse it, see accept(2). It has left the queue, and the next one may be well.
-_NO_CLIENT = {
-    errno.ECONNABORTED,
-    errno.ECONNRESET,
-    errno.EHOSTDOWN,
-    errno.EHOSTUNREACH,
-    errno.ENETDOWN,
-    errno.ENETUNREACH,
-    errno.ENOPROTOOPT,
-    errno.ENOTCONN,
-    errno.EOPNOTSUPP,
-    errno.EPERM,
-    errno.EPROTO,
-    errno.ETIMEDOUT,
-    getattr(errno, "ENONET", errno.ENETDOWN),
-}
 _KEPT_MEMORY = 8 * 1024 * 1024
-_ALL_ADDRESSES = ("0.0.0.0", "::")
 
 
 class Server:
@@ -92,13 +68,11 @@ class Server:
         self._connections: set[ClientConnection] = set()
         self._asked_to_stop = trio.Event()
         self._stopping = trio.Event()
-        self._file: SocketFile | None = None
         self._connection_nursery: trio.Nursery
         self._services: trio.Nursery
-        self._last_complaint = -math.inf
         self._ended_by: BaseException | None = None
         self._held_up: Counter[ClientConnection] = Counter()  # how often each was forced to end
-        self._turned_away: list[SocketLink] = []  # clients that are told so, while they still send
+        self._rejected: list[SocketLink] = []  # clients that have their 503, and may still be sending
         self.last_resort: Callable[[], None] | None = None
         self.service = Service(
             handle=app.handle,
@@ -144,15 +118,16 @@ class Server:
         ``file`` is removed before the listeners are closed.
         """
         _keep_freed_memory()
-        self._file = file
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self._run_services)
+                remove_file = (lambda: None) if file is None else file.remove
+                acceptor = Acceptor(self._start_connection, self._start_stream, remove_file)
                 try:
                     async with trio.open_nursery() as accepting:
                         for listener in listeners:
                             self.addresses.append(address_of(listener))
-                            accepting.start_soon(self._accept_from, listener)
+                            accepting.start_soon(acceptor.accept_from, listener)
                         task_status.started(self)
                         await self._asked_to_stop.wait()
                         accepting.cancel_scope.cancel()
@@ -210,7 +185,7 @@ class Server:
                         await self._stopping.wait()
                     self._services.cancel_scope.cancel()
             finally:
-                for link in self._turned_away:
+                for link in self._rejected:
                     link.abort()
                 if self._reactor is not None:
                     self._reactor.close()
@@ -261,81 +236,18 @@ class Server:
 
     # Clients
 
-    async def _accept_from(self, listener: trio.abc.Listener[Any]) -> None:
-        async with listener:
-            if isinstance(listener, trio.SocketListener):
-                await self._accept_sockets(listener)
-            else:
-                while True:
-                    try:
-                        stream = await listener.accept()
-                    except OSError as error:
-                        await self._get_over(error)
-                    else:
-                        self._connection_nursery.start_soon(self._run_stream, stream)
+    def _start_stream(self, stream: trio.abc.Stream) -> None:
+        """Serve the client at the other end of a stream that a listener has accepted."""
+        self._connection_nursery.start_soon(self._run_stream, stream)
 
-    async def _accept_sockets(self, listener: trio.SocketListener) -> None:
-        # A second descriptor for the same socket, to accept many clients a wake-up without Trio's stream for each.
-        with socket.socket(fileno=os.dup(listener.socket.fileno())) as listening:
-            own = listening.getsockname()
-            server = None if own[0] in _ALL_ADDRESSES else own_name(own)
-            if listening.family != socket.AF_UNIX:
-                # Linux hands this on to the sockets of the clients.
-                listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            try:
-                while True:
-                    await trio.lowlevel.wait_readable(listening)
-                    try:
-                        self._accept(listening, server, _ACCEPT_AT_ONCE)
-                    except OSError as error:
-                        await self._get_over(error)
-            finally:
-                # Those who have connected are clients: closing the listener would reset what waits in its queue.
-                if self._file is not None:
-                    self._file.remove()
-                with suppress(OSError):
-                    self._accept(listening, server, _ACCEPT_AT_THE_END)
+    def _start_connection(self, client: socket.socket, address: Any, server: OwnName | None) -> None:
+        """Serve a client that connected to ``server`` (None: its socket knows); beyond ``max_connections``, refuse it.
 
-    def _accept(self, listening: socket.socket, server: tuple[str, int | None] | None, most: int) -> None:
-        """Welcome the clients that wait at a listener, so many of them at most."""
-        for _ in range(most):
-            try:
-                client, address = listening.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno not in _NO_CLIENT:
-                    raise
-                continue
-            try:
-                self._welcome(client, address, server)
-            except OSError as error:
-                client.close()
-                if error.errno not in (*_NO_CLIENT, errno.EINVAL):  # the latter is a reset too, on BSD
-                    self._complain(error)
-
-    async def _get_over(self, error: OSError) -> None:
-        """Accepting failed: wait a little for descriptors, for memory, or for whatever it is that is missing.
-
-        :raises OSError: if it is the listener.
+        :raises OSError: if the client is gone already, or the system has no room for it.
         """
-        if error.errno in _NO_LISTENER:
-            raise error
-        if error.errno not in _NO_CLIENT:
-            self._complain(error)
-            await trio.sleep(_PAUSE_WITHOUT_DESCRIPTORS)
-
-    def _complain(self, error: OSError) -> None:
-        """Say that no client can be accepted now, once a second at most."""
-        if trio.current_time() - self._last_complaint >= 1:
-            self._last_complaint = trio.current_time()
-            logger.error("cannot accept clients (%s); trying on", error.strerror)
-
-    def _welcome(self, client: socket.socket, address: Any, server: tuple[str, int | None] | None) -> None:
-        """Serve a client that connected to ``server``, which is None where that is for its socket to tell."""
         if len(self._connections) >= self._app.limits.max_connections:
             self._app.counters.connections_refused += 1
-            self._turn_away(client)
+            self._reject_busy(client)
             if self.service.logs:
                 name = client_name(address)
                 log_response(None if name is None else name[0], RequestLine("", ""), 503, 0, 0.0)
@@ -355,14 +267,14 @@ class Server:
             link = SocketLink(client, self._reactor, self._timers)
         self._connect(link, endpoints)
 
-    def _turn_away(self, client: socket.socket) -> None:
-        """There are too many clients: say so, and let this one send its request first, unless many do that already."""
+    def _reject_busy(self, client: socket.socket) -> None:
+        """Answer 503. The client may send its request before it reads that, unless too many do so already."""
         client.setblocking(False)
         answer = head_bytes(503, [(b"retry-after", b"10"), (b"content-length", b"0"), (b"connection", b"close")])
-        self._turned_away = [link for link in self._turned_away if not link.is_closed]
-        if self._reactor is not None and len(self._turned_away) < _TURNED_AWAY_AT_ONCE:
+        self._rejected = [link for link in self._rejected if not link.is_closed]
+        if self._reactor is not None and len(self._rejected) < _REJECTED_AT_ONCE:
             link = SocketLink(client, self._reactor, self._timers)
-            self._turned_away.append(link)
+            self._rejected.append(link)
             link.write(answer)
             link.close(linger=LINGER, timeout=LINGER)
             return
