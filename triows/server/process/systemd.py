@@ -9,6 +9,8 @@ import logging
 import os
 import socket
 
+from ..listeners import ListenSettingError
+
 logger = logging.getLogger("triows.error")
 
 _FIRST_DESCRIPTOR = 3
@@ -19,13 +21,13 @@ def take_descriptors() -> list[int]:
 
     The variables that tell of them are removed, so that no child takes them for its own.
 
-    :raises ValueError: if LISTEN_FDS is no number.
+    :raises ListenSettingError: if LISTEN_FDS is no number.
     """
     pid, count, _ = (os.environ.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"))
     if pid != str(os.getpid()):
         return []  # they were meant for the process that started this one, if there are any
     if not (count.isascii() and count.isdigit()):
-        raise ValueError(f"LISTEN_FDS is {count!r}; it must be how many sockets were passed")
+        raise ListenSettingError(f"LISTEN_FDS is {count!r}; it must be how many sockets were passed")
     return list(range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + int(count)))
 
 
