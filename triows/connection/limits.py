@@ -16,6 +16,12 @@ from ..protocol.origins import parse_origin_pattern
 from ..protocol.websocket.compression import Compression
 from .checks import Checks, names, parsed, rate, seconds, shown, size
 
+# Times that are no limits of anybody's choosing, in seconds:
+TEARDOWN_TIMEOUT = 5.0
+"""For all teardown hooks of one connection."""
+FORCE_EVERY = 0.25
+"""Between two attempts to end handlers, or background tasks, that ignore cancellation."""
+
 _KIB = 1024
 _MIB = 1024 * _KIB
 

@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 import trio
 
 from ..connection.base import NoNurseryError
-from ..connection.limits import ServerLimits
+from ..connection.limits import FORCE_EVERY, ServerLimits
 from ..connection.stats import Counters
 from ..tasks.exception_groups import leaves, unwrap_group
 from ..tasks.functions import call, check_no_generator, describe
@@ -30,7 +30,6 @@ from ..web.context import Context
 from .background import BackgroundNursery
 
 F = TypeVar("F", bound=Callable[..., Any])
-_FORCE_EVERY = 0.25  # seconds between two attempts to end background tasks that do not end
 _Steps = list[Callable[..., Any]]
 
 
@@ -250,7 +249,7 @@ class _Life:
             )
         while not self._background_ended.is_set():
             open_shields(nursery.cancel_scope)
-            with trio.move_on_after(_FORCE_EVERY):
+            with trio.move_on_after(FORCE_EVERY):
                 await self._background_ended.wait()
 
     async def _call_after_serving(self, function: Callable[..., Any]) -> None:

@@ -225,7 +225,7 @@ class Exchange(HTTPConnection):
     async def _wait_for_room(self) -> None:
         """Wait while the client does not keep up; one that takes nothing for ``send_timeout`` is gone."""
         link = self._http.link
-        timeout = self._http.service.websocket_limits.send_timeout
+        timeout = self._http.service.send_timeout
         while link.buffered >= _SEND_BUFFER and self.disconnect is None:
             with trio.CancelScope() as scope:
                 if timeout is not None:
@@ -255,7 +255,7 @@ class Exchange(HTTPConnection):
         if disconnect.kind == "lost" and self._response.complete and not link.buffered and not link.dropped:
             # It has left with the whole response, and not too early. What is still done for it here has its time.
             self._log()
-            timeout = self._http.service.websocket_limits.drain_timeout
+            timeout = self._http.service.drain_timeout
             if timeout is not None and self._overtime is None:
                 self._overtime = self._http.service.timers.call_later(timeout, partial(super().lose, disconnect))
         else:

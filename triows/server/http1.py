@@ -336,7 +336,7 @@ class HTTP1Connection:
 
     def close(self, patience: float = 0.0) -> None:
         """Close the link when all is sent; a client that still sends has so many seconds for it."""
-        send_timeout = self.service.websocket_limits.send_timeout
+        send_timeout = self.service.send_timeout
         self.link.close(linger=LINGER, send_timeout=send_timeout, patience=patience)
 
     def switch_protocols(self, headers: Headers) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 import trio
 
 from ..connection.app import App
+from ..connection.limits import FORCE_EVERY
 from ..connection.logs import RequestLine, log_response
 from ..connection.logs import error_log as logger
 from ..protocol.http1.response import head_bytes
@@ -37,8 +38,7 @@ from .listeners import SocketFile, address_of, client_name, open_listeners, own_
 from .service import ClientConnection, Endpoints, Service
 
 _REJECTED_AT_ONCE = 100  # clients beyond max_connections whose sockets are kept until they have read why
-_FORCE_EVERY = 0.25  # seconds between two attempts to end handlers that do not end,
-_FORCE_TIMES = 3  # and how many there are before the last resort
+_FORCE_TIMES = 3  # attempts to end a handler that does not end, before the last resort
 _KEPT_MEMORY = 8 * 1024 * 1024
 
 
@@ -46,7 +46,7 @@ class Server:
     """A running server.
 
     :ivar addresses: where it listens, as the sockets name it: ``(host, port)``, or a path for a Unix socket.
-    :ivar last_resort: called if even forcing them to does not end all handlers.
+    :ivar last_resort: called if forced handlers do not end either.
     """
 
     def __init__(
@@ -76,15 +76,13 @@ class Server:
         self.last_resort: Callable[[], None] | None = None
         self.service = Service(
             handle=app.handle,
-            limits=app.limits,
-            websocket_limits=app.websocket_limits(),
             timers=self._timers,
             counters=app.counters,
             access_log=access_log,
-            log_query=bool(app.config["ACCESS_LOG_QUERY"]),
             begin=lambda connection: self._connection_nursery.start_soon(connection.serve),
             gone=self._disconnect,
             end_program=self._end_program,
+            **_settings(app),
         )
 
     @property
@@ -215,14 +213,14 @@ class Server:
             connection.shut_down()
 
     def _cut_off(self) -> None:
-        """Time is over: cancel what is left, and soon look for those that do not mind."""
+        """The shutdown timeout has expired: cancel what is left, and soon force handlers that ignore cancellation."""
         for connection in list(self._connections):
             connection.cut_off()
         self._connection_nursery.cancel_scope.cancel()
-        self._timers.call_later(_FORCE_EVERY, self._force)
+        self._timers.call_later(FORCE_EVERY, self._force)
 
     def _force(self) -> None:
-        """Name the handlers that are still there, once, and let the cancellation through their shields."""
+        """Log each handler that still runs, once, and break its shields."""
         for connection in list(self._connections):
             name = connection.force()
             if name is not None:
@@ -232,7 +230,7 @@ class Server:
                 self._held_up[connection] += 1
         if self.last_resort is not None and max(self._held_up.values(), default=0) >= _FORCE_TIMES:
             self.last_resort()
-        self._timers.call_later(_FORCE_EVERY, self._force)
+        self._timers.call_later(FORCE_EVERY, self._force)
 
     # Clients
 
@@ -290,7 +288,7 @@ class Server:
     def _connect(self, link: Link, endpoints: Endpoints, *, begun: bool = False) -> HTTP1Connection:
         """Make a client's connection; it is among those of the server until it has ended."""
         if self._app.limits is not self.service.limits:
-            self.service = self._configured(self.service)
+            self.service = replace(self.service, **_settings(self._app))
         connection = HTTP1Connection(link, self.service, endpoints, begun=begun)
         self._connections.add(connection)
         self._app.counters.connections_open += 1
@@ -298,19 +296,20 @@ class Server:
             connection.shut_down()
         return connection
 
-    def _configured(self, service: Service) -> Service:
-        """The same with the app's settings as they are now: clients that are connected keep those before."""
-        app = self._app
-        return replace(
-            service,
-            limits=app.limits,
-            websocket_limits=app.websocket_limits(),
-            log_query=bool(app.config["ACCESS_LOG_QUERY"]),
-        )
-
     def _disconnect(self, connection: ClientConnection) -> None:
         self._connections.discard(connection)
         self._app.counters.connections_open -= 1
+
+
+def _settings(app: App) -> dict[str, Any]:
+    """What a connection takes from the app's settings when it begins, and keeps."""
+    return {
+        "limits": app.limits,
+        "websocket_limits": app.websocket_limits(),
+        "send_timeout": app.config["SEND_TIMEOUT"],
+        "drain_timeout": app.config["DRAIN_TIMEOUT"],
+        "log_query": bool(app.config["ACCESS_LOG_QUERY"]),
+    }
 
 
 def _keep_freed_memory() -> None:

@@ -71,18 +71,18 @@ def _announce(announce: Callable[[str], object], secure: bool, server: Server) -
 
 async def _run(app: App, start: Callable[..., Awaitable[None]], announce: Callable[[Server], None]) -> None:
     with (
-        ShutdownWatchdog(app.limits.shutdown_timeout) as last_resort,
+        ShutdownWatchdog(lambda: app.limits.shutdown_timeout) as watchdog,
         trio.CancelScope() as stop,
-        _stopping_on_signals(stop, last_resort),
+        _stopping_on_signals(stop, watchdog),
     ):
         async with trio.open_nursery() as nursery:
             server = await nursery.start(start)
-            server.last_resort = last_resort.end
+            server.last_resort = watchdog.end
             announce(server)
 
 
 @contextmanager
-def _stopping_on_signals(stop: trio.CancelScope, last_resort: ShutdownWatchdog) -> Iterator[None]:
+def _stopping_on_signals(stop: trio.CancelScope, watchdog: ShutdownWatchdog) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -98,7 +98,7 @@ def _stopping_on_signals(stop: trio.CancelScope, last_resort: ShutdownWatchdog) 
         if received:
             os._exit(128 + number)
         received = True
-        last_resort.begin()
+        watchdog.begin()
         token.run_sync_soon(begin, number)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
