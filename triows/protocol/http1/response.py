@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from http import HTTPStatus
 
+from ..content import has_content, length_to_tell, told_length
 from ..grammar import FIELD
 from ..headers import Headers
 
@@ -51,14 +52,15 @@ class ResponseFraming:
     :ivar ended: whether nothing is missing any more, and that was said.
     """
 
-    __slots__ = ("_bodiless", "_chunked", "_date", "_left", "ended", "keep_alive", "size", "status")
+    __slots__ = ("_bodiless", "_chunked", "_date", "_left", "_method", "ended", "keep_alive", "size", "status")
 
     def __init__(self, method: str, http_version: str, keep_alive: bool, date: Callable[[], bytes]) -> None:
         self.keep_alive = keep_alive
         self.status = 0
         self.size = 0
         self.ended = False
-        self._bodiless = method == "HEAD"
+        self._method = method
+        self._bodiless = False  # known when the response begins
         self._date = date
         self._chunked = http_version != "1.0"  # how a body of unknown length goes
         self._left: int | None = None  # bytes of the body still to come, if that is known
@@ -115,13 +117,13 @@ class ResponseFraming:
         if not 200 <= status <= 999:
             raise ValueError(f"a response cannot have the status {status}; it is from 200 to 999")
         fields: Headers = []
-        lengths: list[bytes] = []
         options: list[bytes] = []  # of Connection
+        has_length = False
         coded = dated = False
         for field in headers:
             name, value = field
             if name == b"content-length":
-                lengths.append(value)
+                has_length = True
             elif name == b"connection":
                 options += [option.strip() for option in value.lower().split(b",")]
             elif name == b"transfer-encoding":
@@ -131,15 +133,15 @@ class ResponseFraming:
             else:
                 dated = dated or name == b"date"
                 fields.append(field)
-        empty = status in (204, 304)  # RFC 9112, section 6.3
-        length = _one(lengths) if lengths and not coded else size
-        if size is not None and length != size and not (empty or self._bodiless):
-            raise ValueError(f"the Content-Length is {length}, but the response's body has {size} bytes")
-        if length is None:
-            if self._chunked and not empty:
-                fields.append((b"transfer-encoding", b"chunked"))
-        elif lengths or not empty:
+        told = told_length(headers) if has_length and not coded else None
+        has_body = has_content(self._method, status)
+        if size is not None and told not in (None, size) and has_body:
+            raise ValueError(f"the Content-Length is {told}, but the response's body has {size} bytes")
+        length = length_to_tell(status, told, size)
+        if length is not None:
             fields.append((b"content-length", b"%d" % length))
+        elif self._chunked and has_content("GET", status):  # the answer to HEAD has the fields of that to GET
+            fields.append((b"transfer-encoding", b"chunked"))
         if not dated:
             fields.append((b"date", self._date()))
         if b"close" in options or not self.keep_alive:
@@ -149,12 +151,6 @@ class ResponseFraming:
         head = head_bytes(status, fields)
         self.keep_alive = b"close" not in options
         self.status = status
-        self._bodiless = self._bodiless or empty
+        self._bodiless = not has_body
         self._left = length
         return head
-
-
-def _one(lengths: list[bytes]) -> int:
-    if len(set(lengths)) > 1 or not lengths[0].isdigit():
-        raise ValueError(f"the Content-Length {b', '.join(lengths)!r} is not one number")
-    return int(lengths[0])
