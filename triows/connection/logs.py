@@ -14,6 +14,7 @@ import logging
 import re
 from typing import Any, NamedTuple
 
+from ..protocol.grammar import TOKEN_CHARACTER
 from ..protocol.text import _MAX_TARGET, printable
 from ..protocol.websocket.close_codes import CLOSE_CODE_NAMES
 from .stats import Ending, Traffic
@@ -23,7 +24,7 @@ _MAX_CLIENT = 64  # of an address, which an ASGI server's middleware may have fr
 _HIDDEN = "***"
 
 _FIRST_LINE = re.compile(rb"[^\r\n]*")
-_METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}")
+_METHOD = re.compile(TOKEN_CHARACTER.encode() + rb"{1,40}")
 _VERSION = re.compile(rb"HTTP/\d\.\d{1,2}")
 _TARGET = re.compile(rb"((?:(?:https?|wss?)://|(?=/))[^?#]*|\*)(?:\?([^#]*))?(#.*)?", re.IGNORECASE)
 _USERINFO = re.compile(r"(?<=://)[^/]*@")

@@ -19,6 +19,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
+from .grammar import TOKEN
 from .head import Head
 from .hosts import DEFAULT_PORTS, split_authority
 
@@ -34,7 +35,7 @@ _FIELDS = frozenset({_FORWARDED, _FOR, *_LAST_COUNTS})
 _SPACES = " \t"  # RFC 9110, section 5.6.3; str.strip() alone takes more off
 
 # Quoted pairs, and delimiters in quotes, have no place in addresses, hosts and schemes (RFC 7239, section 4).
-_PAIR = re.compile(r'[ \t]*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=(?:"([^"\\]*)"|([^\s"\\]+))[ \t]*')
+_PAIR = re.compile(rf'[ \t]*({TOKEN})=(?:"([^"\\]*)"|([^\s"\\]+))[ \t]*')
 _NODE = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}|_[\w.-]+))?", re.ASCII)
 _BARE_IPV6 = re.compile(r"[0-9A-Fa-f]*:[0-9A-Fa-f:.]+")
 _HIDDEN_NODE = re.compile(r"(?:unknown|_[\w.-]+)(?::(?:[0-9]{1,5}|_[\w.-]+))?", re.ASCII | re.IGNORECASE)

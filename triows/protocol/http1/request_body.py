@@ -17,14 +17,13 @@ from contextlib import suppress
 from copy import copy
 from typing import Protocol
 
-from ..grammar import FIELD
+from ..grammar import BYTES_TOKEN, FIELD
 from .errors import BadRequest
 from .limits import HeadLimits
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*+"'
 _EXTENSION = rb"[ \t]*+;[ \t]*+TOKEN(?:[ \t]*+=[ \t]*+(?:TOKEN|QUOTED))?+"
-_EXTENSION = _EXTENSION.replace(b"TOKEN", _TOKEN).replace(b"QUOTED", _QUOTED)
+_EXTENSION = _EXTENSION.replace(b"TOKEN", BYTES_TOKEN).replace(b"QUOTED", _QUOTED)
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:" + _EXTENSION + rb")*+\r\n")
 # What the beginning of such a line looks like: most of what is wrong need not be waited for.
 _CHUNK_START = re.compile(rb"[0-9A-Fa-f]{1,16}(?:[ \t;]|\r?\Z|\r\n)")

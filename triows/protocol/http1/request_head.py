@@ -9,21 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv6Address
 
-from ..grammar import _TOKEN, FIELD
+from ..grammar import BYTES_TOKEN, FIELD
 from ..headers import Headers
+from ..hosts import is_host
 from .errors import BadRequest
 from .limits import HeadLimits
 
 # A target is ASCII (RFC 3986, section 2). The rest of what a URL may not have is let through, as nginx does: browsers
 # send brackets, braces, '|', '^', '`' and backslashes as they are, and nobody reads these in two ways.
-_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]+) HTTP/(\d\.\d{1,2})\r\n")
+_REQUEST_LINE = re.compile(rb"(" + BYTES_TOKEN + rb") ([\x21-\x7e]+) HTTP/(\d\.\d{1,2})\r\n")
 _LATER_VERSION = re.compile(rb"1\.[2-9]")  # what comes in it is read as 1.1 (RFC 9110, section 2.5)
-# The hosts of http URLs: names and addresses. RFC 3986 has more in a registered name (percent, comma, quotes), but no
-# name of a host has it, and some proxies would read a list or a user in it.
-_HOST = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|[A-Za-z0-9\-._~]*)(?::(\d{0,5}))?")
-_MAX_PORT = 65535
 _TARGET = re.compile(rb"(?:[Hh][Tt][Tt][Pp][Ss]?|[Ww][Ss]{1,2})://([^/?#]*)([^#]*)")
 
 _HEAD_ENDS = b"\r\n\r\n"
@@ -193,7 +189,7 @@ def _take_apart(head: bytes, start: int, parts: tuple[bytes, bytes, bytes], max_
     if len(hosts) > 1 or (not hosts and version == b"1.1"):
         raise BadRequest(400, f"there are {len(hosts)} Host fields; there must be one")
     named = hosts[0] if hosts else b""
-    if not _is_host(named):
+    if named and not _is_host(named):
         raise BadRequest(400, "the Host field is no host")
     target, host = _resolve(method, target, named)
     if host is not named:
@@ -221,21 +217,7 @@ def _members(fields: _Fields, name: bytes) -> Sequence[bytes]:
 
 
 def _is_host(value: bytes) -> bool:
-    """Whether this is a host, and perhaps a port, or nothing (RFC 9110, section 7.2; RFC 3986, section 3.2.2)."""
-    match = _HOST.fullmatch(value)
-    if match is None:
-        return False
-    if match.lastindex is None:
-        return True
-    address, port = match.groups()
-    if port and int(port) > _MAX_PORT:
-        return False
-    if address is not None:
-        try:
-            IPv6Address(address.decode("ascii"))
-        except ValueError:
-            return False
-    return True
+    return is_host(value.decode("latin-1"))
 
 
 def _framing(fields: _Fields, version: bytes) -> tuple[bytes, bytes] | None:
@@ -268,7 +250,7 @@ def _resolve(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes]:
     if target == b"*" and method == b"OPTIONS":
         return target, host
     match = _TARGET.fullmatch(target)
-    if match is None or match[1][:1] in (b"", b":") or not _is_host(match[1]):
+    if match is None or not _is_host(match[1]):
         raise BadRequest(400, "the target is neither a path nor a URL")
     rest = match[2]
     if not rest and method == b"OPTIONS":  # which a proxy passes on as * (RFC 9112, section 3.2.4)
