@@ -1,4 +1,8 @@
-"""Hosts, split and compared: under which names the app may be asked for."""
+"""Hosts, split and compared: those of requests, of trusted hosts, of origins and of what proxies forward.
+
+RFC 3986 has more in a registered name (percent, comma, quotes, '~'). No name of a host has it, and some proxies would
+read a list or a user in it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ _HOST_CHARACTERS = "letters, digits, '-', '_' and dots, or an IPv6 address in br
 
 def split_authority(text: str) -> tuple[str, int | None] | None:
     """Split ``host:port`` (RFC 3986, section 3.2). The host is normalised; None if this is no host and port."""
-    # Not all that lower() makes ASCII letters of were some.
+    # lower() makes ASCII letters of some that are none.
     match = _AUTHORITY.fullmatch(text.lower()) if text.isascii() else None
     if match is None:
         return None
@@ -30,7 +34,7 @@ def split_authority(text: str) -> tuple[str, int | None] | None:
     return name, int(port) if port else None
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=64)  # a request asks twice for its host
 def is_host(text: str) -> bool:
     """Whether this is a host, with or without a port; the port may be empty (RFC 3986, section 3.2.3)."""
     return split_authority(text.removesuffix(":")) is not None

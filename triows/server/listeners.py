@@ -51,7 +51,7 @@ async def _open_listeners(
     if reuse_port and not hasattr(socket, "SO_REUSEPORT"):
         raise ListenSettingError("this system lets nobody share a port (reuse_port)")
     if fds:
-        return _take_over(fds)
+        return _adopt(fds)
     if path is not None:
         return [_open_unix_listener(path)]
     if isinstance(port, int) and not 0 <= port <= 65535:
@@ -113,7 +113,7 @@ async def _open_shared_listeners(host: str | None, port: int) -> list[trio.Socke
     return [_listener(sock) for sock in opened]
 
 
-def _take_over(fds: Sequence[int]) -> list[trio.SocketListener]:
+def _adopt(fds: Sequence[int]) -> list[trio.SocketListener]:
     for number, fd in enumerate(fds):
         if fd in fds[:number]:
             raise ListenSettingError(f"descriptor {fd} is given twice")

@@ -1,7 +1,7 @@
-"""Responses as HTTP/1.1 frames them: heads, bodies, and whether the connection outlives them (RFC 9112, 6, 7, 9).
+"""Responses in HTTP/1.1: heads, the framing of bodies, and whether the connection is kept (RFC 9112, sections 6, 7, 9).
 
-A body of known length is sent as it is. One of unknown length is chunked; to a client of HTTP/1.0 it ends with the
-connection. Nothing here does I/O.
+A body of known length is sent as it is. A body of unknown length is chunked; to a client of HTTP/1.0 it ends with the
+connection.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 def head_bytes(status: int, headers: Headers) -> bytes:
     """A response's head.
 
-    :raises ValueError: for a header that a client would not read as it is given here: a name that is no token,
-        control characters, spaces around the value (RFC 9110, section 5.5).
+    :raises ValueError: for a header that a client would read as another one: a name that is no token, control
+        characters, spaces around the value (RFC 9110, section 5.5).
     """
     start = _status_line(status)
     head = start + b"".join([b"%b: %b\r\n" % field for field in headers])
@@ -40,16 +40,16 @@ def _status_line(status: int) -> bytes:
 
 
 class ResponseFraming:
-    """One response on its way to bytes: :meth:`whole`, or :meth:`begin`, :meth:`data` and :meth:`end`.
+    """One response as bytes: :meth:`whole`, or :meth:`begin`, :meth:`data` and :meth:`end`.
 
-    What raises ValueError has changed nothing.
+    A method that raises ValueError has changed nothing.
 
     :param date: returns the value of ``Date`` now: there is no clock in here.
 
     :ivar keep_alive: whether another request may follow; may be set to False until the response begins.
     :ivar status: the response's status, 0 until it begins.
     :ivar size: bytes of the body so far.
-    :ivar ended: whether nothing is missing any more, and that was said.
+    :ivar ended: whether :meth:`whole` or :meth:`end` was called.
     """
 
     __slots__ = ("_bodiless", "_chunked", "_date", "_left", "_method", "ended", "keep_alive", "size", "status")
@@ -62,16 +62,16 @@ class ResponseFraming:
         self._method = method
         self._bodiless = False  # known when the response begins
         self._date = date
-        self._chunked = http_version != "1.0"  # how a body of unknown length goes
+        self._chunked = http_version != "1.0"  # a body of unknown length; else it ends with the connection
         self._left: int | None = None  # bytes of the body still to come, if that is known
 
     @property
     def complete(self) -> bool:
-        """Whether the client has nothing more to wait for, said or not."""
+        """Whether the client has got all that its framing announces, whether the response has ended or not."""
         return self.ended or (self.status > 0 and (self._left == 0 or self._bodiless))
 
     def whole(self, status: int, headers: Headers, body: bytes) -> bytes:
-        """A response of which everything is known; the body is left out where there may be none.
+        """A whole response; the body is left out of one that has no content.
 
         :raises ValueError: if the headers are malformed or tell another length.
         """

@@ -235,7 +235,7 @@ class Link(ABC):
             self._closed.set()
 
 
-def guarded(receive: Callable[[bytes], None], data: bytes, link: Link) -> None:
+def deliver(receive: Callable[[bytes], None], data: bytes, link: Link) -> None:
     """Hand bytes to a receiver, and learn how many it may get at once, so that no client holds up the others.
 
     An error of ours in there costs this link and no other.

@@ -12,7 +12,7 @@ from typing import Protocol
 import trio
 
 from ...tasks.timers import Timers
-from .link import JOIN_UP_TO, LARGE, READ_SIZE, SMALL, Link, Receiver, guarded, link_failed, logger
+from .link import JOIN_UP_TO, LARGE, READ_SIZE, SMALL, Link, Receiver, deliver, link_failed, logger
 from .socket_state import bytes_on_the_way, bytes_taken, bytes_unread
 
 _PARTS_AT_ONCE = 256  # buffers in one system call; the kernel's limit is 1,024
@@ -210,7 +210,7 @@ class SocketLink(Link):
         if not data:
             self._end_input(receiver)
         elif len(data) >= SMALL:
-            guarded(receiver.data_received, data, self)
+            deliver(receiver.data_received, data, self)
         else:
             try:
                 receiver.data_received(data)

@@ -10,7 +10,7 @@ import trio
 
 from ...tasks.timers import Timers
 from ...tasks.waiter import Waiter
-from .link import LARGE, READ_SIZE, Link, guarded
+from .link import LARGE, READ_SIZE, Link, deliver
 from .socket_state import bytes_on_the_way, bytes_taken, bytes_unread, end_arrived
 
 _SMALL_PIECE = 4096  # bytes given at once to a stream that only tells when it has taken all of them
@@ -201,7 +201,7 @@ class StreamLink(Link):
                     self.abort()
                 return
             if receiver is not None:
-                guarded(receiver.data_received, data, self)
+                deliver(receiver.data_received, data, self)
 
 
 def _socket_below(stream: trio.abc.Stream) -> trio.socket.SocketType | None:
