@@ -29,7 +29,7 @@ _DEFAULT_NAMES = ("app", "application")
 
 
 class UsageError(Exception):
-    """Something that the user named is not there or not usable: one line and exit code 2."""
+    """A target, address or file that the user named cannot be used: one line and exit code 2."""
 
 
 @click.group()
@@ -203,7 +203,7 @@ def load_app(target: str) -> App:
 
 
 def _wrapped(value: Any, place: str, name: str) -> str:
-    """What to do with an app that is inside of something else, for a message."""
+    """Advice for an app that is wrapped in ASGI middleware, to end a message with."""
     if not is_async(value):
         return ""
     module = Path(place).stem if place.endswith(".py") else place

@@ -59,20 +59,20 @@ class ASGIHTTPConnection(HTTPConnection):
         super().__init__(head, limits)
         for name, value in head.headers:
             if name == b"content-length" and value.isdigit():
-                self.content_length = int(value[:20])  # no matter which of those that are too long
+                self.content_length = int(value[:20])  # a longer number is over any limit as well
         self._receive = receive
         self._send = send
         self._body = Pieces()
         self._body_ended = False
         self._response_ended = False
         self._has_content = True  # known when the response begins
-        self._left: int | None = None  # bytes of the response still to come, if that is known
+        self._left: int | None = None  # bytes of the response still to be sent, if its length is known
         self.truncated = False
         self._waiting = trio.lowlevel.ParkingLot()  # for a piece of the body
         self._fetching = Waiter()
 
     async def listen(self, drain_timeout: float | None) -> None:
-        """Fetch the body, and then wait for the client to go away: too early, or with the whole response."""
+        """Receive the body, and then wait for the client's disconnect: too early, or behind the whole response."""
         while True:
             if self._body.size >= _BODY_BUFFER:
                 await self._fetching.park()
@@ -138,7 +138,7 @@ class ASGIHTTPConnection(HTTPConnection):
             self.lose(Disconnect(ABNORMAL, "", "lost"))
 
     def abort(self) -> None:
-        """The server drops what was begun when the application returns."""
+        """Does nothing: when the application returns, the server drops a response that has begun."""
 
     async def _finish(self) -> None:
         if self.disconnect is None and not self.response_started:

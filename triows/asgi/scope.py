@@ -16,8 +16,8 @@ Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 
-# What ``send()`` may raise when the client is gone: ASGI has OSError, and hypercorn lets through what Trio says of a
-# stream that it is just closing in another task.
+# Exceptions of ``send()`` when the client is gone: ASGI has OSError, and hypercorn lets through Trio's exceptions for a
+# stream that another task is closing.
 GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)
 
 

@@ -1,4 +1,4 @@
-"""Where a server listens: opening sockets, taking over those that are open, and how their addresses are called."""
+"""Listeners: opening their sockets, adopting sockets that are open already, and naming their addresses."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class ListenSettingError(ValueError):
 async def open_listeners(
     host: str | None, port: int, *, fds: Sequence[int] = (), reuse_port: bool = False
 ) -> list[trio.SocketListener]:
-    """Listen on a host name or address (None: on all), on ``unix:PATH``, or, instead, on what is listening already.
+    """Listen on a host name or address (None: on all), on ``unix:PATH``, or, instead, on sockets that listen already.
 
-    :param fds: descriptors of listening sockets, which are taken over.
+    :param fds: descriptors of these sockets, which the listeners own from then on.
     :param reuse_port: let other processes listen on the same port (SO_REUSEPORT).
     :raises ListenError: if the address cannot be listened on.
     :raises ListenSettingError: if a descriptor is none of a listening TCP or Unix socket, there is no such port, or the
@@ -119,7 +119,7 @@ def _adopt(fds: Sequence[int]) -> list[trio.SocketListener]:
             raise ListenSettingError(f"descriptor {fd} is given twice")
         _check_descriptor(fd)
     for fd in fds:
-        os.set_inheritable(fd, False)  # as those are that are opened here
+        os.set_inheritable(fd, False)  # as with sockets that are opened here
     return [_listener(socket.socket(fileno=fd)) for fd in fds]
 
 
@@ -139,9 +139,9 @@ def _check_descriptor(fd: int) -> None:
 
 
 class SocketFile:
-    """The file of a Unix socket that was opened here, to be removed in the end, unless it is another's by then.
+    """The file of a Unix socket that was opened here, to be removed in the end, unless another server has replaced it.
 
-    It is known by its inode, which is not given to another file as long as the socket is open.
+    The inode tells that: no other file gets its number as long as the socket is open.
     """
 
     def __init__(self, path: str) -> None:
@@ -163,7 +163,7 @@ class SocketFile:
 
 
 def address_of(listener: object) -> tuple[str, int] | str:
-    """Host and port, or the path, that a listener is at."""
+    """Host and port, or path, of a listener."""
     while isinstance(listener, trio.SSLListener):
         listener = listener.transport_listener
     return _name(listener.socket.getsockname()) if isinstance(listener, trio.SocketListener) else repr(listener)
@@ -180,12 +180,12 @@ def client_name(address: Any) -> tuple[str, int] | None:
 
 
 def own_name(address: Any) -> tuple[str, int | None]:
-    """What a client is connected to, as connections hold it: host and port, or a path and None."""
+    """The address that a client connected to: host and port, or a path and None."""
     return (_host(address[0]), address[1]) if isinstance(address, tuple) else (os.fsdecode(address), None)
 
 
 def _host(address: str) -> str:
-    """The address itself where it is an IPv4 address in an IPv6 one: what a socket for both has (RFC 4291, 2.5.5.2)."""
+    """An address without the prefix that an IPv4 address has on a socket for both families (RFC 4291, 2.5.5.2)."""
     return address.removeprefix(_MAPPED) if "." in address else address
 
 

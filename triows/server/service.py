@@ -1,4 +1,4 @@
-"""What all connections of a server share, and who talks to whom on one of them."""
+"""The settings and services that all connections of a server share, and the two ends of one of them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,12 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Who talks to whom on a connection."""
+    """The two ends of a connection.
+
+    :ivar client: host and port; None where the link tells none.
+    :ivar server: host and port, or the path of a Unix socket and None; None where the link tells neither.
+    :ivar secure: whether TLS is spoken.
+    """
 
     client: tuple[str, int] | None = None
     server: tuple[str, int | None] | None = None

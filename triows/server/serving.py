@@ -2,8 +2,8 @@
 
 The scopes, from outside in: the app's own life (lifespan), services (reactor, timers, links), connections, one task
 each. They end from the inside out, so that a handler's ``finally:`` can still use its socket, and the app's shutdown
-comes when no handler runs any more. Cancelling :func:`serve` is asking for an orderly shutdown too: the connections
-are shielded from it and get ``shutdown_timeout`` to end.
+begins when no handler runs any more. Cancelling :func:`serve` begins an orderly shutdown too: connections are shielded
+from the cancellation, and have ``shutdown_timeout`` to end.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from .links.tls import TLSLink
 from .listeners import SocketFile, address_of, client_name, open_listeners, own_name, unix_path
 from .service import ClientConnection, Endpoints, Service
 
-_REJECTED_AT_ONCE = 100  # clients beyond max_connections whose sockets are kept until they have read why
+_REJECTED_AT_ONCE = 100  # clients beyond max_connections that may send their request before they read the 503
 _FORCE_TIMES = 3  # attempts to end a handler that does not end, before the last resort
 _KEPT_MEMORY = 8 * 1024 * 1024
 
@@ -71,7 +71,7 @@ class Server:
         self._connection_nursery: trio.Nursery
         self._services: trio.Nursery
         self._ended_by: BaseException | None = None
-        self._held_up: Counter[ClientConnection] = Counter()  # how often each was forced to end
+        self._forced: Counter[ClientConnection] = Counter()  # attempts to end each by force
         self._rejected: list[SocketLink] = []  # clients that have their 503, and may still be sending
         self.last_resort: Callable[[], None] | None = None
         self.service = Service(
@@ -95,7 +95,7 @@ class Server:
 
     @property
     def connections(self) -> int:
-        """How many clients are connected now."""
+        """How many clients are connected."""
         return len(self._connections)
 
     def shutdown(self) -> None:
@@ -111,9 +111,9 @@ class Server:
         *,
         file: SocketFile | None = None,
     ) -> None:
-        """Serve until asked to stop or cancelled; returns, or is cancelled, when everything has ended.
+        """Serve until :meth:`shutdown` or a cancellation; ends when everything has ended.
 
-        ``file`` is removed before the listeners are closed.
+        :param file: that of the listening Unix socket, removed before the listeners are closed.
         """
         _keep_freed_memory()
         try:
@@ -135,7 +135,7 @@ class Server:
             self._raise_end()
 
     async def run_stream(self, stream: trio.abc.Stream) -> None:
-        """Serve the one client at the other end of a stream until it is gone."""
+        """Serve the client at the other end of a stream, and no other one, until it is gone."""
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self._run_services)
@@ -168,8 +168,11 @@ class Server:
         await self._connect(link, endpoints or _stream_endpoints(stream), begun=True).serve()
 
     async def _run_services(self, task_status: trio.TaskStatus[None]) -> None:
-        """Everything that an outer cancellation must not tear down before the connections have ended."""
-        # Not yet behind the shield: cancelled while it starts this, the server would wait for it forever.
+        """Run the services and the connections, shielded: a cancellation of the server must not cut these off.
+
+        The shutdown ends the connections first, then the services.
+        """
+        # In front of the shield: behind it, a server that is cancelled while it starts would wait for ever.
         await trio.lowlevel.checkpoint_if_cancelled()
         with trio.CancelScope(shield=True):
             try:
@@ -189,9 +192,9 @@ class Server:
                     self._reactor.close()
 
     def _end_program(self, error: BaseException) -> bool:
-        """A handler wants the program to end: shut down in order, so that the other clients hear of it, and then raise.
+        """Shut down in order, and then raise the error of a handler that ends the program, such as SystemExit.
 
-        Returns False for a second KeyboardInterrupt, which nobody should have to wait for.
+        Returns False for a KeyboardInterrupt during that shutdown: the caller raises it at once.
         """
         if self._ended_by is None:
             self._ended_by = error
@@ -204,7 +207,7 @@ class Server:
             raise self._ended_by
 
     def _stop(self) -> None:
-        """Begin the shutdown: let every connection end, and bound the time that they have for it."""
+        """Begin the shutdown: let every connection end in order, within ``shutdown_timeout``."""
         timeout = self._app.limits.shutdown_timeout
         if timeout is not None:
             self._timers.call_later(timeout, self._cut_off)
@@ -224,11 +227,11 @@ class Server:
         for connection in list(self._connections):
             name = connection.force()
             if name is not None:
-                if connection not in self._held_up:
+                if connection not in self._forced:
                     timeout = self._app.limits.shutdown_timeout
                     logger.error("%s has not ended within shutdown_timeout, %s seconds; it is forced to", name, timeout)
-                self._held_up[connection] += 1
-        if self.last_resort is not None and max(self._held_up.values(), default=0) >= _FORCE_TIMES:
+                self._forced[connection] += 1
+        if self.last_resort is not None and max(self._forced.values(), default=0) >= _FORCE_TIMES:
             self.last_resort()
         self._timers.call_later(FORCE_EVERY, self._force)
 
@@ -276,7 +279,7 @@ class Server:
             link.write(answer)
             link.close(linger=LINGER, timeout=LINGER)
             return
-        with client, suppress(OSError):  # it may not hear of it
+        with client, suppress(OSError):  # the answer may be lost
             client.send(answer)
 
     async def _serve_by_tasks(self, client: socket.socket, endpoints: Endpoints) -> None:
@@ -286,7 +289,7 @@ class Server:
         await self._run_stream(stream, endpoints)
 
     def _connect(self, link: Link, endpoints: Endpoints, *, begun: bool = False) -> HTTP1Connection:
-        """Make a client's connection; it is among those of the server until it has ended."""
+        """Make a client's connection, with the app's settings of now; the server keeps it until it has ended."""
         if self._app.limits is not self.service.limits:
             self.service = replace(self.service, **_settings(self._app))
         connection = HTTP1Connection(link, self.service, endpoints, begun=begun)
@@ -313,7 +316,7 @@ def _settings(app: App) -> dict[str, Any]:
 
 
 def _keep_freed_memory() -> None:
-    """Let the process keep freed memory, up to twice this size, instead of giving it back after each large message.
+    """Let the process keep freed memory, up to twice ``_KEPT_MEMORY``: it does not return it after each large message.
 
     glibc takes the largest block that was ever freed as its measure (mallopt(3), M_MMAP_THRESHOLD); the block itself is
     never touched. Without this, most of the time of a message of 1 MiB goes into page faults. Elsewhere it does
@@ -323,7 +326,7 @@ def _keep_freed_memory() -> None:
 
 
 def _stream_endpoints(stream: object) -> Endpoints:
-    """Who talks over a stream, as far as it is known."""
+    """The two ends of a stream, as far as it tells."""
     secure = False
     while isinstance(stream, trio.SSLStream):
         stream, secure = stream.transport_stream, True
@@ -383,4 +386,4 @@ async def serve_stream(app: App, stream: trio.abc.Stream, *, access_log: bool = 
         async with app.serving():
             await Server(app, access_log=access_log).run_stream(stream)
     finally:
-        await trio.aclose_forcefully(stream)  # what has served it, if anything has, has closed it in order
+        await trio.aclose_forcefully(stream)  # for an app that did not start: else the link has closed it in order
