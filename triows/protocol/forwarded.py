@@ -232,7 +232,7 @@ def _host(head: Head, scheme: str, claims: Claims) -> str | None:
     authority = split_authority(claims.get("host", head.host))
     if authority is None:
         if "host" not in claims:
-            return None  # it is the client's own that names no host
+            return None  # the client's own Host field is no host: that is not the proxy's fault
         raise ForwardedError("X-Forwarded-Host, or Forwarded's host=, is no host")
     host, port = authority
     if "port" in claims:
