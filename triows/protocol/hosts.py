@@ -14,7 +14,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _LABEL = "[a-z0-9_-]{1,63}"  # RFC 1035, section 2.3.4
 _AUTHORITY = re.compile(rf"(?:({_LABEL}(?:\.{_LABEL})*)\.?|\[([0-9a-f:.]+)\])(?::([1-9][0-9]{{0,4}}))?")
-_HOST_CHARACTERS = "letters, digits, '-', '_' and dots, or an IPv6 address in brackets (other alphabets as 'xn--...')"
+HOST_CHARACTERS = "letters, digits, '-', '_' and dots, or an IPv6 address in brackets (other alphabets as 'xn--...')"
 
 
 def split_authority(text: str) -> tuple[str, int | None] | None:
@@ -71,6 +71,6 @@ def parse_trusted_host(text: str) -> str:
     if authority is None or (prefix and authority[0].startswith("[")):
         raise ValueError(
             "a trusted host is a name without a scheme, like 'example.com', '.example.com' (and all below it) or"
-            f" '*.example.com' (all below it); a host is {_HOST_CHARACTERS}"
+            f" '*.example.com' (all below it); a host is {HOST_CHARACTERS}"
         )
     return prefix + authority[0]

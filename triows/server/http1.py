@@ -196,7 +196,7 @@ class HTTP1Connection:
     async def _serve_requests(self) -> WebSocketConnection | None:
         """Serve one request after the other; returns the websocket that the connection has become, if it has."""
         heads = HeadReader(self.service.limits)
-        context = copy_context()  # the server's: nothing of the app's has run in this task yet
+        context = copy_context()  # the server's: no code of the app has run in this task yet
         first = True
         while (parsed := await self._next_head(heads, first)) is not None:
             first = self._fresh = False
@@ -273,7 +273,7 @@ class HTTP1Connection:
         heads.begin()
         self._request_line = b""
         self._started = time.perf_counter()
-        idle: bool | None = None  # whether nothing of the next request has come; None: not waited yet
+        idle: bool | None = None  # whether no byte of the next request has arrived; None before the first wait
         try:
             while (parsed := heads.take(self.input)) is None:
                 if self._overdue:

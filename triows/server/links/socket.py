@@ -155,7 +155,7 @@ class SocketLink(Link):
                 self.write(data)
 
     def _break(self) -> None:
-        """Sending failed: nobody gets what is buffered. The reader will find the end after what is still to be read."""
+        """Sending failed: drop the output. The reader finds the end of the input behind the bytes still to be read."""
         self._send = _DISCARD  # takes everything, and sends nothing
         self.dropped = True
         self._backlog = None
