@@ -9,6 +9,7 @@ from .connection.stats import Stats as Stats
 from .errors import CancelledSwallowedError as CancelledSwallowedError
 from .errors import JSONMessageError as JSONMessageError
 from .errors import LifespanError as LifespanError
+from .errors import ListenError as ListenError
 from .errors import TriowsError as TriowsError
 from .errors import WebSocketClosed as WebSocketClosed
 from .errors import WebsocketResponseError as WebsocketResponseError

@@ -135,7 +135,7 @@ class Triows(App):
 
         :param options: ``fds``, descriptors of sockets that listen already, which are taken over in place of ``host``
             and ``port``; ``reuse_port=True``, to let other processes listen on the same port; ``access_log=False``.
-        :raises OSError: if the address cannot be listened on.
+        :raises ListenError: if the address cannot be listened on. It is an :exc:`OSError`.
         :raises ValueError: if there is no such port, or a descriptor is none of a listening TCP or Unix socket.
         """
         from .server import serving

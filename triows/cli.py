@@ -9,7 +9,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import traceback
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,10 +18,10 @@ from typing import Any, NoReturn
 import click
 from click.core import ParameterSource
 
+from .errors import ListenError
 from .framework.application import App
 from .server import listeners
 from .server.process import runner as process
-from .server.process import systemd
 from .tasks.exception_groups import unwrap_group
 from .tasks.functions import is_async
 
@@ -30,7 +29,7 @@ _DEFAULT_NAMES = ("app", "application")
 
 
 class UsageError(Exception):
-    """Something that the user named is not there or not usable: one line and exit code 2."""
+    """A target, address or file that the user named cannot be used: one line and exit code 2."""
 
 
 @click.group()
@@ -115,19 +114,13 @@ def _run(
             )
     except BaseException as raised:
         error = unwrap_group(raised)
-        if isinstance(error, OSError | ValueError) and _raised_by_listening(error):
+        if isinstance(error, ListenError | listeners.ListenSettingError):
             raise UsageError(_listening_failure(error, host, port)) from error  # noqa: ASYNC104 - an error of listening
         raise error from None  # noqa: ASYNC104 - the same, unwrapped
 
 
-def _raised_by_listening(error: BaseException) -> bool:
-    """Whether the address is at fault, and not a file or a database that the app wanted at its start-up."""
-    places = (listeners.__file__, systemd.__file__)
-    return any(frame.f_code.co_filename in places for frame, _ in traceback.walk_tb(error.__traceback__))
-
-
-def _listening_failure(error: OSError | ValueError, host: str, port: int) -> str:
-    if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
+def _listening_failure(error: ListenError | listeners.ListenSettingError, host: str, port: int) -> str:
+    if not isinstance(error, ListenError):
         return f"cannot listen: {error}"
     path = listeners.unix_path(host)
     if path is not None:
@@ -135,17 +128,16 @@ def _listening_failure(error: OSError | ValueError, host: str, port: int) -> str
     return f"cannot listen on {host}:{port}: {_address_failure(error)}"
 
 
-def _file_failure(error: OSError | UnicodeError, path: str) -> str:
-    if isinstance(error, OSError):
-        if error.errno == errno.EADDRINUSE:
-            return "another program listens there" if Path(path).is_socket() else "there is a file that is no socket"
-        if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            return "there is no such directory"
-    return getattr(error, "strerror", None) or str(error)
+def _file_failure(error: ListenError, path: str) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "another program listens there" if Path(path).is_socket() else "there is a file that is no socket"
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return "there is no such directory"
+    return error.strerror or str(error)
 
 
-def _address_failure(error: OSError | UnicodeError) -> str:
-    if isinstance(error, socket.gaierror | UnicodeError):
+def _address_failure(error: ListenError) -> str:
+    if isinstance(error.__cause__, socket.gaierror | UnicodeError):
         return "there is no such host"
     if error.errno == errno.EADDRINUSE:
         return "the address is in use by another program (choose another with --port)"
@@ -211,7 +203,7 @@ def load_app(target: str) -> App:
 
 
 def _wrapped(value: Any, place: str, name: str) -> str:
-    """What to do with an app that is inside of something else, for a message."""
+    """Advice for an app that is wrapped in ASGI middleware, to end a message with."""
     if not is_async(value):
         return ""
     module = Path(place).stem if place.endswith(".py") else place

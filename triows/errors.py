@@ -8,6 +8,7 @@
     ├── JSONMessageError           receive_json(): the message is not JSON (also a ValueError)
     ├── CancelledSwallowedError    a handler ended normally although a disconnect had cancelled it
     ├── LifespanError              the app failed to start or to stop
+    ├── ListenError                the server cannot listen on its address (also an OSError)
     ├── WebsocketResponseError     test client: the handshake was answered by an HTTP response
     ├── WebsocketDisconnectError   test client: the websocket has ended, by the server or by a lost connection
     └── HTTPDisconnectError        test client: the connection ended before the response was complete
@@ -25,6 +26,7 @@ __all__ = [
     "HTTPDisconnectError",
     "JSONMessageError",
     "LifespanError",
+    "ListenError",
     "TriowsError",
     "WebSocketClosed",
     "WebSocketStateError",
@@ -77,6 +79,13 @@ class CancelledSwallowedError(TriowsError):
 
 class LifespanError(TriowsError):
     """The app's start-up or shutdown functions failed under an ASGI server or the test app."""
+
+
+class ListenError(TriowsError, OSError):
+    """The server cannot listen where it was told to: the address is in use, there is no such host, and the like.
+
+    ``errno`` and ``strerror`` are the system's; its own exception, a :exc:`socket.gaierror` for one, is the cause.
+    """
 
 
 class WebsocketResponseError(TriowsError):

@@ -11,6 +11,11 @@ from triows import Response, Triows, abort, make_response, redirect, request, we
 user: ContextVar[str] = ContextVar("user", default="nobody")
 
 
+def answer(status: int, kind: str, told: str | None) -> Response:
+    """Four bytes, given whole or streamed, with the Content-Length that the app tells."""
+    return Response("text" if kind == "whole" else iter(["te", "xt"]), status, {"Content-Length": told} if told else {})
+
+
 def add_routes(app: Triows) -> None:
     @app.before_request
     async def recognise() -> None:
@@ -97,6 +102,14 @@ def add_routes(app: Triows) -> None:
                 return response
             case _:
                 return abort(404, text)
+
+    @app.get("/length/<int:status>/<kind>")
+    async def length(status: int, kind: str) -> Response:
+        return answer(status, kind, request.args.get("told"))
+
+    @app.websocket("/length/<int:status>/<kind>")
+    async def length_of_a_denial(status: int, kind: str) -> Response:
+        return answer(status, kind, websocket.args.get("told"))
 
     @app.get("/replaced", endpoint="replaced")
     async def replaced() -> str:

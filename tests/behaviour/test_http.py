@@ -12,6 +12,7 @@ import trio
 
 from triows import request
 
+from ..support.wire import upgrade
 from .conftest import Target, virtual_clock
 
 
@@ -42,6 +43,54 @@ async def test_head_has_the_headers_and_no_body(target: Target) -> None:
     response = await target.request("HEAD", "/both")
     assert response.status == 200
     assert response.headers["content-length"] == "4"
+
+
+# Status, how the body is given, the Content-Length that the app tells, and the one that the client sees.
+LENGTHS = [
+    (200, "whole", None, "4"),
+    (200, "whole", "9", "4"),
+    (200, "streamed", None, None),
+    (200, "streamed", "4", "4"),
+    (404, "whole", None, "4"),
+    (204, "whole", None, None),
+    (204, "whole", "4", None),
+    (204, "streamed", "4", None),
+    (304, "whole", None, None),
+    (304, "whole", "9", "9"),
+    (304, "streamed", "9", "9"),
+]
+
+
+@pytest.mark.parametrize(("status", "kind", "told", "length"), LENGTHS)
+async def test_the_length_of_a_response_is_that_of_its_content(
+    status: int, kind: str, told: str | None, length: str | None, target: Target
+) -> None:
+    path = f"/length/{status}/{kind}?told={told or ''}"
+    response = await target.get(path)
+    body = b"text" if status in (200, 404) else b""
+    assert (response.status, response.headers.get("content-length"), response.body) == (status, length, body)
+    assert ("transfer-encoding" in response.headers) is (length is None and status == 200)
+    response = await target.request("HEAD", path)
+    assert (response.status, response.headers.get("content-length")) == (status, length)
+
+
+@pytest.mark.parametrize(("status", "kind", "told", "length"), LENGTHS)
+async def test_the_length_of_a_denial_is_that_of_its_content(
+    status: int, kind: str, told: str | None, length: str | None, target: Target
+) -> None:
+    wire = await target.connect()
+    await wire.send(upgrade(f"/length/{status}/{kind}?told={told or ''}"))
+    response = await wire.read_response()
+    has_content = status in (200, 404)
+    assert (response.status, response.body) == (status, b"text" if has_content else b"")
+    assert response.headers.get("content-length") == ("4" if has_content else length)
+    await wire.stream.aclose()
+
+
+async def test_a_length_that_is_no_number_is_an_error_of_the_view(target: Target) -> None:
+    response = await target.get("/length/200/streamed?told=four")
+    assert response.status == 500
+    assert any("not one number" in record for record in await target.log())
 
 
 @pytest.mark.native_only

@@ -16,13 +16,14 @@ import pytest
 from ..support.wire import upgrade
 
 _PROGRAM = """
+import sys
 import threading
 import time
 
 import trio
 from triows import Triows, websocket
 
-app = Triows("stuck", shutdown_timeout=0.2)
+app = Triows("stuck", shutdown_timeout=None if "/changed" in sys.argv else 0.2)
 
 @app.websocket("/blocked")
 async def blocked():
@@ -30,6 +31,11 @@ async def blocked():
     await websocket.send("is stuck")
     while True:
         time.sleep(0.05)  # in pieces: a signal just before a long one would not interrupt it
+
+@app.websocket("/changed")
+async def changes_the_limit():
+    app.config["SHUTDOWN_TIMEOUT"] = 0.2
+    await blocked()
 
 @app.websocket("/thread")
 async def waits_for_a_thread():
@@ -53,6 +59,7 @@ app.run(port=0)
 
 _SIGNALS = {
     "/blocked": [signal.SIGTERM],
+    "/changed": [signal.SIGTERM],
     "/thread": [signal.SIGTERM],
     "/background": [signal.SIGTERM],
     "/blocked?twice": [signal.SIGINT, signal.SIGTERM],
@@ -69,7 +76,7 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]
         for path in _SIGNALS:
             processes[path] = process = stack.enter_context(
                 subprocess.Popen(
-                    [sys.executable, str(program)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+                    [sys.executable, str(program), path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
                 )
             )
             stack.callback(process.kill)
@@ -96,16 +103,22 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]
         (
             "/blocked",
             1,
-            ["ended at once: blocked() (", "stuck.py:10) holds up the event loop, at ", "stuck.py:15 in blocked\n"],
+            ["ended at once: blocked() (", "stuck.py:11) holds up the event loop, at ", "stuck.py:16 in blocked\n"],
         ),
+        ("/changed", 1, ["ended at once: changes_the_limit() (", "holds up the event loop"]),
         (
             "/thread",
             1,
-            ["waits_for_a_thread() (", "stuck.py:17) has not ended within", "ended at once: what was to be"],
+            ["waits_for_a_thread() (", "stuck.py:23) has not ended within", "ended at once: what was to be"],
         ),
         ("/background", 0, ["background task __main__.shielded has not ended within shutdown_timeout, 0.2 seconds"]),
     ],
-    ids=["a handler blocks the event loop", "a handler waits for a thread", "a background task shields itself"],
+    ids=[
+        "a handler blocks the event loop",
+        "the limit has changed",
+        "a handler waits for a thread",
+        "a background task shields itself",
+    ],
 )
 def test_what_does_not_end_is_named_and_the_process_ends(
     path: str, code: int, said: list[str], ends: dict[str, tuple[int, str]]

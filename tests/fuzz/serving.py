@@ -10,7 +10,7 @@ from typing import Any
 from trio.testing import wait_all_tasks_blocked
 
 from triows import Triows
-from triows.server.links.link import Link, guarded
+from triows.server.links.link import Link, deliver
 from triows.server.service import Endpoints
 from triows.server.serving import Server
 
@@ -98,7 +98,7 @@ class Served:
         for piece in pieces:
             if link.receiver is None:
                 break
-            guarded(link.receiver.data_received, piece, link)
+            deliver(link.receiver.data_received, piece, link)
             await wait_all_tasks_blocked()
         if link.receiver is not None:
             link.receiver.link_lost()

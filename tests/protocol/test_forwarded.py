@@ -39,7 +39,10 @@ def refusal(*fields: str, **options: Any) -> str:
 # Who is believed
 
 
-@pytest.mark.parametrize("client", [("192.0.2.1", 1), ("11.0.0.1", 1), ("2001:db9::1", 1), ("unix", 0), None])
+# The last address but one is a word, as an ASGI server may have it.
+@pytest.mark.parametrize(
+    "client", [("192.0.2.1", 1), ("11.0.0.1", 1), ("2001:db9::1", 1), ("unix", 0), ("testclient", 50000), None]
+)
 def test_others_are_not_believed(client: tuple[str, int] | None) -> None:
     for field in ("X-Forwarded-For: 6.6.6.6", "Forwarded: for=6.6.6.6", "X-Forwarded-Host: b\x00d"):
         one = head(field, client=client)

@@ -1,7 +1,4 @@
-"""Accepting: what a server does with more clients than it may have, or can.
-
-Tests triows/server/serving.py.
-"""
+"""Accepting: what a server does with more clients than it may have, or can."""
 
 from __future__ import annotations
 

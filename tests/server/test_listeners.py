@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import trio
 
-from triows import request
+from triows import ListenError, request
 from triows.server.listeners import SocketFile, open_listeners, url
 from triows.server.serving import Server
 
@@ -224,10 +224,42 @@ def test_an_abstract_unix_socket_is_named_with_an_at_sign() -> None:
 async def test_an_address_in_use_is_an_error_of_the_caller() -> None:
     async with trio.open_nursery() as nursery:
         server = await nursery.start(make_app().serve, "127.0.0.1", 0)
-        with pytest.raises(OSError) as caught:
+        with pytest.raises(ListenError) as caught:
             await make_app().serve("127.0.0.1", server.port)
+        assert isinstance(caught.value, OSError)
         assert caught.value.errno == errno.EADDRINUSE
         server.shutdown()
+
+
+@pytest.mark.parametrize("reuse_port", [False, True])
+@pytest.mark.parametrize(
+    "host", ["nowhere.invalid", "a" * 64 + ".invalid", "\udc80"], ids=["unknown", "long", "no text"]
+)
+async def test_a_host_that_is_not_there_is_an_error_of_listening(host: str, reuse_port: bool) -> None:
+    with pytest.raises(ListenError) as caught:
+        await make_app().serve(host, 0, reuse_port=reuse_port)
+    assert isinstance(caught.value.__cause__, socket.gaierror | UnicodeError)
+
+
+async def test_a_nul_in_the_path_of_a_unix_socket_is_a_wrong_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="has a NUL in it"):
+        await make_app().serve("unix:a\0b", 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_an_error_of_the_apps_own_start_up_is_none_of_listening() -> None:
+    app = make_app()
+
+    @app.before_serving
+    async def start() -> None:
+        raise OSError(errno.EADDRINUSE, "the broker's port is taken")
+
+    with pytest.raises(OSError, match="broker") as caught:
+        await app.serve("127.0.0.1", 0)
+    assert not isinstance(caught.value, ListenError)
 
 
 async def test_an_ipv6_address_can_be_listened_on() -> None:
@@ -287,7 +319,7 @@ async def test_a_unix_socket_of_a_living_server_is_left_alone(tmp_path: Path) ->
 async def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("precious")
-    with pytest.raises(OSError):
+    with pytest.raises(ListenError):
         await make_app().serve(f"unix:{path}")
     assert path.read_text() == "precious"
 

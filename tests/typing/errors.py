@@ -8,6 +8,7 @@ from triows.errors import (
     HTTPDisconnectError,
     JSONMessageError,
     LifespanError,
+    ListenError,
     TriowsError,
     WebSocketClosed,
     WebsocketDisconnectError,
@@ -20,12 +21,14 @@ of_triows: list[type[TriowsError]] = [
     HTTPDisconnectError,
     JSONMessageError,
     LifespanError,
+    ListenError,
     WebSocketClosed,
     WebsocketDisconnectError,
     WebsocketResponseError,
     WebSocketStateError,
 ]
 not_of_triows: type[TriowsError] = ValueError  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+an_os_error: type[OSError] = triows.ListenError
 a_value_error: type[ValueError] = JSONMessageError
 a_runtime_error: type[RuntimeError] = WebSocketStateError
 the_same: type[WebSocketClosed] = triows.WebSocketClosed

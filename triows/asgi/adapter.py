@@ -1,8 +1,8 @@
 """The app as an ASGI 3 application: the same connections, carried by the events of a server such as hypercorn.
 
-Of a websocket, an ASGI server keeps the protocol to itself: Pings and keepalive, fragments and the text's encoding
-are its own, and it may report any disconnect as 1006. What it hands over is bounded here as it is on a link: its
-``receive()`` is not asked for more while the inbox is full, and ``send()`` waits above the high-water mark.
+An ASGI server handles the protocol of a websocket itself: Pings and keepalive, fragments and the encoding of text. It
+may report any disconnect as 1006. Buffers are bounded as they are on a link: ``receive()`` is not called while the
+inbox is full, and ``send()`` waits above the high-water mark.
 """
 
 from __future__ import annotations

@@ -9,13 +9,14 @@ import trio
 from ..connection.app import App
 from ..connection.http import HTTPConnection
 from ..connection.limits import ServerLimits
+from ..protocol.content import has_content
 from ..protocol.disconnect import Disconnect
 from ..protocol.head import Head
 from ..protocol.headers import Headers
 from ..protocol.pieces import Pieces
 from ..protocol.websocket.close_codes import ABNORMAL
 from ..tasks.waiter import Waiter
-from .scope import GONE, Event, Receive, Scope, Send, head_of
+from .scope import GONE, Event, Receive, Scope, Send, head_of, response_start
 
 _BODY_BUFFER = 65536  # bytes of a request's body that are fetched before the handler reads them
 
@@ -30,7 +31,7 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
             connection.abort()
             raise
         nursery.cancel_scope.cancel()
-    if connection.broke_off:
+    if connection.truncated:
         # Returning would end the response in order, and the client would take it for whole.
         raise RuntimeError(f"the response to {connection.head.raw_path!r} broke off")
 
@@ -38,38 +39,40 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
 class ASGIHTTPConnection(HTTPConnection):
     """One HTTP request of an ASGI server.
 
-    :ivar broke_off: whether the response was begun and never will be ended.
+    :ivar truncated: whether the response has begun and will never end.
     """
 
     __slots__ = (
         "_body",
         "_body_ended",
         "_fetching",
+        "_has_content",
         "_left",
         "_receive",
         "_response_ended",
         "_send",
         "_waiting",
-        "broke_off",
+        "truncated",
     )
 
     def __init__(self, head: Head, limits: ServerLimits, receive: Receive, send: Send) -> None:
         super().__init__(head, limits)
         for name, value in head.headers:
             if name == b"content-length" and value.isdigit():
-                self.content_length = int(value[:20])  # no matter which of those that are too long
+                self.content_length = int(value[:20])  # a longer number is over any limit as well
         self._receive = receive
         self._send = send
         self._body = Pieces()
         self._body_ended = False
         self._response_ended = False
-        self._left: int | None = None  # bytes of the response still to come, if that is known
-        self.broke_off = False
+        self._has_content = True  # known when the response begins
+        self._left: int | None = None  # bytes of the response still to be sent, if its length is known
+        self.truncated = False
         self._waiting = trio.lowlevel.ParkingLot()  # for a piece of the body
         self._fetching = Waiter()
 
     async def listen(self, drain_timeout: float | None) -> None:
-        """Fetch the body, and then wait for the client to go away: too early, or with the whole response."""
+        """Receive the body, and then wait for the client's disconnect: too early, or behind the whole response."""
         while True:
             if self._body.size >= _BODY_BUFFER:
                 await self._fetching.park()
@@ -99,25 +102,22 @@ class ASGIHTTPConnection(HTTPConnection):
         return piece
 
     async def send_response(self, status: int, headers: Headers, body: bytes) -> None:
-        if (
-            status >= 200
-            and status not in (204, 304)
-            and not any(name.lower() == b"content-length" for name, _ in headers)
-        ):
-            headers = [*headers, (b"content-length", b"%d" % len(body))]
-        await self.start_response(status, headers)
-        await self._send_last(b"" if self.head.method == "HEAD" else body)
+        await self._start(status, headers, len(body))
+        await self._send_last(body)
 
     async def start_response(self, status: int, headers: Headers) -> None:
+        await self._start(status, headers, None)
+
+    async def _start(self, status: int, headers: Headers, size: int | None) -> None:
         if self.response_started:
             raise RuntimeError(f"the response to {self.head.method} {self.head.raw_path!r} was begun already")
+        event, self._left = response_start("http.response.start", status, headers, size)
         self.status = status
-        lengths = [value for name, value in headers if name.lower() == b"content-length" and value.isdigit()]
-        self._left = int(lengths[0]) if lengths else None
-        await self._send_event({"type": "http.response.start", "status": status, "headers": headers})
+        self._has_content = has_content(self.head.method, status)
+        await self._send_event(event)
 
     async def send_body(self, data: bytes) -> None:
-        if data and self.head.method != "HEAD":
+        if data and self._has_content:
             await self._send_event({"type": "http.response.body", "body": data, "more_body": True})
             if self._left is not None:
                 self._left -= len(data)
@@ -128,7 +128,8 @@ class ASGIHTTPConnection(HTTPConnection):
     async def _send_last(self, data: bytes) -> None:
         if not self._response_ended:
             self._response_ended = True
-            await self._send_event({"type": "http.response.body", "body": data, "more_body": False})
+            content = data if self._has_content else b""
+            await self._send_event({"type": "http.response.body", "body": content, "more_body": False})
 
     async def _send_event(self, event: Event) -> None:
         try:
@@ -137,10 +138,10 @@ class ASGIHTTPConnection(HTTPConnection):
             self.lose(Disconnect(ABNORMAL, "", "lost"))
 
     def abort(self) -> None:
-        """The server drops what was begun when the application returns."""
+        """Does nothing: when the application returns, the server drops a response that has begun."""
 
     async def _finish(self) -> None:
         if self.disconnect is None and not self.response_started:
             await self.send_response(500, [(b"content-type", b"text/plain")], b"Internal Server Error\n")
         else:
-            self.broke_off = self.disconnect is None and not self._response_ended
+            self.truncated = self.disconnect is None and not self._response_ended

@@ -7,15 +7,17 @@ from typing import Any
 
 import trio
 
+from ..protocol.content import length_to_tell, told_length
 from ..protocol.head import Head
+from ..protocol.headers import Headers
 
 Scope = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 
-# What ``send()`` may raise when the client is gone: ASGI has OSError, and hypercorn lets through what Trio says of a
-# stream that it is just closing in another task.
+# Exceptions of ``send()`` when the client is gone: ASGI has OSError, and hypercorn lets through Trio's exceptions for a
+# stream that another task is closing.
 GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)
 
 
@@ -34,6 +36,21 @@ def head_of(scope: Scope) -> Head:
         server=(server[0], server[1]) if server else None,
         asgi_scope=dict(scope),
     )
+
+
+def response_start(type: str, status: int, headers: Headers, size: int | None = None) -> tuple[Event, int | None]:
+    """The event that begins a response, and the length that it tells, if it tells one.
+
+    :param size: bytes of the body, None while that is not known.
+    :raises ValueError: if the headers tell a length that is not one number.
+    """
+    told = told_length(headers)
+    length = length_to_tell(status, told, size)
+    if length != told:
+        headers = [field for field in headers if field[0] != b"content-length"]
+        if length is not None:
+            headers.append((b"content-length", b"%d" % length))
+    return {"type": type, "status": status, "headers": headers}, length
 
 
 def _quote(path: str) -> bytes:

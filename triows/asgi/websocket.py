@@ -13,13 +13,14 @@ from ..connection.app import App
 from ..connection.logs import RequestLine, access_log, log_websocket
 from ..connection.transport import CarriedWebSocket, RoundTrip
 from ..connection.websocket import WebSocketConnection
+from ..protocol.content import has_content
 from ..protocol.disconnect import Disconnect
 from ..protocol.headers import Headers
 from ..protocol.websocket.close_codes import ABNORMAL, GOING_AWAY, NO_STATUS, NORMAL, TOO_BIG
 from ..tasks.progress import ProgressWatch
 from ..tasks.timers import Timers
 from ..tasks.waiter import Waiter
-from .scope import GONE, Event, Receive, Scope, Send, head_of
+from .scope import GONE, Event, Receive, Scope, Send, head_of, response_start
 
 _FINAL_CLOSE = 1.0  # seconds for the Close frame of a server that goes away
 
@@ -132,11 +133,10 @@ class ASGITransport:
 
     async def reject(self, status: int, headers: Headers, body: bytes) -> None:
         if self._denial:
-            # RFC 9110 section 8.6: where there may be no content, its length is not told.
-            if status not in (204, 304) and not any(name.lower() == b"content-length" for name, _ in headers):
-                headers = [*headers, (b"content-length", b"%d" % len(body))]
-            self._put({"type": "websocket.http.response.start", "status": status, "headers": headers})
-            self._put({"type": "websocket.http.response.body", "body": body, "more_body": False})
+            event, _ = response_start("websocket.http.response.start", status, headers, len(body))
+            self._put(event)
+            content = body if has_content("GET", status) else b""
+            self._put({"type": "websocket.http.response.body", "body": content, "more_body": False})
         else:
             self._put({"type": "websocket.close", "code": NORMAL, "reason": ""})  # the server answers 403
         await self._wait_until_taken()

@@ -22,8 +22,8 @@ class HTTPConnection(Connection):
     """One HTTP request and its response.
 
     :ivar limits: those of the request's route, once it is found; until then those of the app.
-    :ivar content_length: bytes of the body, 0 where its length is not known.
-    :ivar max_body_size: bytes that the body may have, None for any number.
+    :ivar content_length: bytes of the body; 0 while its length is not known.
+    :ivar max_body_size: bytes that the body may have; None for any number.
     """
 
     __slots__ = ("content_length", "limits", "max_body_size")
@@ -58,14 +58,14 @@ class HTTPConnection(Connection):
 
     @abstractmethod
     async def send_response(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send a whole response; the body is left out for HEAD."""
+        """Send a whole response; the body is left out for HEAD, 204 and 304. The carrier tells its length."""
 
     async def refuse(self, status: int, headers: Headers, body: bytes) -> None:
         await self.send_response(status, headers, body)
 
     @abstractmethod
     async def start_response(self, status: int, headers: Headers) -> None:
-        """Begin a streamed response; its body is chunked unless the headers tell its length."""
+        """Begin a streamed response. The carrier frames its body, by the Content-Length if the headers have one."""
 
     @abstractmethod
     async def send_body(self, data: bytes) -> None:
@@ -76,7 +76,7 @@ class HTTPConnection(Connection):
         """End a streamed response."""
 
     def lose(self, disconnect: Disconnect) -> None:
-        """The client is gone: cancel the handler."""
+        """Record why the client is gone, and cancel the handler. A second call does nothing."""
         if self.disconnect is None:
             self.disconnect = disconnect
             self.cancel_handler()

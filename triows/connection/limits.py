@@ -14,10 +14,14 @@ from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 from ..protocol.forwarded import parse_proxy
+from ..protocol.grammar import is_token
 from ..protocol.hosts import parse_trusted_host
 from ..protocol.origins import parse_origin_pattern
 from ..protocol.websocket.compression import Compression
 from .checks import Check, names, parsed_names, rate, seconds, short_repr, size
+
+TEARDOWN_TIMEOUT = 5.0
+"""Seconds for all teardown hooks of one connection; nobody can choose another time."""
 
 _KIB = 1024
 _MIB = 1024 * _KIB
@@ -126,14 +130,10 @@ def _trusted_hosts(name: str, value: Any) -> tuple[str, ...] | None:
     return hosts
 
 
-# RFC 9110 section 5.6.2: subprotocols are tokens (RFC 6455 section 4.1, item 10).
-_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-
-
 def _subprotocols(name: str, value: Any) -> tuple[str, ...]:
     subprotocols = names(name, value, "graphql-ws")
     for item in subprotocols:
-        if not item or not _TOKEN.issuperset(item):
+        if not is_token(item):  # RFC 6455, section 4.1, item 10
             raise ValueError(
                 f"{name} holds {short_repr(item)}; a subprotocol is letters, digits and !#$%&'*+-.^_`|~ only"
             )

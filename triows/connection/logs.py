@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
+from ..protocol.grammar import TOKEN_CHARACTER
 from ..protocol.text import _MAX_TARGET, printable
 from ..protocol.websocket.close_codes import CLOSE_CODE_NAMES
 from ..tasks.error_log import error_log as error_log
@@ -24,7 +25,7 @@ _MAX_CLIENT = 64  # characters of an address, which middleware of an ASGI server
 _HIDDEN = "***"
 
 _FIRST_LINE = re.compile(rb"[^\r\n]*")
-_METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}")
+_METHOD = re.compile(TOKEN_CHARACTER.encode() + rb"{1,40}")
 _VERSION = re.compile(rb"HTTP/\d\.\d{1,2}")
 _TARGET = re.compile(rb"((?:(?:https?|wss?)://|(?=/))[^?#]*|\*)(?:\?([^#]*))?(#.*)?", re.IGNORECASE)
 _USERINFO = re.compile(r"(?<=://)[^/]*@")

@@ -1,4 +1,4 @@
-"""How a connection ended, as a value.
+"""Why a connection ended, as a value.
 
 Three words that are easily confused:
 

@@ -1,12 +1,12 @@
-"""What trusted proxies say of the client in front of them: RFC 7239's Forwarded, and the X-Forwarded- fields.
+"""The claims of trusted proxies about the client in front of them: RFC 7239's Forwarded, and the X-Forwarded- fields.
 
 Anybody can send these fields; they count only if the other end of the connection is a trusted proxy. Each proxy adds
-what it knows at the right end, so a chain is read from there: past each address that is a trusted proxy's own, up to
-the first that is not. That is the client; what is left of it is the client's invention and is not looked at.
+its claims at the right end, so a chain is read from there: past each address that is a trusted proxy's own, up to the
+first that is not. That one is the client; addresses further left come from the client and are ignored.
 
 - Of X-Forwarded-Proto, -Host, -Port and -Prefix the last value counts: proxies set them and do not add to them.
 - The port fills in for one that the host does not name. The prefix was taken off the path, and is put back.
-- What is looked at and malformed raises :exc:`ForwardedError`: to ignore it would make a client of the proxy.
+- A malformed claim raises :exc:`ForwardedError`: to ignore it would make a client of the proxy.
 - So do Forwarded and X-Forwarded- fields that differ: one of them is not the proxy's, and nobody knows which.
 """
 
@@ -19,13 +19,15 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
+from .grammar import TOKEN
 from .head import Head
 from .hosts import DEFAULT_PORTS, split_authority
 
 UNIX = "unix"
 """Stands among trusted proxies for those that connect over a Unix socket."""
 
-_Claims = dict[str, str]  # for, proto, host, port, prefix: what is said of the client
+Claims = dict[str, str]
+"""What a proxy claims of the client, by ``for``, ``proto``, ``host``, ``port`` and ``prefix``."""
 
 _FORWARDED = b"forwarded"
 _FOR = b"x-forwarded-for"
@@ -34,7 +36,7 @@ _FIELDS = frozenset({_FORWARDED, _FOR, *_LAST_COUNTS})
 _SPACES = " \t"  # RFC 9110, section 5.6.3; str.strip() alone takes more off
 
 # Quoted pairs, and delimiters in quotes, have no place in addresses, hosts and schemes (RFC 7239, section 4).
-_PAIR = re.compile(r'[ \t]*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=(?:"([^"\\]*)"|([^\s"\\]+))[ \t]*')
+_PAIR = re.compile(rf'[ \t]*({TOKEN})=(?:"([^"\\]*)"|([^\s"\\]+))[ \t]*')
 _NODE = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}|_[\w.-]+))?", re.ASCII)
 _BARE_IPV6 = re.compile(r"[0-9A-Fa-f]*:[0-9A-Fa-f:.]+")
 _HIDDEN_NODE = re.compile(r"(?:unknown|_[\w.-]+)(?::(?:[0-9]{1,5}|_[\w.-]+))?", re.ASCII | re.IGNORECASE)
@@ -44,11 +46,11 @@ _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+;=:@-]+)*/?")
 
 
 class ForwardedError(ValueError):
-    """A trusted proxy passes on what cannot be what it means. The message names the field, and quotes nothing."""
+    """A trusted proxy's claim is malformed, or contradicts another one. The message names the field, quotes nothing."""
 
 
 class _Node(NamedTuple):
-    """An end of a connection as proxies name it. The address is None if it is kept back."""
+    """A client or proxy, as proxies name it (RFC 7239, section 6). The address is None if it is kept back."""
 
     address: str | None
     port: int = 0
@@ -85,10 +87,10 @@ def parse_proxy(text: str) -> str:
 
 
 def forwarded(head: Head, trusted: tuple[str, ...]) -> Head:
-    """Return the head that the first trusted proxy has got from the client; the same head if it came without any.
+    """Return the head as the client sent it to the first trusted proxy; the same head if no proxy sent it on.
 
     :param trusted: the proxies, each as :func:`parse_proxy` returns it.
-    :raises ForwardedError: if what a trusted proxy says makes no sense.
+    :raises ForwardedError: if the claims of a trusted proxy are malformed.
     """
     proxies = _parse(trusted)
     if not proxies.trust(_peer(head)):
@@ -100,9 +102,9 @@ def forwarded(head: Head, trusted: tuple[str, ...]) -> Head:
     if not fields:
         return head
     standard = fields.pop(_FORWARDED, None)
-    found = [] if standard is None else [_apply(head, _walk(_elements(standard), proxies))]
+    found = [] if standard is None else [_with_claims(head, _client_element(_elements(standard), proxies))]
     if fields:
-        found.append(_apply(head, _by_fields(fields, proxies)))
+        found.append(_with_claims(head, _by_fields(fields, proxies)))
     if len(found) == 2 and _identity(found[0]) != _identity(found[1]):
         raise ForwardedError("Forwarded and X-Forwarded-... do not say the same")
     return found[-1]
@@ -117,7 +119,7 @@ def _peer(head: Head) -> str | None:
     """The address of the other end of the connection; ``unix`` for one at a Unix socket."""
     if head.client is not None:
         return head.client[0]
-    # A stream of another kind has no address either. ASGI servers tell nothing of the client at a Unix socket only.
+    # A memory stream has no address either, but is no Unix socket. An ASGI scope lacks the client of Unix sockets only.
     at_unix_socket = head.asgi_scope is not None or (head.server is not None and head.server[1] is None)
     return UNIX if at_unix_socket else None
 
@@ -132,22 +134,22 @@ def _unmapped_network(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6N
     return network if address.version == network.version else IPv4Network((int(address), network.prefixlen - 96))
 
 
-def _walk(hops: Iterable[_Claims], proxies: _Proxies) -> _Claims:
-    """Join what was said at each hop, from the last one back to the client's."""
-    said: _Claims = {}
-    for claims in hops:
-        said.update(claims)
-        if "for" not in claims or not proxies.trust(_node(claims["for"]).address):
+def _client_element(hops: Iterable[Claims], proxies: _Proxies) -> Claims:
+    """The claims of the last proxy, replaced by those of each trusted proxy before it, back to the client's."""
+    claims: Claims = {}
+    for element in hops:
+        claims.update(element)
+        if "for" not in element or not proxies.trust(_node(element["for"]).address):
             break
-    return said
+    return claims
 
 
-def _by_fields(fields: dict[bytes, list[str]], proxies: _Proxies) -> _Claims:
-    said = _walk(({"for": node} for node in reversed(_members(fields.get(_FOR, [])))), proxies)
+def _by_fields(fields: dict[bytes, list[str]], proxies: _Proxies) -> Claims:
+    claims = _client_element(({"for": node} for node in reversed(_members(fields.get(_FOR, [])))), proxies)
     for field, name in _LAST_COUNTS.items():
         if members := _members(fields.get(field, [])):
-            said[name] = members[-1]
-    return said
+            claims[name] = members[-1]
+    return claims
 
 
 def _members(values: list[str]) -> list[str]:
@@ -155,10 +157,10 @@ def _members(values: list[str]) -> list[str]:
     return [stripped for member in ",".join(values).split(",") if (stripped := member.strip(_SPACES))]
 
 
-def _elements(values: list[str]) -> Iterator[_Claims]:
+def _elements(values: list[str]) -> Iterator[Claims]:
     """The elements of Forwarded, the last one first (RFC 7239, section 4)."""
     for element in reversed(_members(values)):
-        claims: _Claims = {}
+        claims: Claims = {}
         for text in element.split(";"):
             if not text.strip(_SPACES):
                 continue
@@ -170,9 +172,9 @@ def _elements(values: list[str]) -> Iterator[_Claims]:
         yield {name: claims[name] for name in ("for", "proto", "host") if name in claims}
 
 
-@lru_cache(maxsize=64)  # the client's is asked for twice, and few others come in between
+@lru_cache(maxsize=64)  # a request asks for its client's twice
 def _node(text: str) -> _Node:
-    """An address with or without a port, or what stands for one (RFC 7239, section 6)."""
+    """An address with or without a port, or a word in its place (RFC 7239, section 6)."""
     if _HIDDEN_NODE.fullmatch(text):
         return _Node(None)
     if text == _UNIX_NODE:
@@ -191,17 +193,17 @@ def _node(text: str) -> _Node:
     raise ForwardedError("X-Forwarded-For, or Forwarded's for=, names no address")
 
 
-def _apply(head: Head, said: _Claims) -> Head:
-    """The head with what is said of the client in place of what the connection says."""
+def _with_claims(head: Head, claims: Claims) -> Head:
+    """The head with the claims about the client in place of what the connection shows."""
     client, headers = head.client, head.headers
-    if "for" in said:
-        node = _node(said["for"])
+    if "for" in claims:
+        node = _node(claims["for"])
         client = None if node.address in (None, UNIX) else (str(node.address), node.port)
-    scheme = _scheme(head, said.get("proto"))
-    host = _host(head, scheme, said)
+    scheme = _scheme(head, claims.get("proto"))
+    host = _host(head, scheme, claims)
     if host is not None:
         headers = [(b"host", host.encode("ascii")), *((name, value) for name, value in headers if name != b"host")]
-    prefix = _prefix(said.get("prefix", ""))
+    prefix = _prefix(claims.get("prefix", ""))
     return replace(
         head,
         client=client,
@@ -223,18 +225,18 @@ def _scheme(head: Head, proto: str | None) -> str:
     return f"{plain}s" if secure else plain
 
 
-def _host(head: Head, scheme: str, said: _Claims) -> str | None:
+def _host(head: Head, scheme: str, claims: Claims) -> str | None:
     """The Host field, if it is to be another."""
-    if "host" not in said and "port" not in said:
+    if "host" not in claims and "port" not in claims:
         return None
-    authority = split_authority(said.get("host", head.host))
+    authority = split_authority(claims.get("host", head.host))
     if authority is None:
-        if "host" not in said:
-            return None  # it is the client's own that names no host
+        if "host" not in claims:
+            return None  # the client's own Host field is no host: that is not the proxy's fault
         raise ForwardedError("X-Forwarded-Host, or Forwarded's host=, is no host")
     host, port = authority
-    if "port" in said:
-        _, given = split_authority(f"port:{said['port']}") or ("", None)
+    if "port" in claims:
+        _, given = split_authority(f"port:{claims['port']}") or ("", None)
         if given is None:
             raise ForwardedError("X-Forwarded-Port is no port")
         if port is None and given != _default_port(scheme):
@@ -253,6 +255,6 @@ def _default_port(scheme: str) -> int:
 
 
 def _identity(head: Head) -> tuple[object, ...]:
-    """What two ways of saying the same have in common: address, scheme and host."""
+    """Address, scheme and host, normalised: what Forwarded and X-Forwarded- must agree on."""
     host, port = split_authority(head.host) or (None, None)
     return head.client and head.client[0], head.scheme, host, port or _default_port(head.scheme)

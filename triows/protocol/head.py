@@ -11,10 +11,14 @@ from .headers import Headers, list_values
 
 @dataclass(slots=True)
 class Head:
-    """What a transport knows of a request: its head.
+    """A request's head, and the two ends of its connection.
 
-    ``raw_path`` is the target's path as it was sent (percent-encoded), ``headers`` have lower-case names. ``received``
-    is the head as it came, where a trusted proxy's word about the client has changed this one.
+    :ivar raw_path: the target's path, percent-encoded as the client sent it.
+    :ivar headers: names are in lower case.
+    :ivar client: host and port; None where the carrier knows none.
+    :ivar server: host and port, or the path of a Unix socket and None.
+    :ivar asgi_scope: that of an ASGI server, for ``request.scope``; None elsewhere.
+    :ivar received: the head as the connection shows it, if a trusted proxy's claims about the client changed this one.
     """
 
     method: str
@@ -41,7 +45,7 @@ class Head:
 
     @property
     def host(self) -> str:
-        """The Host field; empty where there is none. It is looked for once, since several ask for each request."""
+        """The Host field; empty if there is none. The search is made once a request, and asked for several times."""
         if self._host is None:
             self._host = next((value.decode("latin-1") for name, value in self.headers if name == b"host"), "")
         return self._host

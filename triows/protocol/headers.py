@@ -1,4 +1,4 @@
-"""Header fields as pairs of bytes, and how their values are found (RFC 9110, section 5)."""
+"""Header fields as pairs of bytes, with lower-case names, and how values are found (RFC 9110, section 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Hosts, split and compared: under which names the app may be asked for."""
+"""Hosts, split and compared: those of requests, of trusted hosts, of origins and of what proxies forward.
+
+RFC 3986 has more in a registered name (percent, comma, quotes, '~'). No name of a host has it, and some proxies would
+read a list or a user in it.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,12 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _LABEL = "[a-z0-9_-]{1,63}"  # RFC 1035, section 2.3.4
 _AUTHORITY = re.compile(rf"(?:({_LABEL}(?:\.{_LABEL})*)\.?|\[([0-9a-f:.]+)\])(?::([1-9][0-9]{{0,4}}))?")
-_HOST_CHARACTERS = "letters, digits, '-', '_' and dots, or an IPv6 address in brackets (other alphabets as 'xn--...')"
+HOST_CHARACTERS = "letters, digits, '-', '_' and dots, or an IPv6 address in brackets (other alphabets as 'xn--...')"
 
 
 def split_authority(text: str) -> tuple[str, int | None] | None:
     """Split ``host:port`` (RFC 3986, section 3.2). The host is normalised; None if this is no host and port."""
-    # Not all that lower() makes ASCII letters of were some.
+    # lower() makes ASCII letters of some that are none.
     match = _AUTHORITY.fullmatch(text.lower()) if text.isascii() else None
     if match is None:
         return None
@@ -30,7 +34,7 @@ def split_authority(text: str) -> tuple[str, int | None] | None:
     return name, int(port) if port else None
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=64)  # a request asks twice for its host
 def is_host(text: str) -> bool:
     """Whether this is a host, with or without a port; the port may be empty (RFC 3986, section 3.2.3)."""
     return split_authority(text.removesuffix(":")) is not None
@@ -67,6 +71,6 @@ def parse_trusted_host(text: str) -> str:
     if authority is None or (prefix and authority[0].startswith("[")):
         raise ValueError(
             "a trusted host is a name without a scheme, like 'example.com', '.example.com' (and all below it) or"
-            f" '*.example.com' (all below it); a host is {_HOST_CHARACTERS}"
+            f" '*.example.com' (all below it); a host is {HOST_CHARACTERS}"
         )
     return prefix + authority[0]

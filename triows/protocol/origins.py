@@ -1,24 +1,24 @@
-"""Hosts and origins, compared: whose pages may open a websocket, and under which names the app may be asked for.
+"""Origins, compared: whose pages may open a websocket (RFC 6455, section 10.2).
 
-Text is split strictly. What is not plainly a host, or the origin of a page, equals nothing. Two names are one if they
-differ in case, in a dot at their end, or in how they write an IPv6 address; nothing else is decoded.
+Text is split strictly: a text that is no host, or no origin of a page, equals no other one. Two names are equal if they
+differ only in case, in a dot at the end, or in the spelling of an IPv6 address; nothing else is decoded.
 """
 
 from __future__ import annotations
 
 import re
 
-from .hosts import _HOST_CHARACTERS, DEFAULT_PORTS, split_authority
+from .hosts import DEFAULT_PORTS, HOST_CHARACTERS, split_authority
 
 _OTHER_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._~:-]*")
 
 
 def origin_allowed(origin: str, host: str, allowed: tuple[str, ...] | None) -> bool:
-    """Whether a browser's page from ``origin`` may open a websocket (RFC 6455, section 10.2).
+    """Whether a browser's page from ``origin`` may open a websocket.
 
-    Without ``allowed`` only a page of the same host and port may. The schemes are not compared there: behind a proxy
-    that ends TLS the page's is https and the request's is http. A port that is missing is the default one of the
-    page's scheme, on both sides.
+    Without ``allowed`` only a page of the same host and port may. The schemes are not compared then: behind a proxy
+    that ends TLS the page has https and the request http. A missing port is the default of the page's scheme, on
+    both sides.
 
     :param origin: the Origin header.
     :param host: the Host header.
@@ -42,7 +42,7 @@ def _is_same(origin: str, host: str) -> bool:
 
 
 def _normalised(origin: str) -> str | None:
-    """An origin in the form that two equal ones share; None if it is none that can be listed."""
+    """The normal form of an origin; None if it is no origin that can be listed."""
     origin = origin.lower()
     scheme, _, rest = origin.partition("://")
     if scheme not in DEFAULT_PORTS:
@@ -67,11 +67,11 @@ def parse_origin_pattern(text: str) -> str:
     if text == "*":
         return text
     scheme, wildcard, rest = text.partition("://*.")
-    # What stands below a name is found by its end: an IPv6 address has nothing below it.
+    # Names below another one are found by their end: an IPv6 address has none below it.
     page = None if wildcard and rest.startswith("[") else _normalised(f"{scheme}://{rest}" if wildcard else text)
     if page is None or (wildcard and scheme.lower() not in DEFAULT_PORTS):
         raise ValueError(
             "an origin is a scheme and a host without a path, like 'https://example.com' or 'http://localhost:8000';"
-            f" 'https://*.example.com' stands for what is below that name; a host is {_HOST_CHARACTERS}"
+            f" 'https://*.example.com' stands for what is below that name; a host is {HOST_CHARACTERS}"
         )
     return page.replace("://", "://*.", 1) if wildcard else page

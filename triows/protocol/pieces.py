@@ -1,16 +1,17 @@
-"""What has come of a body, kept until it is taken: it costs the memory of its bytes, however small its pieces were."""
+"""The part of a body that nobody has read yet: it takes the memory of its bytes, however small its pieces were."""
 
 from __future__ import annotations
 
 from collections import deque
 
-# Pieces from this size on are kept as they came, and not copied until they are joined. Smaller ones are put together,
+# Pieces from this size on are kept as they arrived, and not copied until they are joined.
 _LARGE = 4096
-_FULL = 65_536  # up to this size: an object of its own for each byte would take forty
+# Smaller ones are put together up to this size: an object for each would take some forty bytes more.
+_FULL = 65_536
 
 
 class Pieces:
-    """Bytes in the order in which they came.
+    """Bytes in the order in which they arrived.
 
     :ivar size: how many there are.
     """
@@ -22,7 +23,7 @@ class Pieces:
         self._pieces: deque[bytes | bytearray] = deque()
 
     def append(self, data: bytes) -> None:
-        """Keep what has come."""
+        """Add a piece at the end."""
         self.size += len(data)
         pieces = self._pieces
         if len(data) >= _LARGE:
@@ -33,13 +34,13 @@ class Pieces:
             pieces.append(bytearray(data))
 
     def popleft(self) -> bytes:
-        """Take the first ones: a large piece, or the small ones up to the next."""
+        """Take the first bytes: one large piece, or the small ones in front of the next large one."""
         data = bytes(self._pieces.popleft())
         self.size -= len(data)
         return data
 
     def joined(self) -> bytes:
-        """All of them, which are kept as one piece."""
+        """All bytes; they are kept, as one piece."""
         pieces = self._pieces
         if not self.size:
             return b""
@@ -50,6 +51,6 @@ class Pieces:
         return bytes(pieces[0])
 
     def clear(self) -> None:
-        """Forget them."""
+        """Drop all bytes."""
         self.size = 0
         self._pieces.clear()

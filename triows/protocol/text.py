@@ -1,4 +1,4 @@
-"""What a client has sent, made safe for logs and messages."""
+"""Escaping of client-supplied text for logs and messages."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ _MAX_TARGET = 1000  # characters of a path, and of a query
 
 
 def printable(text: str, limit: int = _MAX_TARGET) -> str:
-    """Text of a client's for a log: ASCII alone, with quotes and control characters escaped, and cut at ``limit``."""
+    """Client-supplied text for a log: ASCII, with quotes and control characters escaped, and cut at ``limit``."""
     if len(text) > limit:
         text = f"{text[:limit]}..."
     return ascii(text)[1:-1].replace('"', '\\"')
 
 
 def visible(text: str) -> str:
-    """Text of a client's for people: control and formatting characters (newlines, bidirectional marks) are escaped."""
+    """Client-supplied text for people: control and formatting characters (newlines, marks of direction) are escaped."""
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

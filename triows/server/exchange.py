@@ -1,4 +1,4 @@
-"""One request and its response on an HTTP/1.1 connection: the body in, and the response out."""
+"""One request and its response on an HTTP/1.1 connection: the body comes in, and the response goes out."""
 
 from __future__ import annotations
 
@@ -16,41 +16,53 @@ from ..protocol.http1.errors import BadRequest
 from ..protocol.http1.request_body import BodyReader, body_reader
 from ..protocol.http1.request_head import RequestHead
 from ..protocol.http1.response import CONTINUE, ResponseFraming
+from ..protocol.websocket.close_codes import ABNORMAL, PROTOCOL_ERROR
 from ..tasks.progress import ProgressWatch
 from ..tasks.timers import Timer, yield_if_late
 from .http_date import date
 from .links.link import LOOKS, Link
 from .service import Service
 
-LINGER = 2.0  # seconds that a client is let send on after a response that is its last,
-PATIENCE = 30.0  # and those for one that keeps sending a body which nobody wants: it may read the response behind that
-_PIECES_AT_ONCE = 16  # of a streamed response, before others get their turn
+LINGER = 2.0  # seconds that a client may go on sending after its last response
+PATIENCE = 30.0  # seconds for a client that is still sending a body: many read the response only behind that
+_PIECES_AT_ONCE = 16  # of a streamed response between two checkpoints, each of which is a pass of the scheduler
 _SEND_BUFFER = 65536  # response bytes above which sending waits
-_DRAIN_UP_TO = 262144  # bytes of an unread body that have yet to arrive, and are dropped to keep the connection
-_LEAST_IDLE = 1.0  # seconds between two requests below which no client is asked to be so quick
+_DRAIN_UP_TO = 262144  # bytes of an unread body that are awaited and dropped, so that the connection is kept
+_LEAST_IDLE = 1.0  # seconds; with a shorter keep_alive_timeout no client is asked for another request
 
 
 class HTTP1(Protocol):
-    """The connection that an exchange is on.
+    """The client's connection, as far as an exchange on it uses it: :class:`.HTTP1Connection`.
 
-    :ivar input: bytes that came and that nobody has been given yet.
-    :ivar lost: whether the link is.
-    :ivar closing: whether no further request is wanted.
+    :ivar input: bytes that arrived, and that neither a request's head nor its body has taken.
+    :ivar lost: whether the client's end, or a reset, has arrived.
+    :ivar closing: whether the connection ends after this response. An exchange may set it.
     """
 
     input: bytearray
-    lost: bool
     closing: bool
 
+    @property
+    def lost(self) -> bool: ...
     @property
     def link(self) -> Link: ...
     @property
     def service(self) -> Service: ...
-    async def wait_for_bytes(self) -> None: ...
-    async def wait_for_progress(self) -> None: ...
-    def respond_and_close(self, status: int, headers: Headers, body: bytes) -> None: ...
-    def log_access(self, status: int | None, size: int | None = None, kind: str | None = None) -> None: ...
-    def close(self, patience: float = 0.0) -> None: ...
+
+    async def wait_for_bytes(self) -> None:
+        """Wait until bytes arrive, or the link is lost."""
+
+    async def wait_for_progress(self) -> None:
+        """Wait until the client has taken some of what is buffered, or the link is lost."""
+
+    def respond_and_close(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send the connection's last response, and log it."""
+
+    def close(self, patience: float = 0.0) -> None:
+        """Close the link when everything is sent; a client that still sends has so many seconds for it."""
+
+    def log_access(self, status: int | None, size: int | None = None, kind: str | None = None) -> None:
+        """Log the response, and why it did not come to its end, if it did not."""
 
 
 class Exchange(HTTPConnection):
@@ -78,10 +90,10 @@ class Exchange(HTTPConnection):
             self.content_length = self._body.announced
         self._owes_continue = parsed.expects_continue
         self._logged = False
-        self._overtime: Timer | None = None  # for a handler whose client has left with the whole response
-        self._body_size = 0
+        self._overtime: Timer | None = None  # bounds a handler whose client has left with the whole response
+        self._body_size = 0  # bytes that were read of it
+        self._body_waited = 0.0  # seconds that its reader has waited for it
         self._pieces = 0  # sent of a streamed response
-        self._body_waited = 0.0  # seconds that the handler waited for it
 
     # The request's body
 
@@ -94,7 +106,7 @@ class Exchange(HTTPConnection):
     async def _next_piece(self) -> bytes:
         http = self._http
         if http.input and self._body_size:
-            await trio.lowlevel.checkpoint()  # tiny chunks are left from the last call: others get their turn
+            await trio.lowlevel.checkpoint()  # other tasks get their turn between two portions of tiny chunks
         else:
             await trio.lowlevel.checkpoint_if_cancelled()
         while (body := self._body) is not None:
@@ -103,8 +115,9 @@ class Exchange(HTTPConnection):
                 try:
                     piece = body.take(http.input, self._limit)
                 except BadRequest as error:
-                    self._fail_body(error.status, Disconnect(1002, str(error), "protocol_error"))
-                    await trio.lowlevel.checkpoint()  # cancelled here, the handler does not take this for the end
+                    self._fail_body(error.status, Disconnect(PROTOCOL_ERROR, str(error), "protocol_error"))
+                    # Cancelled here, the handler does not take b"" for the body's end.
+                    await trio.lowlevel.checkpoint()
                     break
                 if self._is_too_large():
                     raise BodyTooLarge
@@ -116,12 +129,12 @@ class Exchange(HTTPConnection):
             if self._body is None:
                 break
             if http.lost:
-                # The client may have gone before there was anything to cancel: what has come must not pass for all.
+                # The link was lost before the handler could be cancelled: half a body must not pass for a whole one.
                 self._body = None
-                self.lose(Disconnect(1006, "", "lost"))
+                self.lose(Disconnect(ABNORMAL, "", "lost"))
                 await trio.lowlevel.checkpoint()
             elif self._response.ended and http.closing:
-                break  # a shutdown does not wait for what is only dropped
+                break  # the shutdown does not wait for a body that is only dropped
             else:
                 await self._wait_for_body()
         return b""
@@ -135,7 +148,7 @@ class Exchange(HTTPConnection):
         return (self.content_length if self._body is None else self._body.announced) > self._limit
 
     async def _wait_for_body(self) -> None:
-        """Wait for more of the body. A client that keeps its handler waiting for too long is given up."""
+        """Wait for more of the body. A client that keeps its handler waiting for too long gets 408, or is dropped."""
         timeout, rate = self.limits.body_timeout, self.limits.min_body_rate
         patience = inf if timeout is None else timeout
         if rate is not None:
@@ -146,8 +159,8 @@ class Exchange(HTTPConnection):
         late = await yield_if_late(began + patience)
         self._body_waited += patience if late else trio.current_time() - began
         if scope.cancelled_caught and not (late and (self._http.input or self._http.lost)):
-            self._fail_body(408, Disconnect(1006, "the request body came too slowly", "timeout"))
-            await trio.lowlevel.checkpoint()  # cancelled here, the handler does not take what there is for all
+            self._fail_body(408, Disconnect(ABNORMAL, "the request body came too slowly", "timeout"))
+            await trio.lowlevel.checkpoint()  # as above
 
     def _fail_body(self, status: int, disconnect: Disconnect) -> None:
         self._body = None
@@ -189,7 +202,7 @@ class Exchange(HTTPConnection):
         await self._wait_for_room()
         self._pieces += 1
         if self._pieces % _PIECES_AT_ONCE == 0:
-            await trio.lowlevel.checkpoint()  # a client that takes everything at once must not starve the others
+            await trio.lowlevel.checkpoint()  # the handler of a client that takes everything must not starve the others
 
     async def end_response(self) -> None:
         if not self._response.ended:
@@ -210,23 +223,23 @@ class Exchange(HTTPConnection):
             self._response.keep_alive = False  # which the response says (RFC 9112, section 9.6)
 
     def _leaves_time(self) -> bool:
-        """Whether the connection stays open for long enough to send another request."""
+        """Whether the client has time to send another request before ``keep_alive_timeout``."""
         timeout = self._http.service.limits.keep_alive_timeout
         return timeout is None or timeout >= _LEAST_IDLE
 
     def _can_be_drained(self) -> bool:
-        """Whether what is left of the request's body is known to be little, or has arrived."""
+        """Whether the rest of the request's body has arrived, or is known to be little."""
         body, arrived = self._body, self._http.input
         if body is None:
             return True
         if self._owes_continue and not arrived:
-            return False  # a client that was not told to send its body may or may not do so
+            return False  # without 100 Continue the client may or may not send its body
         return body.ends_within(arrived, _DRAIN_UP_TO, self._limit)
 
     async def _wait_for_room(self) -> None:
         """Wait while the client does not keep up; one that takes nothing for ``send_timeout`` is gone."""
         link, service = self._http.link, self._http.service
-        timeout = service.websocket_limits.send_timeout
+        timeout = service.send_timeout
         while link.buffered >= _SEND_BUFFER and self.disconnect is None:
             with (
                 trio.CancelScope() as scope,
@@ -234,11 +247,11 @@ class Exchange(HTTPConnection):
             ):
                 await self._http.wait_for_progress()
             if scope.cancelled_caught:
-                self.lose(Disconnect(1006, f"took nothing of the response for {timeout:g} s", "timeout"))
+                self.lose(Disconnect(ABNORMAL, f"took nothing of the response for {timeout:g} s", "timeout"))
                 link.abort()
         if link.broken:
             # Whoever only sends, and never waits, keeps the reactor from finding the end of the input.
-            self.lose(Disconnect(1006, "", "lost"))
+            self.lose(Disconnect(ABNORMAL, "", "lost"))
         await trio.lowlevel.checkpoint_if_cancelled()
 
     # The end
@@ -252,16 +265,16 @@ class Exchange(HTTPConnection):
     def lose(self, disconnect: Disconnect) -> None:
         link = self._http.link
         if disconnect.kind == "lost" and self._response.complete and not link.buffered and not link.dropped:
-            # It has left with the whole response, and not too early. What is still done for it here has its time.
+            # The client has left with the whole response, and not too early. Its handler has drain_timeout to end.
             self._log()
-            timeout = self._http.service.websocket_limits.drain_timeout
+            timeout = self._http.service.drain_timeout
             if timeout is not None and self._overtime is None:
                 self._overtime = self._http.service.timers.call_later(timeout, partial(super().lose, disconnect))
         else:
             super().lose(disconnect)
 
     def log_end(self) -> None:
-        """Log a request whose response has not come to its end, and why."""
+        """Log the response, and why it did not come to its end, unless it is logged already."""
         self._log("error")
         if self._overtime is not None:
             self._overtime.cancel()
@@ -280,9 +293,9 @@ class Exchange(HTTPConnection):
             self._http.link.abort()  # a truncated response must not look like a whole one
 
     async def can_be_followed(self) -> bool:
-        """Whether another request can come after this one, as the response let the client believe.
+        """Whether the client may send another request, as the response told it.
 
-        Reads away what is left of the body: the client has as long for it as if a handler read it.
+        Reads and drops the rest of the body: the client has as long for it as if a handler read it.
         """
         if not self._response.ended:
             return False

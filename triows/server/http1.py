@@ -1,8 +1,8 @@
 """HTTP/1.1 on a link (RFC 9112): one request after the other, in one task, until the connection ends or is upgraded.
 
 The parsers are in :mod:`triows.protocol.http1`; each request and its response is an :mod:`.exchange`. Here are the
-input that nobody has been given yet (so that pipelined requests and bytes behind an upgrade are never mixed up with a
-body), the clocks of heads and idle connections, and the log.
+bytes that no head and no body has taken (so that pipelined requests and bytes behind an upgrade never get mixed up with
+a body), the deadlines of heads and of idle connections, and the log.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ..protocol.http1.errors import BadRequest
 from ..protocol.http1.request_head import HeadReader, RequestHead
 from ..protocol.http1.response import ResponseFraming, head_bytes
 from ..protocol.websocket import handshake
+from ..protocol.websocket.close_codes import ABNORMAL, GOING_AWAY
 from ..tasks.exception_groups import ends_program
 from ..tasks.timers import Timer
 from ..tasks.waiter import Waiter
@@ -33,18 +34,22 @@ from .links.link import Link
 from .service import Endpoints, Service
 from .websocket import WireTransport
 
-_MAX_INPUT = 65536  # raw bytes held back while the handler does not read
-_LAST_CHANCE = 0.5  # seconds that a shutdown waits for a head that has not come as a whole
-_LATE = 0.05  # seconds behind a deadline from which on bytes that wait unread may have come in time
+_MAX_INPUT = 65536  # bytes that are read ahead while the handler does not read
+_LAST_CHANCE = 0.5  # seconds that a shutdown waits for the rest of a head
+_LATE = 0.05  # seconds behind a deadline; if the event loop is that late, bytes that wait unread may have come in time
 _LOGGED = 200  # bytes of a request line that is refused before it is whole
 
 
 class HTTP1Connection:
-    """One client's connection; :meth:`serve` is its task, which begins with the first thing that happens.
+    """One client's connection; :meth:`serve` is its task, which the first bytes, or the first event, begin.
 
-    ``begun`` says that the caller is that task, and calls it next.
+    After an upgrade it only waits for the websocket to end, and holds no parser state.
 
-    Once it has become a websocket it only waits for that one's end, and keeps nothing that it was read with.
+    :param begun: the caller is that task and will call :meth:`serve` itself.
+
+    :ivar closing: whether no further request is read.
+    :ivar input: bytes that arrived, and that neither a head nor a body has taken.
+    :ivar lost: whether the client's end, or a reset, has arrived.
     """
 
     __slots__ = (
@@ -71,20 +76,20 @@ class HTTP1Connection:
         self.link = link
         self.service = service
         self.endpoints = endpoints
-        self.closing = False  # no further request is wanted
+        self.closing = False
         self.input = bytearray()
         self.lost = False
-        self._arrival: Waiter | None = None  # for bytes: of a head, or of the body that one task reads
-        self._progress: trio.lowlevel.ParkingLot | None = None  # for room: any task may send
-        self._deadline = inf  # for the head, or of an idle connection
+        self._arrival: Waiter | None = None  # for bytes: this task awaits a head, or one task of the handler a body
+        self._progress: trio.lowlevel.ParkingLot | None = None  # for room in the link: any task may send
+        self._deadline = inf  # of the head, or of the idle connection
         self._timer: Timer | None = None  # due at the deadline or before
         self._current: Connection | None = None
         self._request_line = b""
         self._started = 0.0
         self._begun = begun
         self._fresh = True  # no request has come yet
-        self._last_chance = False  # at shutdown: the request that is on the way is still wanted
-        self._overdue = False  # a part of a head came, and its time is over
+        self._last_chance = False  # at shutdown: the request that may be on the way is still served
+        self._overdue = False  # the deadline passed, and only a part of a head was there
         link.receiver = self
         self._set_deadline(service.limits.head_timeout)
 
@@ -101,7 +106,7 @@ class HTTP1Connection:
     def link_lost(self) -> None:
         self.lost = True
         if self._current is not None:
-            self._current.lose(Disconnect(1006, "", "lost"))
+            self._current.lose(Disconnect(ABNORMAL, "", "lost"))
         self._wake_reader()
         self.link_progressed()
 
@@ -165,10 +170,10 @@ class HTTP1Connection:
         self.closing = True
         self.link.hurry()
         if isinstance(self._current, WebSocketConnection):
-            self._current.lose(Disconnect(1001, "", "shutdown"))
+            self._current.lose(Disconnect(GOING_AWAY, "", "shutdown"))
         else:
             if self._current is None and (self._fresh or self.input):
-                # The client has just connected, or sent half a head, and cannot know: it need not ask a second time.
+                # The client has just connected, or sent half a head, and cannot know of the shutdown: serve it still.
                 self._grant_last_chance()
             self._wake_reader()
 
@@ -178,10 +183,10 @@ class HTTP1Connection:
             self._set_deadline(_LAST_CHANCE)
 
     def cut_off(self) -> None:
-        """Time is over for what :meth:`shut_down` has begun."""
+        """Cancel the handler: ``shutdown_timeout`` has passed since :meth:`shut_down`."""
         current = self._current
         if current is not None:
-            current.lose(Disconnect(1001, "", "shutdown"))
+            current.lose(Disconnect(GOING_AWAY, "", "shutdown"))
             current.cancel_handler()
 
     def force(self) -> str | None:
@@ -191,7 +196,7 @@ class HTTP1Connection:
     async def _serve_requests(self) -> WebSocketConnection | None:
         """Serve one request after the other; returns the websocket that the connection has become, if it has."""
         heads = HeadReader(self.service.limits)
-        context = copy_context()  # the server's: nothing of the app's has run in this task yet
+        context = copy_context()  # the server's: no code of the app has run in this task yet
         first = True
         while (parsed := await self._next_head(heads, first)) is not None:
             first = self._fresh = False
@@ -200,7 +205,7 @@ class HTTP1Connection:
             exchange = Exchange(self, parsed, self._head(parsed, "https" if self.endpoints.secure else "http"))
             self._current = exchange
             if self.lost:
-                exchange.lose(Disconnect(1006, "", "lost"))  # nobody else will say so: see _upgrade()
+                exchange.lose(Disconnect(ABNORMAL, "", "lost"))  # the link tells it once, see _upgrade()
             try:
                 await exchange.serve(self.service.handle)
             except BaseException as error:  # noqa: ASYNC103 - the server raises it
@@ -213,19 +218,19 @@ class HTTP1Connection:
             if not await exchange.can_be_followed():
                 return None
             if self.closing and self.input:
-                self._grant_last_chance()  # the shutdown began behind the response's head, which did not tell of it
-            # The next request may be somebody else's, sent by the same proxy: what this one has set in the context is
-            # not for it. The new context holds from the task's next step on. This step is made here where no wait for
-            # bytes makes it, so that the others get their turn too.
+                self._grant_last_chance()  # the shutdown began behind the response's head, which did not announce it
+            # A proxy sends requests of several clients on one connection: the context variables of this request are not
+            # for the next one. The new context holds from the task's next step on. That step is the wait for bytes, or
+            # else a checkpoint, in which other tasks get their turn.
             trio.lowlevel.current_task().context = context.copy()
             if self.input:
                 await trio.lowlevel.checkpoint()
         if self.link.on_the_way == 0:
-            self.link.close()  # with no request and no response on the way there is nothing to linger for
+            self.link.close()  # without lingering: no request and no response is on the way
         return None
 
     def _upgrade(self, parsed: RequestHead) -> WebSocketConnection | None:
-        """Make a websocket of the connection; what does not ask for one properly is refused."""
+        """Make a websocket of the connection; a handshake that is invalid is refused."""
         try:
             key = handshake.check(parsed.method, parsed.http_version, parsed.headers)
         except handshake.HandshakeError as error:
@@ -242,9 +247,9 @@ class HTTP1Connection:
         self._arrival = None
         self._stop_timer()
         if self.lost:
-            connection.lose(Disconnect(1006, "", "lost"))  # the link told the receiver that it had then, and only once
+            connection.lose(Disconnect(ABNORMAL, "", "lost"))  # the link told its receiver of then, and only once
         elif self.closing:
-            connection.lose(Disconnect(1001, "", "shutdown"))
+            connection.lose(Disconnect(GOING_AWAY, "", "shutdown"))
         return connection
 
     def _head(self, parsed: RequestHead, scheme: str) -> Head:
@@ -268,7 +273,7 @@ class HTTP1Connection:
         heads.begin()
         self._request_line = b""
         self._started = time.perf_counter()
-        idle: bool | None = None  # whether nothing of the next request has come; None: not waited yet
+        idle: bool | None = None  # whether no byte of the next request has arrived; None before the first wait
         try:
             while (parsed := heads.take(self.input)) is None:
                 if self._overdue:
@@ -276,8 +281,8 @@ class HTTP1Connection:
                 if self.lost or (self.closing and not self._last_chance):
                     return None
                 if not first and not self.closing and (idle is None or (idle and self.input)):
-                    # A head has its time from its first byte on, the first one from the connection's beginning, and no
-                    # later byte gives it more.
+                    # A head's time begins with its first byte, the first head's with the connection. Later bytes give
+                    # it no more time.
                     idle = not self.input
                     self._set_deadline(limits.keep_alive_timeout if idle else limits.head_timeout)
                 await self.wait_for_bytes()
@@ -293,7 +298,7 @@ class HTTP1Connection:
         return parsed
 
     def _set_deadline(self, timeout: float | None) -> None:
-        """Have the client's time end in ``timeout`` seconds. One timer serves all requests: it is moved when due."""
+        """Set the client's deadline. One timer serves all requests: when it is due too early, it is set again."""
         if timeout is not None:
             self._deadline = trio.current_time() + timeout
             if self._timer is None or self._timer.deadline > self._deadline:
@@ -306,7 +311,7 @@ class HTTP1Connection:
         if late >= _LATE and self.link.unread and not self.link.paused:
             self._timer = self.service.timers.call_later(_LATE, self._check_deadline)
         elif late >= 0:
-            # Its last bytes may have come in the same pass: whoever reads it judges what there is.
+            # The last bytes of a head may have arrived in this very pass: _next_head() sees whether it is whole.
             self._overdue = bool(self.input) and not self._last_chance
             self.closing = True
             self._last_chance = False
@@ -326,7 +331,7 @@ class HTTP1Connection:
         self.respond_and_close(status, [(b"content-type", b"text/plain"), *(headers or [])], message.encode() + b"\n")
 
     def respond_and_close(self, status: int, headers: Headers, body: bytes) -> None:
-        """Answer with the connection's last response."""
+        """Send the connection's last response, and log it."""
         self.closing = True
         method = "HEAD" if self._request_line.startswith(b"HEAD ") else "GET"
         response = ResponseFraming(method, "1.1", keep_alive=False, date=date)
@@ -335,19 +340,19 @@ class HTTP1Connection:
         self.log_access(status, response.size)
 
     def close(self, patience: float = 0.0) -> None:
-        """Close the link when all is sent; a client that still sends has so many seconds for it."""
-        send_timeout = self.service.websocket_limits.send_timeout
+        """Close the link when everything is sent; a client that still sends has so many seconds for it."""
+        send_timeout = self.service.send_timeout
         self.link.close(linger=LINGER, send_timeout=send_timeout, patience=patience)
 
     def switch_protocols(self, headers: Headers) -> None:
-        """Answer a handshake with 101; what comes from now on are frames."""
+        """Answer a handshake with 101; from now on both sides send frames."""
         self.link.write(head_bytes(101, headers))
         self.log_access(101)
 
     # The log
 
     def log_access(self, status: int | None, size: int | None = None, kind: str | None = None) -> None:
-        """One line for a response, whole or not (and one for the end of a websocket)."""
+        """Log the response, and why it did not come to its end, if it did not."""
         if self.service.logs:
             log_response(self._client(), self._line(), status, size, time.perf_counter() - self._started, kind)
 
@@ -363,6 +368,6 @@ class HTTP1Connection:
         return RequestLine.read(self._request_line, show_query=self.service.log_query)
 
     def _client(self) -> str | None:
-        # What is handled knows the client that a trusted proxy speaks for.
+        # The head of the current request names the client behind a trusted proxy.
         client = self.endpoints.client if self._current is None else self._current.head.client
         return None if client is None else client[0]

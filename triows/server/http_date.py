@@ -1,4 +1,4 @@
-"""The clock of responses: the value of ``Date`` (RFC 9110, section 6.6.1)."""
+"""The value of ``Date`` in responses (RFC 9110, section 6.6.1)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _date = (0, b"")
 
 
 def date() -> bytes:
-    """The value of ``Date`` now, made once a second."""
+    """The value of ``Date`` now. It is formatted once a second."""
     global _date
     now = int(time.time())
     if _date[0] != now:

@@ -1,4 +1,4 @@
-"""Where a server listens: opening sockets, taking over those that are open, and how their addresses are called."""
+"""Listeners: opening their sockets, adopting sockets that are open already, and naming their addresses."""
 
 from __future__ import annotations
 
@@ -12,33 +12,51 @@ from typing import Any
 
 import trio
 
+from ..errors import ListenError
+
 _BACKLOG = 1024
 _UNIX_PREFIX = "unix:"
 _MAPPED = "::ffff:"
 
 
+class ListenSettingError(ValueError):
+    """There can be no listener as it was asked for, whatever the system says: no such port, no listening socket."""
+
+
 async def open_listeners(
     host: str | None, port: int, *, fds: Sequence[int] = (), reuse_port: bool = False
 ) -> list[trio.SocketListener]:
-    """Listen on a host name or address (None: on all), on ``unix:PATH``, or, instead, on what is listening already.
+    """Listen on a host name or address (None: on all), on ``unix:PATH``, or, instead, on sockets that listen already.
 
-    :param fds: descriptors of listening sockets, which are taken over.
+    :param fds: descriptors of these sockets, which the listeners own from then on.
     :param reuse_port: let other processes listen on the same port (SO_REUSEPORT).
-    :raises OSError: if the address cannot be listened on.
-    :raises ValueError: if a descriptor is none of a listening TCP or Unix socket, there is no such port, or the address
-        has no port to share or no path.
+    :raises ListenError: if the address cannot be listened on.
+    :raises ListenSettingError: if a descriptor is none of a listening TCP or Unix socket, there is no such port, or the
+        address has no port to share or no path.
     """
+    try:
+        return await _open_listeners(host, port, fds, reuse_port)
+    except OSError as error:
+        raise ListenError(*error.args) from error
+    except UnicodeError as error:  # from the codec of host names, or of paths
+        raise ListenError(socket.EAI_NONAME, f"{host!r} cannot be encoded") from error
+
+
+async def _open_listeners(
+    host: str | None, port: int, fds: Sequence[int], reuse_port: bool
+) -> list[trio.SocketListener]:
     path = unix_path(host)
     if reuse_port and (fds or path is not None):
-        raise ValueError("only a TCP port that is opened here can be shared (reuse_port)")
+        raise ListenSettingError("only a TCP port that is opened here can be shared (reuse_port)")
     if reuse_port and not hasattr(socket, "SO_REUSEPORT"):
-        raise ValueError("this system lets nobody share a port (reuse_port)")
+        raise ListenSettingError("this system lets nobody share a port (reuse_port)")
     if fds:
-        return _take_over(fds)
+        return _adopt(fds)
     if path is not None:
         return [_open_unix_listener(path)]
     if isinstance(port, int) and not 0 <= port <= 65535:
-        raise ValueError(f"port is {port}; it must be from 0, for any free one, to 65535")  # the system would cut it
+        # The system would cut it.
+        raise ListenSettingError(f"port is {port}; it must be from 0, for any free one, to 65535")
     if reuse_port:
         return await _open_shared_listeners(host, port)
     return list(await trio.open_tcp_listeners(port, host=host, backlog=_BACKLOG))
@@ -55,7 +73,9 @@ def _listener(sock: socket.socket) -> trio.SocketListener:
 
 def _open_unix_listener(path: str) -> trio.SocketListener:
     if not path:
-        raise ValueError("'unix:' is without the path of a socket, as in unix:/run/app.sock")
+        raise ListenSettingError("'unix:' is without the path of a socket, as in unix:/run/app.sock")
+    if "\0" in path:  # the system would cut it there
+        raise ListenSettingError(f"the path of the socket, {path!r}, has a NUL in it")
     sock = socket.socket(socket.AF_UNIX)
     try:
         if Path(path).is_socket() and sock.connect_ex(path) == errno.ECONNREFUSED:
@@ -93,13 +113,13 @@ async def _open_shared_listeners(host: str | None, port: int) -> list[trio.Socke
     return [_listener(sock) for sock in opened]
 
 
-def _take_over(fds: Sequence[int]) -> list[trio.SocketListener]:
+def _adopt(fds: Sequence[int]) -> list[trio.SocketListener]:
     for number, fd in enumerate(fds):
         if fd in fds[:number]:
-            raise ValueError(f"descriptor {fd} is given twice")
+            raise ListenSettingError(f"descriptor {fd} is given twice")
         _check_descriptor(fd)
     for fd in fds:
-        os.set_inheritable(fd, False)  # as those are that are opened here
+        os.set_inheritable(fd, False)  # as with sockets that are opened here
     return [_listener(socket.socket(fileno=fd)) for fd in fds]
 
 
@@ -108,20 +128,20 @@ def _check_descriptor(fd: int) -> None:
         sock = socket.socket(fileno=fd)
     except OSError as error:
         reason = "a socket" if error.errno == errno.ENOTSOCK else "open"
-        raise ValueError(f"descriptor {fd} is not {reason}") from error
+        raise ListenSettingError(f"descriptor {fd} is not {reason}") from error
     try:
         if sock.family not in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX) or sock.type != socket.SOCK_STREAM:
-            raise ValueError(f"descriptor {fd} is not a TCP or Unix stream socket")
+            raise ListenSettingError(f"descriptor {fd} is not a TCP or Unix stream socket")
         if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            raise ValueError(f"descriptor {fd} is a socket that does not listen")
+            raise ListenSettingError(f"descriptor {fd} is a socket that does not listen")
     finally:
         sock.detach()
 
 
 class SocketFile:
-    """The file of a Unix socket that was opened here, to be removed in the end, unless it is another's by then.
+    """The file of a Unix socket that was opened here, to be removed in the end, unless another server has replaced it.
 
-    It is known by its inode, which is not given to another file as long as the socket is open.
+    The inode tells that: no other file gets its number as long as the socket is open.
     """
 
     def __init__(self, path: str) -> None:
@@ -143,7 +163,7 @@ class SocketFile:
 
 
 def address_of(listener: object) -> tuple[str, int] | str:
-    """Host and port, or the path, that a listener is at."""
+    """Host and port, or path, of a listener."""
     while isinstance(listener, trio.SSLListener):
         listener = listener.transport_listener
     return _name(listener.socket.getsockname()) if isinstance(listener, trio.SocketListener) else repr(listener)
@@ -160,12 +180,12 @@ def client_name(address: Any) -> tuple[str, int] | None:
 
 
 def own_name(address: Any) -> tuple[str, int | None]:
-    """What a client is connected to, as connections hold it: host and port, or a path and None."""
+    """The address that a client connected to: host and port, or a path and None."""
     return (_host(address[0]), address[1]) if isinstance(address, tuple) else (os.fsdecode(address), None)
 
 
 def _host(address: str) -> str:
-    """The address itself where it is an IPv4 address in an IPv6 one: what a socket for both has (RFC 4291, 2.5.5.2)."""
+    """An address without the prefix that an IPv4 address has on a socket for both families (RFC 4291, 2.5.5.2)."""
     return address.removeprefix(_MAPPED) if "." in address else address
 
 

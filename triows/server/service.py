@@ -1,4 +1,4 @@
-"""What all connections of a server share, and who talks to whom on one of them."""
+"""The settings and services that all connections of a server share, and the two ends of one of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ClientConnection(Protocol):
         """End in order: an idle connection now, a request after its response, a websocket as its handler allows."""
 
     def cut_off(self) -> None:
-        """Time is over for what :meth:`shut_down` has begun."""
+        """Cancel the handler: ``shutdown_timeout`` has passed since :meth:`shut_down`."""
 
     def force(self) -> str | None:
         """Drop the connection although its handler does not end; see :meth:`.Connection.force`."""
@@ -35,28 +35,44 @@ Handle = Callable[[Connection], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What all connections of a server share."""
+    """What all connections of a server share; a setting that changes makes another one, for the connections to come.
+
+    :ivar websocket_limits: the app's; they hold until a websocket's route is found, which may have its own.
+    :ivar send_timeout: seconds in which an HTTP client may take nothing of its response. None: no limit.
+    :ivar drain_timeout: seconds that an HTTP handler has after its client has left with the whole response.
+    :ivar log_query: whether the access log shows the values of queries.
+    :ivar begin: starts the task of a connection.
+    :ivar gone: called when a connection has ended.
+    :ivar end_program: whether the server ends because of this error, and raises it then.
+    """
 
     handle: Handle
     limits: ServerLimits
     websocket_limits: WebSocketLimits
+    send_timeout: float | None
+    drain_timeout: float | None
     timers: Timers
     counters: Counters
-    access_log: bool = True
-    log_query: bool = False  # with its values
-    begin: Callable[[ClientConnection], None] = lambda connection: None
-    gone: Callable[[ClientConnection], None] = lambda connection: None
-    end_program: Callable[[BaseException], bool] = lambda error: False
+    access_log: bool
+    log_query: bool
+    begin: Callable[[ClientConnection], None]
+    gone: Callable[[ClientConnection], None]
+    end_program: Callable[[BaseException], bool]
 
     @property
     def logs(self) -> bool:
-        """Whether somebody wants the access log."""
+        """Whether the access log is on, and its logger takes records of its level."""
         return self.access_log and access_log.isEnabledFor(logging.INFO)
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Who talks to whom on a connection."""
+    """The two ends of a connection.
+
+    :ivar client: host and port; None where the link tells none.
+    :ivar server: host and port, or the path of a Unix socket and None; None where the link tells neither.
+    :ivar secure: whether TLS is spoken.
+    """
 
     client: tuple[str, int] | None = None
     server: tuple[str, int | None] | None = None

@@ -2,15 +2,12 @@
 
 The scopes, from outside in: the app's own life (lifespan), services (reactor, timers, links), connections, one task
 each. They end from the inside out, so that a handler's ``finally:`` can still use its socket, and the app's shutdown
-comes when no handler runs any more. Cancelling :func:`serve` is asking for an orderly shutdown too: the connections
-are shielded from it and get ``shutdown_timeout`` to end.
+begins when no handler runs any more. Cancelling :func:`serve` begins an orderly shutdown too: connections are shielded
+from the cancellation, and have ``shutdown_timeout`` to end.
 """
 
 from __future__ import annotations
 
-import errno
-import math
-import os
 import socket
 import ssl
 import sys
@@ -29,6 +26,7 @@ from ..protocol.http1.response import head_bytes
 from ..tasks.exception_groups import leaves
 from ..tasks.shields import FORCE_EVERY
 from ..tasks.timers import Timers
+from .accepting import Acceptor, OwnName
 from .exchange import LINGER
 from .http1 import HTTP1Connection
 from .links import reactor
@@ -39,38 +37,16 @@ from .links.tls import TLSLink
 from .listeners import SocketFile, address_of, client_name, open_listeners, own_name, unix_path
 from .service import ClientConnection, Endpoints, Service
 
-_ACCEPT_AT_ONCE = 64
-_TURNED_AWAY_AT_ONCE = 100  # clients beyond max_connections whose sockets are kept until they have read why
-_ACCEPT_AT_THE_END = 4096  # the most that the system lets wait in a listener's queue, unless it was told otherwise
-_PAUSE_WITHOUT_DESCRIPTORS = 0.1  # seconds
-_FORCE_TIMES = 3  # attempts to end handlers that do not end, before the last resort
-_NO_LISTENER = {errno.EBADF, errno.EINVAL, errno.ENOTSOCK}
-# What happened to one client before it was accepted: Linux hands on the errors that wait on the new socket, and a
-# firewall may refuse it, see accept(2). It has left the queue, and the next one may be well.
-_NO_CLIENT = {
-    errno.ECONNABORTED,
-    errno.ECONNRESET,
-    errno.EHOSTDOWN,
-    errno.EHOSTUNREACH,
-    errno.ENETDOWN,
-    errno.ENETUNREACH,
-    errno.ENOPROTOOPT,
-    errno.ENOTCONN,
-    errno.EOPNOTSUPP,
-    errno.EPERM,
-    errno.EPROTO,
-    errno.ETIMEDOUT,
-    getattr(errno, "ENONET", errno.ENETDOWN),
-}
+_REJECTED_AT_ONCE = 100  # clients beyond max_connections that may send their request before they read the 503
+_FORCE_TIMES = 3  # attempts to end a handler that does not end, before the last resort
 _KEPT_MEMORY = 8 * 1024 * 1024
-_ALL_ADDRESSES = ("0.0.0.0", "::")
 
 
 class Server:
     """A running server.
 
     :ivar addresses: where it listens, as the sockets name it: ``(host, port)``, or a path for a Unix socket.
-    :ivar last_resort: called if even forcing them to does not end all handlers.
+    :ivar last_resort: called if forced handlers do not end either.
     """
 
     def __init__(
@@ -92,25 +68,21 @@ class Server:
         self._connections: set[ClientConnection] = set()
         self._asked_to_stop = trio.Event()
         self._stopping = trio.Event()
-        self._file: SocketFile | None = None
         self._connection_nursery: trio.Nursery
         self._services: trio.Nursery
-        self._last_complaint = -math.inf
         self._ended_by: BaseException | None = None
-        self._held_up: Counter[ClientConnection] = Counter()  # how often each was forced to end
-        self._turned_away: list[SocketLink] = []  # clients that are told so, while they still send
+        self._forced: Counter[ClientConnection] = Counter()  # attempts to end each by force
+        self._rejected: list[SocketLink] = []  # clients that have their 503, and may still be sending
         self.last_resort: Callable[[], None] | None = None
         self.service = Service(
             handle=app.handle,
-            limits=app.limits,
-            websocket_limits=app.websocket_limits(),
             timers=self._timers,
             counters=app.counters,
             access_log=access_log,
-            log_query=bool(app.config["ACCESS_LOG_QUERY"]),
             begin=lambda connection: self._connection_nursery.start_soon(connection.serve),
             gone=self._disconnect,
             end_program=self._end_program,
+            **_settings(app),
         )
 
     @property
@@ -123,7 +95,7 @@ class Server:
 
     @property
     def connections(self) -> int:
-        """How many clients are connected now."""
+        """How many clients are connected."""
         return len(self._connections)
 
     def shutdown(self) -> None:
@@ -139,20 +111,21 @@ class Server:
         *,
         file: SocketFile | None = None,
     ) -> None:
-        """Serve until asked to stop or cancelled; returns, or is cancelled, when everything has ended.
+        """Serve until :meth:`shutdown` or a cancellation; ends when everything has ended.
 
-        ``file`` is removed before the listeners are closed.
+        :param file: that of the listening Unix socket, removed before the listeners are closed.
         """
         _keep_freed_memory()
-        self._file = file
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self._run_services)
+                remove_file = (lambda: None) if file is None else file.remove
+                acceptor = Acceptor(self._start_connection, self._start_stream, remove_file)
                 try:
                     async with trio.open_nursery() as accepting:
                         for listener in listeners:
                             self.addresses.append(address_of(listener))
-                            accepting.start_soon(self._accept_from, listener)
+                            accepting.start_soon(acceptor.accept_from, listener)
                         task_status.started(self)
                         await self._asked_to_stop.wait()
                         accepting.cancel_scope.cancel()
@@ -162,7 +135,7 @@ class Server:
             self._raise_end()
 
     async def run_stream(self, stream: trio.abc.Stream) -> None:
-        """Serve the one client at the other end of a stream until it is gone."""
+        """Serve the client at the other end of a stream, and no other one, until it is gone."""
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self._run_services)
@@ -195,8 +168,11 @@ class Server:
         await self._connect(link, endpoints or _stream_endpoints(stream), begun=True).serve()
 
     async def _run_services(self, task_status: trio.TaskStatus[None]) -> None:
-        """Everything that an outer cancellation must not tear down before the connections have ended."""
-        # Not yet behind the shield: cancelled while it starts this, the server would wait for it forever.
+        """Run the services and the connections, shielded: a cancellation of the server must not cut these off.
+
+        The shutdown ends the connections first, then the services.
+        """
+        # In front of the shield: behind it, a server that is cancelled while it starts would wait for ever.
         await trio.lowlevel.checkpoint_if_cancelled()
         with trio.CancelScope(shield=True):
             try:
@@ -210,15 +186,15 @@ class Server:
                         await self._stopping.wait()
                     self._services.cancel_scope.cancel()
             finally:
-                for link in self._turned_away:
+                for link in self._rejected:
                     link.abort()
                 if self._reactor is not None:
                     self._reactor.close()
 
     def _end_program(self, error: BaseException) -> bool:
-        """A handler wants the program to end: shut down in order, so that the other clients hear of it, and then raise.
+        """Shut down in order, and then raise the error of a handler that ends the program, such as SystemExit.
 
-        Returns False for a second KeyboardInterrupt, which nobody should have to wait for.
+        Returns False for a KeyboardInterrupt during that shutdown: the caller raises it at once.
         """
         if self._ended_by is None:
             self._ended_by = error
@@ -231,7 +207,7 @@ class Server:
             raise self._ended_by
 
     def _stop(self) -> None:
-        """Begin the shutdown: let every connection end, and bound the time that they have for it."""
+        """Begin the shutdown: let every connection end in order, within ``shutdown_timeout``."""
         timeout = self._app.limits.shutdown_timeout
         if timeout is not None:
             self._timers.call_later(timeout, self._cut_off)
@@ -240,102 +216,39 @@ class Server:
             connection.shut_down()
 
     def _cut_off(self) -> None:
-        """Time is over: cancel what is left, and soon look for those that do not mind."""
+        """The shutdown timeout has expired: cancel what is left, and soon force handlers that ignore cancellation."""
         for connection in list(self._connections):
             connection.cut_off()
         self._connection_nursery.cancel_scope.cancel()
         self._timers.call_later(FORCE_EVERY, self._force)
 
     def _force(self) -> None:
-        """Name the handlers that are still there, once, and let the cancellation through their shields."""
+        """Log each handler that still runs, once, and break its shields."""
         for connection in list(self._connections):
             name = connection.force()
             if name is not None:
-                if connection not in self._held_up:
+                if connection not in self._forced:
                     timeout = self._app.limits.shutdown_timeout
                     logger.error("%s has not ended within shutdown_timeout, %s seconds; it is forced to", name, timeout)
-                self._held_up[connection] += 1
-        if self.last_resort is not None and max(self._held_up.values(), default=0) >= _FORCE_TIMES:
+                self._forced[connection] += 1
+        if self.last_resort is not None and max(self._forced.values(), default=0) >= _FORCE_TIMES:
             self.last_resort()
         self._timers.call_later(FORCE_EVERY, self._force)
 
     # Clients
 
-    async def _accept_from(self, listener: trio.abc.Listener[Any]) -> None:
-        async with listener:
-            if isinstance(listener, trio.SocketListener):
-                await self._accept_sockets(listener)
-            else:
-                while True:
-                    try:
-                        stream = await listener.accept()
-                    except OSError as error:
-                        await self._get_over(error)
-                    else:
-                        self._connection_nursery.start_soon(self._run_stream, stream)
+    def _start_stream(self, stream: trio.abc.Stream) -> None:
+        """Serve the client at the other end of a stream that a listener has accepted."""
+        self._connection_nursery.start_soon(self._run_stream, stream)
 
-    async def _accept_sockets(self, listener: trio.SocketListener) -> None:
-        # A second descriptor for the same socket, to accept many clients a wake-up without Trio's stream for each.
-        with socket.socket(fileno=os.dup(listener.socket.fileno())) as listening:
-            own = listening.getsockname()
-            server = None if own[0] in _ALL_ADDRESSES else own_name(own)
-            if listening.family != socket.AF_UNIX:
-                # Linux hands this on to the sockets of the clients.
-                listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            try:
-                while True:
-                    await trio.lowlevel.wait_readable(listening)
-                    try:
-                        self._accept(listening, server, _ACCEPT_AT_ONCE)
-                    except OSError as error:
-                        await self._get_over(error)
-            finally:
-                # Those who have connected are clients: closing the listener would reset what waits in its queue.
-                if self._file is not None:
-                    self._file.remove()
-                with suppress(OSError):
-                    self._accept(listening, server, _ACCEPT_AT_THE_END)
+    def _start_connection(self, client: socket.socket, address: Any, server: OwnName | None) -> None:
+        """Serve a client that connected to ``server`` (None: its socket knows); beyond ``max_connections``, refuse it.
 
-    def _accept(self, listening: socket.socket, server: tuple[str, int | None] | None, most: int) -> None:
-        """Welcome the clients that wait at a listener, so many of them at most."""
-        for _ in range(most):
-            try:
-                client, address = listening.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno not in _NO_CLIENT:
-                    raise
-                continue
-            try:
-                self._welcome(client, address, server)
-            except OSError as error:
-                client.close()
-                if error.errno not in (*_NO_CLIENT, errno.EINVAL):  # the latter is a reset too, on BSD
-                    self._complain(error)
-
-    async def _get_over(self, error: OSError) -> None:
-        """Accepting failed: wait a little for descriptors, for memory, or for whatever it is that is missing.
-
-        :raises OSError: if it is the listener.
+        :raises OSError: if the client is gone already, or the system has no room for it.
         """
-        if error.errno in _NO_LISTENER:
-            raise error
-        if error.errno not in _NO_CLIENT:
-            self._complain(error)
-            await trio.sleep(_PAUSE_WITHOUT_DESCRIPTORS)
-
-    def _complain(self, error: OSError) -> None:
-        """Say that no client can be accepted now, once a second at most."""
-        if trio.current_time() - self._last_complaint >= 1:
-            self._last_complaint = trio.current_time()
-            logger.error("cannot accept clients (%s); trying on", error.strerror)
-
-    def _welcome(self, client: socket.socket, address: Any, server: tuple[str, int | None] | None) -> None:
-        """Serve a client that connected to ``server``, which is None where that is for its socket to tell."""
         if len(self._connections) >= self._app.limits.max_connections:
             self._app.counters.connections_refused += 1
-            self._turn_away(client)
+            self._reject_busy(client)
             if self.service.logs:
                 name = client_name(address)
                 log_response(None if name is None else name[0], RequestLine("", ""), 503, 0, 0.0)
@@ -355,18 +268,18 @@ class Server:
             link = SocketLink(client, self._reactor, self._timers)
         self._connect(link, endpoints)
 
-    def _turn_away(self, client: socket.socket) -> None:
-        """There are too many clients: say so, and let this one send its request first, unless many do that already."""
+    def _reject_busy(self, client: socket.socket) -> None:
+        """Answer 503. The client may send its request before it reads that, unless too many do so already."""
         client.setblocking(False)
         answer = head_bytes(503, [(b"retry-after", b"10"), (b"content-length", b"0"), (b"connection", b"close")])
-        self._turned_away = [link for link in self._turned_away if not link.is_closed]
-        if self._reactor is not None and len(self._turned_away) < _TURNED_AWAY_AT_ONCE:
+        self._rejected = [link for link in self._rejected if not link.is_closed]
+        if self._reactor is not None and len(self._rejected) < _REJECTED_AT_ONCE:
             link = SocketLink(client, self._reactor, self._timers)
-            self._turned_away.append(link)
+            self._rejected.append(link)
             link.write(answer)
             link.close(linger=LINGER, timeout=LINGER)
             return
-        with client, suppress(OSError):  # it may not hear of it
+        with client, suppress(OSError):  # the answer may be lost
             client.send(answer)
 
     async def _serve_by_tasks(self, client: socket.socket, endpoints: Endpoints) -> None:
@@ -376,9 +289,9 @@ class Server:
         await self._run_stream(stream, endpoints)
 
     def _connect(self, link: Link, endpoints: Endpoints, *, begun: bool = False) -> HTTP1Connection:
-        """Make a client's connection; it is among those of the server until it has ended."""
+        """Make a client's connection, with the app's settings of now; the server keeps it until it has ended."""
         if self._app.limits is not self.service.limits:
-            self.service = self._configured(self.service)
+            self.service = replace(self.service, **_settings(self._app))
         connection = HTTP1Connection(link, self.service, endpoints, begun=begun)
         self._connections.add(connection)
         self._app.counters.connections_open += 1
@@ -386,23 +299,24 @@ class Server:
             connection.shut_down()
         return connection
 
-    def _configured(self, service: Service) -> Service:
-        """The same with the app's settings as they are now: clients that are connected keep those before."""
-        app = self._app
-        return replace(
-            service,
-            limits=app.limits,
-            websocket_limits=app.websocket_limits(),
-            log_query=bool(app.config["ACCESS_LOG_QUERY"]),
-        )
-
     def _disconnect(self, connection: ClientConnection) -> None:
         self._connections.discard(connection)
         self._app.counters.connections_open -= 1
 
 
+def _settings(app: App) -> dict[str, Any]:
+    """What a connection takes from the app's settings when it begins, and keeps."""
+    return {
+        "limits": app.limits,
+        "websocket_limits": app.websocket_limits(),
+        "send_timeout": app.config["SEND_TIMEOUT"],
+        "drain_timeout": app.config["DRAIN_TIMEOUT"],
+        "log_query": bool(app.config["ACCESS_LOG_QUERY"]),
+    }
+
+
 def _keep_freed_memory() -> None:
-    """Let the process keep freed memory, up to twice this size, instead of giving it back after each large message.
+    """Let the process keep freed memory, up to twice ``_KEPT_MEMORY``: it does not return it after each large message.
 
     glibc takes the largest block that was ever freed as its measure (mallopt(3), M_MMAP_THRESHOLD); the block itself is
     never touched. Without this, most of the time of a message of 1 MiB goes into page faults. Elsewhere it does
@@ -412,7 +326,7 @@ def _keep_freed_memory() -> None:
 
 
 def _stream_endpoints(stream: object) -> Endpoints:
-    """Who talks over a stream, as far as it is known."""
+    """The two ends of a stream, as far as it tells."""
     secure = False
     while isinstance(stream, trio.SSLStream):
         stream, secure = stream.transport_stream, True
@@ -472,4 +386,4 @@ async def serve_stream(app: App, stream: trio.abc.Stream, *, access_log: bool = 
         async with app.serving():
             await Server(app, access_log=access_log).run_stream(stream)
     finally:
-        await trio.aclose_forcefully(stream)  # what has served it, if anything has, has closed it in order
+        await trio.aclose_forcefully(stream)  # for an app that did not start: else the link has closed it in order

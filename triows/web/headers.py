@@ -5,20 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from ..protocol.grammar import is_token
+
 WireHeaders = list[tuple[bytes, bytes]]
 """Header lines for a connection: lower-case names and latin-1 values."""
 
-# RFC 9110 section 5.5 and 5.6.2: what may not be in a value, above all what would let it start a line of its own, and
-# what a name is made of.
+# RFC 9110, section 5.5: what may not be in a value, above all what would let it start a line of its own.
 _UNSAFE_VALUE = re.compile(r"[\x00-\x08\n-\x1f\x7f]")
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
-
 
 _encoded_names: dict[str, bytes] = {}
 
 
 def _encode_name(name: str) -> bytes:
-    if not _NAME.match(name):
+    if not is_token(name):
         raise ValueError(f"header name {name!r} is not a token; use letters, digits and hyphens (RFC 9110, 5.1)")
     encoded = name.lower().encode("ascii")
     if len(_encoded_names) < 256:  # some applications generate names without end

@@ -200,28 +200,21 @@ class Response(SansIOResponse):
                 await trio.to_thread.run_sync(sync_close)
 
     def wire_headers(self) -> WireHeaders:
-        """Return the headers for the wire, with Content-Length where the body is complete (RFC 9110, 8.6).
+        """Return the headers for the wire. How the body is framed is the carrier's to say: Content-Length is among
+        them only where a streamed body has one, or a 304, that the handler has set.
 
         :raises ValueError: as :func:`encode_headers` does, and for a status that no final response has.
         """
-        headers = self.headers
         status = self._status_code
         if not 200 <= status <= 999:
             raise ValueError(f"a response cannot have the status {status}; it is from 200 to 999")
-        if status in (204, 304):
-            # RFC 9110 section 6.4.1: these have no content; a 304's Content-Length, if any, is the handler's own.
-            lines = encode_headers(headers)
-            return lines if status == 304 else [line for line in lines if line[0] != b"content-length"]
-        lines = encode_headers(headers)
-        if self._complete is not None:
-            lines = [line for line in lines if line[0] != b"content-length"]
-            lines.append((b"content-length", b"%d" % len(self._complete)))
+        lines = encode_headers(self.headers)
+        if self._complete is not None and status != HTTPStatus.NOT_MODIFIED:
+            return [line for line in lines if line[0] != b"content-length"]
         return lines
 
     def wire_body(self) -> bytes | None:
-        """Return the complete body for the wire; None if it must be streamed."""
-        if self._status_code in (204, 304):
-            return b""
+        """Return the complete body; None if it must be streamed."""
         return self._complete
 
     @classmethod

@@ -127,6 +127,15 @@ async def test_under_an_asgi_server_the_same_holds() -> None:
         assert b'"peer":"1.2.3.4"' in body["body"]
 
 
+@pytest.mark.parametrize("host", [b"no host", b"a..b", b"user@example.com"])
+async def test_a_port_of_a_proxy_makes_no_host_of_what_is_none(host: bytes) -> None:
+    app = telling_app(trusted_proxies=["1.2.3.4"])
+    async with http(app, "/tell", headers=[(b"host", host), (b"x-forwarded-port", b"8443")]) as server:
+        server.put("http.request", body=b"", more_body=False)
+        start, body, *_ = await server.rest()
+        assert (start["status"], body["body"]) == (400, b"the Host field is no host\n")
+
+
 @pytest.mark.parametrize(("origin", "status"), [("https://example.com", 101), ("http://inner.example:8000", 403)])
 async def test_the_origin_of_a_page_is_compared_with_the_forwarded_host(origin: str, status: int) -> None:
     client = TestClient(telling_app(trusted_proxies=[PROXY]))

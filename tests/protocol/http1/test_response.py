@@ -138,6 +138,14 @@ def test_a_304_may_tell_the_length_that_a_200_would_have() -> None:
     assert data.endswith(b"\r\n\r\n")
 
 
+def test_a_204_tells_no_length_whatever_the_app_says() -> None:
+    for data in (
+        framing().whole(204, [(b"content-length", b"5")], b""),
+        framing().begin(204, [(b"content-length", b"5")]),
+    ):
+        assert fields(data).keys() == {b"date"}
+
+
 def test_the_answer_to_head_has_the_headers_of_get_and_no_body() -> None:
     data = framing("HEAD").whole(200, HEADERS, b"hello")
     assert fields(data)[b"content-length"] == b"5"

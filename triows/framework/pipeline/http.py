@@ -9,6 +9,7 @@ from typing import Any, cast
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from ...connection.http import HTTPConnection
+from ...protocol.content import has_content
 from ...tasks.functions import describe
 from ...web.context import Context
 from ...web.request import Request
@@ -78,7 +79,7 @@ class RequestPipeline(Pipeline):
                 await self.connection.send_response(response.status_code, headers, body)
                 return
             await self.connection.start_response(response.status_code, headers)
-            if self.subject.method != "HEAD":
+            if has_content(self.subject.method, response.status_code):
                 async with aclosing(response.iter_body()) as pieces:
                     async for piece in pieces:
                         await self.connection.send_body(piece)

@@ -10,6 +10,7 @@ from werkzeug.exceptions import Forbidden
 
 from ...connection.websocket import WebSocketConnection
 from ...errors import JSONMessageError, WebSocketClosed, WebSocketStateError
+from ...protocol.content import has_content
 from ...protocol.text import printable
 from ...protocol.websocket.close_codes import INTERNAL_ERROR, INVALID_DATA
 from ...tasks.functions import call, describe
@@ -108,8 +109,6 @@ class WebSocketPipeline(Pipeline):
 
     async def _send(self, response: Response | None) -> None:
         if response is not None and self._can_answer():
-            headers, body = response.wire_headers(), response.wire_body()
-            if body is None:
-                body = await response.get_data()
-                headers = response.wire_headers()
-            await self.connection.reject(response.status_code, headers, body)
+            if response.is_streamed and has_content("GET", response.status_code):
+                await response.get_data()
+            await self.connection.reject(response.status_code, response.wire_headers(), response.wire_body() or b"")

@@ -9,11 +9,10 @@ from typing import Any, Literal, TypeVar
 import trio
 from werkzeug.exceptions import HTTPException, default_exceptions
 
+from ...connection.limits import TEARDOWN_TIMEOUT
 from ...tasks.exception_groups import is_error, unwrap_group
 from ...tasks.functions import call, describe
 from ...tasks.shields import keep_shielded
-
-_TEARDOWN_TIMEOUT = 5.0  # seconds for all teardown hooks of one connection
 
 F = TypeVar("F", bound=Callable[..., Any])
 Kind = Literal["request", "websocket"]
@@ -70,7 +69,7 @@ def register_handler(table: HandlerTable, key: type[BaseException] | int, functi
 async def run_teardown(logger: Logger, functions: Sequence[Any], error: BaseException | None) -> None:
     """Call teardown hooks; what one raises is logged, so that the others run too."""
     # Connections are mostly cancelled in the end; what the hooks give back must be given back all the same.
-    with trio.move_on_after(_TEARDOWN_TIMEOUT, shield=True) as scope:
+    with trio.move_on_after(TEARDOWN_TIMEOUT, shield=True) as scope:
         keep_shielded(scope)
         for function in functions:
             try:
@@ -80,4 +79,4 @@ async def run_teardown(logger: Logger, functions: Sequence[Any], error: BaseExce
                     raise
                 logger.error("teardown hook %s failed", describe(function), exc_info=unwrap_group(raised))
     if scope.cancelled_caught:
-        logger.error("the teardown hooks took longer than %s seconds and were cancelled", _TEARDOWN_TIMEOUT)
+        logger.error("the teardown hooks took longer than %s seconds and were cancelled", TEARDOWN_TIMEOUT)

@@ -1,10 +1,10 @@
-"""What is wrong with a request, as the status of its answer."""
+"""A request that cannot be served, and the status to answer it with."""
 
 from __future__ import annotations
 
 
 class BadRequest(Exception):
-    """The client's bytes are no request that may be served.
+    """A request is malformed, over a limit, or asks for something that is not spoken here.
 
     :ivar status: the HTTP status to answer with; the connection is closed after it.
     """

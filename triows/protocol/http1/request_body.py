@@ -4,8 +4,8 @@ The rules of the chunked coding:
 
 - A chunk's size is 1 to 16 hexadecimal digits and nothing else; behind it are extensions that follow the grammar, or
   CRLF. Every line ends with CRLF, a bare CR or LF is nowhere, and CRLF follows a chunk's data (7.1, 7.1.1).
-- Extensions are left out. Together they may be 16 KiB longer than the data gives a reason for.
-- Trailer fields are judged as header fields are, and left out: none of them becomes a header (RFC 9110, section 6.5).
+- Extensions are dropped. Chunk lines may be 16 KiB longer in all than the data gives a reason for.
+- Trailer fields are validated as header fields are, and dropped: none becomes a header (RFC 9110, section 6.5).
 
 What a proxy in front may read another way is refused, so that both see the same end of the body.
 """
@@ -17,22 +17,21 @@ from contextlib import suppress
 from copy import copy
 from typing import Protocol
 
-from ..grammar import FIELD
+from ..grammar import BYTES_TOKEN, FIELD
 from .errors import BadRequest
 from .limits import HeadLimits
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*+"'
 _EXTENSION = rb"[ \t]*+;[ \t]*+TOKEN(?:[ \t]*+=[ \t]*+(?:TOKEN|QUOTED))?+"
-_EXTENSION = _EXTENSION.replace(b"TOKEN", _TOKEN).replace(b"QUOTED", _QUOTED)
+_EXTENSION = _EXTENSION.replace(b"TOKEN", BYTES_TOKEN).replace(b"QUOTED", _QUOTED)
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:" + _EXTENSION + rb")*+\r\n")
-# What the beginning of such a line looks like: most of what is wrong need not be waited for.
+# The beginning of such a line: most faults are found without waiting for its end.
 _CHUNK_START = re.compile(rb"[0-9A-Fa-f]{1,16}(?:[ \t;]|\r?\Z|\r\n)")
 
-_MAX_EXCESS = 16 * 1024  # bytes of chunk lines beyond what the data gives a reason for,
-_FREE = 16  # which is this much a chunk, and
-_FREE_PER_BYTE = 2  # this much for each byte of its data (CVE-2023-39326)
-_LINES_AT_ONCE = 2048  # lines that are read in one go: tiny chunks must not hold up other clients
+_MAX_OVERHEAD = 16 * 1024  # bytes of chunk lines beyond the free ones (CVE-2023-39326)
+_FREE_OVERHEAD_PER_CHUNK = 16  # bytes
+_FREE_OVERHEAD_PER_BYTE = 2  # bytes, for each of the chunk's data
+_LINES_AT_ONCE = 2048  # lines that one call reads: 1,024 tiny chunks, 2 ms, in which the other clients wait
 
 
 class BodyReader(Protocol):
@@ -92,10 +91,10 @@ class ChunkedBody:
 
     __slots__ = (
         "_behind_data",
-        "_excess",
         "_in_trailers",
         "_left",
         "_limits",
+        "_overhead",
         "_trailer_lines",
         "_trailer_size",
         "announced",
@@ -109,7 +108,7 @@ class ChunkedBody:
         self._left = 0  # bytes of the chunk's data still to come
         self._behind_data = False  # where the CRLF is due
         self._in_trailers = False
-        self._excess = 0
+        self._overhead = 0
         self._trailer_lines = 0
         self._trailer_size = 0
 
@@ -127,7 +126,7 @@ class ChunkedBody:
                     self._behind_data = not self._left
                     piece.release()
                     continue
-                size = self._take_line(data, position)
+                size = self._read_line(data, position)
                 if not size:
                     break
                 position += size
@@ -138,14 +137,17 @@ class ChunkedBody:
         return bytes(taken)
 
     def ends_within(self, data: bytearray, more: int, limit: float) -> bool:
-        """As above; what has not arrived may be of any length, and of very many chunks the end is not looked for."""
-        ahead = copy(self)
+        """As above. Chunks that have not arrived may be of any length, and the end of very many is not looked for."""
+        ahead = copy(self)  # which is moved on in place of this one
         with suppress(BadRequest):
             ahead.take(bytearray(data), limit)
         return ahead.ended
 
-    def _take_line(self, data: bytearray, start: int) -> int:
-        """Read the line at ``start``; returns its length with its CRLF, 0 while it is not whole."""
+    def _read_line(self, data: bytearray, start: int) -> int:
+        """Read the line at ``start``, of a chunk or of a trailer, or the CRLF behind a chunk's data.
+
+        Returns the length with the CRLF; 0 while the line is not whole.
+        """
         if self._behind_data:
             if not b"\r\n".startswith(data[start : start + 2]):
                 raise BadRequest(400, "a chunk's data is not followed by CRLF")
@@ -154,8 +156,8 @@ class ChunkedBody:
         end = data.find(b"\n", start) + 1
         size = (end or len(data)) - start
         if self._in_trailers:
-            return self._take_trailer(data, start, size, whole=end > 0)
-        if self._excess + size > _MAX_EXCESS:
+            return self._read_trailer(data, start, size, whole=end > 0)
+        if self._overhead + size > _MAX_OVERHEAD:
             raise BadRequest(400, "the chunk extensions are too long")
         if not _CHUNK_START.match(data, start):
             raise BadRequest(400, "a chunk's size is malformed")
@@ -166,11 +168,11 @@ class ChunkedBody:
             raise BadRequest(400, "a chunk's size or extension is malformed")
         self._left = int(match[1], 16)
         self._in_trailers = not self._left
-        self._excess = max(self._excess + size - _FREE - _FREE_PER_BYTE * self._left, 0)
+        self._overhead = max(self._overhead + size - _FREE_OVERHEAD_PER_CHUNK - _FREE_OVERHEAD_PER_BYTE * self._left, 0)
         self.announced += self._left
         return size
 
-    def _take_trailer(self, data: bytearray, start: int, size: int, *, whole: bool) -> int:
+    def _read_trailer(self, data: bytearray, start: int, size: int, *, whole: bool) -> int:
         if self._trailer_size + size > self._limits.max_head_size:
             raise BadRequest(431, f"the trailers are over {self._limits.max_head_size} bytes")
         if not whole:

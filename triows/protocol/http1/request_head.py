@@ -1,7 +1,7 @@
-"""Request heads: found in the input, judged, and taken apart (RFC 9112, sections 2-6).
+"""Request heads: found in the input, validated, and parsed (RFC 9112, sections 2-6).
 
-Nothing else sees a head, so what two parsers in a row could understand as two things (bare LF, folded lines, control
-bytes, several lengths) is refused here.
+A head that a proxy in front could read another way (bare LF, folded lines, control bytes, several lengths) is refused
+here: nothing behind this parser looks at the bytes again.
 """
 
 from __future__ import annotations
@@ -9,21 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv6Address
 
-from ..grammar import _TOKEN, FIELD
+from ..grammar import BYTES_TOKEN, FIELD
 from ..headers import Headers
+from ..hosts import is_host
 from .errors import BadRequest
 from .limits import HeadLimits
 
 # A target is ASCII (RFC 3986, section 2). The rest of what a URL may not have is let through, as nginx does: browsers
 # send brackets, braces, '|', '^', '`' and backslashes as they are, and nobody reads these in two ways.
-_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]+) HTTP/(\d\.\d{1,2})\r\n")
+_REQUEST_LINE = re.compile(rb"(" + BYTES_TOKEN + rb") ([\x21-\x7e]+) HTTP/(\d\.\d{1,2})\r\n")
 _LATER_VERSION = re.compile(rb"1\.[2-9]")  # what comes in it is read as 1.1 (RFC 9110, section 2.5)
-# The hosts of http URLs: names and addresses. RFC 3986 has more in a registered name (percent, comma, quotes), but no
-# name of a host has it, and some proxies would read a list or a user in it.
-_HOST = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|[A-Za-z0-9\-._~]*)(?::(\d{0,5}))?")
-_MAX_PORT = 65535
 _TARGET = re.compile(rb"(?:[Hh][Tt][Tt][Pp][Ss]?|[Ww][Ss]{1,2})://([^/?#]*)([^#]*)")
 
 _HEAD_ENDS = b"\r\n\r\n"
@@ -54,7 +50,7 @@ _NAMES = {
     )
     for written in (name, name.title(), name.title().replace(b"Websocket", b"WebSocket"))
 }
-_JUDGED = frozenset({b"connection", b"content-length", b"expect", b"host", b"transfer-encoding"})
+_CHECKED_FIELDS = frozenset({b"connection", b"content-length", b"expect", b"host", b"transfer-encoding"})
 
 _Fields = dict[bytes, list[bytes]]
 
@@ -103,10 +99,10 @@ class HeadReader:
         self.request_line = b""
         self._parts: tuple[bytes, bytes, bytes] | None = None  # of the request line
         self._searched = 0  # bytes known not to end the head
-        # Of a head that is over the limit, how long it may be for the offers in it:
-        self._allowed = self._limits.max_head_size
-        self._line = 0  # where a line begins, before which all are reckoned with
-        self._scanned = 0  # bytes behind which that line ends
+        # For a head over the limit, see _allowed_size():
+        self._allowed = self._limits.max_head_size  # with the offers in the lines before _line
+        self._line = 0  # where a line begins
+        self._scanned = 0  # bytes in which the end of that line is not
 
     def take(self, data: bytearray) -> RequestHead | None:
         """Take a head out of ``data``, at whose start it is; None while it is not whole.
@@ -120,26 +116,30 @@ class HeadReader:
             return None
         end = data.find(_HEAD_ENDS, max(self._searched - 3, 0))
         size = len(data) if end < 0 else end + 4
-        self._judge(data, size)
+        self._validate(data, size)
         if end < 0:
             self._searched = size
             return None
         head = bytes(data[:size])
         del data[:size]
         assert self._parts is not None
-        return _take_apart(head, len(self.request_line) + 2, self._parts, self._limits.max_headers)
+        return _parse_head(head, len(self.request_line) + 2, self._parts, self._limits.max_headers)
 
-    def _judge(self, data: bytearray, size: int) -> None:
-        """Look for what is wrong with the head's first ``size`` bytes, as far as they were not looked at."""
+    def _validate(self, data: bytearray, size: int) -> None:
+        """Validate the head's first ``size`` bytes, but for those that an earlier call has validated.
+
+        Faults are looked for in the bytes up to the first one that is over a limit: cut in whatever way, a head gets
+        the same answer.
+        """
         max_line, searched = self._limits.max_request_line, self._searched
-        judged, excess = size, ""
+        end, excess = size, ""
         if size > self._limits.max_head_size:
-            allowed = self._reckon(data, size)
+            allowed = self._allowed_size(data, size)
             if size > allowed:
-                judged, excess = allowed + 1, "head"
+                end, excess = allowed + 1, "head"
         if self._parts is None:
             line_end = data.find(b"\r\n", 0, max_line + 2)
-            if 0 <= line_end <= judged - 2:
+            if 0 <= line_end <= end - 2:
                 self.request_line = bytes(data[:line_end])
                 match = _REQUEST_LINE.match(data)
                 if match is None:
@@ -148,10 +148,10 @@ class HeadReader:
                 self._parts = match[1], match[2], version
                 if version not in (b"1.1", b"1.0"):
                     raise BadRequest(505, "the HTTP versions spoken here are 1.1 and 1.0")
-            elif line_end < 0 and judged > max_line + 1:
-                judged, excess = max_line + 2, "line"
-        # An LF that is looked at now may end a CRLF whose CR was the last byte before.
-        if data.count(b"\n", searched, judged) != data.count(b"\r\n", max(searched - 1, 0), judged):
+            elif line_end < 0 and end > max_line + 1:
+                end, excess = max_line + 2, "line"
+        # The CR of a CRLF may have been the last byte of the earlier call.
+        if data.count(b"\n", searched, end) != data.count(b"\r\n", max(searched - 1, 0), end):
             raise BadRequest(400, "a line of the head does not end with CRLF")
         if not 0x21 <= data[0] <= 0x7E and data != b"\r":  # which may be half of an empty line before the request
             raise BadRequest(400, "this is no HTTP request")
@@ -160,8 +160,8 @@ class HeadReader:
         if excess == "head":
             raise BadRequest(431, f"the request head is over {self._limits.max_head_size} bytes")
 
-    def _reckon(self, data: bytearray, size: int) -> int:
-        """How long the head may be, going by its first ``size`` bytes."""
+    def _allowed_size(self, data: bytearray, size: int) -> int:
+        """How long the head may be, with the offers in its first ``size`` bytes added to the limit."""
         most = 2 * self._limits.max_head_size
         while self._line + len(_OFFERS) <= self._allowed:
             offers = data[self._line : self._line + len(_OFFERS)].lower() == _OFFERS
@@ -175,8 +175,8 @@ class HeadReader:
         return self._allowed
 
 
-def _take_apart(head: bytes, start: int, parts: tuple[bytes, bytes, bytes], max_headers: int) -> RequestHead:
-    """Judge a whole head, whose header lines begin at ``start``, and take it apart."""
+def _parse_head(head: bytes, start: int, parts: tuple[bytes, bytes, bytes], max_headers: int) -> RequestHead:
+    """Validate and parse a whole head, whose header lines begin at ``start``."""
     method, target, version = parts
     lines = head.count(b"\r\n") - 2
     if lines > max_headers:
@@ -186,19 +186,19 @@ def _take_apart(head: bytes, start: int, parts: tuple[bytes, bytes, bytes], max_
         raise BadRequest(400, "a header line is malformed")
     fields: _Fields = {}
     for name, value in headers:
-        if name in _JUDGED:
+        if name in _CHECKED_FIELDS:
             fields.setdefault(name, []).append(value)
-    framing = _framing(fields, version)
+    framing = _body_framing(fields, version)
     hosts = fields.get(b"host", [])
     if len(hosts) > 1 or (not hosts and version == b"1.1"):
         raise BadRequest(400, f"there are {len(hosts)} Host fields; there must be one")
     named = hosts[0] if hosts else b""
-    if not _is_host(named):
+    if named and not _is_host(named):
         raise BadRequest(400, "the Host field is no host")
-    target, host = _resolve(method, target, named)
+    target, host = _target_and_host(method, target, named)
     if host is not named:
         headers = [(b"host", host), *(field for field in headers if field[0] != b"host")]
-    # RFC 9110, section 10.1.1: of 1.0 it is ignored.
+    # RFC 9110, section 10.1.1: Expect in a request of HTTP/1.0 is ignored.
     expected = _members(fields, b"expect") if version == b"1.1" else ()
     if any(member != b"100-continue" for member in expected):
         raise BadRequest(417, "the only Expect met here is 100-continue")
@@ -221,25 +221,11 @@ def _members(fields: _Fields, name: bytes) -> Sequence[bytes]:
 
 
 def _is_host(value: bytes) -> bool:
-    """Whether this is a host, and perhaps a port, or nothing (RFC 9110, section 7.2; RFC 3986, section 3.2.2)."""
-    match = _HOST.fullmatch(value)
-    if match is None:
-        return False
-    if match.lastindex is None:
-        return True
-    address, port = match.groups()
-    if port and int(port) > _MAX_PORT:
-        return False
-    if address is not None:
-        try:
-            IPv6Address(address.decode("ascii"))
-        except ValueError:
-            return False
-    return True
+    return is_host(value.decode("latin-1"))
 
 
-def _framing(fields: _Fields, version: bytes) -> tuple[bytes, bytes] | None:
-    """One way to tell where the body ends, or none (RFC 9112, section 6.3)."""
+def _body_framing(fields: _Fields, version: bytes) -> tuple[bytes, bytes] | None:
+    """The one header line that frames the body, None for a request without a body (RFC 9112, section 6.3)."""
     lengths = fields.get(b"content-length", [])
     codings = fields.get(b"transfer-encoding", [])
     if codings and (lengths or version == b"1.0"):
@@ -257,9 +243,9 @@ def _framing(fields: _Fields, version: bytes) -> tuple[bytes, bytes] | None:
     return None
 
 
-def _resolve(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes]:
-    """Target and host from the four forms of a target (RFC 9112, section 3.2)."""
-    if method == b"CONNECT":  # of a path too: after any 2xx the client takes the connection for a tunnel
+def _target_and_host(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes]:
+    """Target and host, from a target in any of its four forms and the Host field (RFC 9112, section 3.2)."""
+    if method == b"CONNECT":  # with a path too: after any 2xx the client takes the connection for a tunnel
         raise BadRequest(501, "CONNECT is not served")
     if target.startswith(b"/"):
         if b"#" in target:
@@ -268,7 +254,7 @@ def _resolve(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes]:
     if target == b"*" and method == b"OPTIONS":
         return target, host
     match = _TARGET.fullmatch(target)
-    if match is None or match[1][:1] in (b"", b":") or not _is_host(match[1]):
+    if match is None or not _is_host(match[1]):
         raise BadRequest(400, "the target is neither a path nor a URL")
     rest = match[2]
     if not rest and method == b"OPTIONS":  # which a proxy passes on as * (RFC 9112, section 3.2.4)

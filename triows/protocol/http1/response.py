@@ -1,7 +1,7 @@
-"""Responses as HTTP/1.1 frames them: heads, bodies, and whether the connection outlives them (RFC 9112, 6, 7, 9).
+"""Responses in HTTP/1.1: heads, the framing of bodies, and whether the connection is kept (RFC 9112, sections 6, 7, 9).
 
-A body of known length is sent as it is. One of unknown length is chunked; to a client of HTTP/1.0 it ends with the
-connection. Nothing here does I/O.
+A body of known length is sent as it is. A body of unknown length is chunked; to a client of HTTP/1.0 it ends with the
+connection.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from http import HTTPStatus
 
+from ..content import has_content, length_to_tell, told_length
 from ..grammar import FIELD
 from ..headers import Headers
 
@@ -19,8 +20,8 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 def head_bytes(status: int, headers: Headers) -> bytes:
     """A response's head.
 
-    :raises ValueError: for a header that a client would not read as it is given here: a name that is no token,
-        control characters, spaces around the value (RFC 9110, section 5.5).
+    :raises ValueError: for a header that a client would read as another one: a name that is no token, control
+        characters, spaces around the value (RFC 9110, section 5.5).
     """
     start = _status_line(status)
     head = start + b"".join([b"%b: %b\r\n" % field for field in headers])
@@ -39,37 +40,38 @@ def _status_line(status: int) -> bytes:
 
 
 class ResponseFraming:
-    """One response on its way to bytes: :meth:`whole`, or :meth:`begin`, :meth:`data` and :meth:`end`.
+    """One response as bytes: :meth:`whole`, or :meth:`begin`, :meth:`data` and :meth:`end`.
 
-    What raises ValueError has changed nothing.
+    A method that raises ValueError has changed nothing.
 
     :param date: returns the value of ``Date`` now: there is no clock in here.
 
     :ivar keep_alive: whether another request may follow; may be set to False until the response begins.
     :ivar status: the response's status, 0 until it begins.
     :ivar size: bytes of the body so far.
-    :ivar ended: whether nothing is missing any more, and that was said.
+    :ivar ended: whether :meth:`whole` or :meth:`end` was called.
     """
 
-    __slots__ = ("_bodiless", "_chunked", "_date", "_left", "ended", "keep_alive", "size", "status")
+    __slots__ = ("_bodiless", "_chunked", "_date", "_left", "_method", "ended", "keep_alive", "size", "status")
 
     def __init__(self, method: str, http_version: str, keep_alive: bool, date: Callable[[], bytes]) -> None:
         self.keep_alive = keep_alive
         self.status = 0
         self.size = 0
         self.ended = False
-        self._bodiless = method == "HEAD"
+        self._method = method
+        self._bodiless = False  # known when the response begins
         self._date = date
-        self._chunked = http_version != "1.0"  # how a body of unknown length goes
+        self._chunked = http_version != "1.0"  # a body of unknown length; else it ends with the connection
         self._left: int | None = None  # bytes of the body still to come, if that is known
 
     @property
     def complete(self) -> bool:
-        """Whether the client has nothing more to wait for, said or not."""
+        """Whether the client has got all that its framing announces, whether the response has ended or not."""
         return self.ended or (self.status > 0 and (self._left == 0 or self._bodiless))
 
     def whole(self, status: int, headers: Headers, body: bytes) -> bytes:
-        """A response of which everything is known; the body is left out where there may be none.
+        """A whole response; the body is left out of one that has no content.
 
         :raises ValueError: if the headers are malformed or tell another length.
         """
@@ -115,13 +117,13 @@ class ResponseFraming:
         if not 200 <= status <= 999:
             raise ValueError(f"a response cannot have the status {status}; it is from 200 to 999")
         fields: Headers = []
-        lengths: list[bytes] = []
         options: list[bytes] = []  # of Connection
+        has_length = False
         coded = dated = False
         for field in headers:
             name, value = field
             if name == b"content-length":
-                lengths.append(value)
+                has_length = True
             elif name == b"connection":
                 options += [option.strip() for option in value.lower().split(b",")]
             elif name == b"transfer-encoding":
@@ -131,15 +133,15 @@ class ResponseFraming:
             else:
                 dated = dated or name == b"date"
                 fields.append(field)
-        empty = status in (204, 304)  # RFC 9112, section 6.3
-        length = _one(lengths) if lengths and not coded else size
-        if size is not None and length != size and not (empty or self._bodiless):
-            raise ValueError(f"the Content-Length is {length}, but the response's body has {size} bytes")
-        if length is None:
-            if self._chunked and not empty:
-                fields.append((b"transfer-encoding", b"chunked"))
-        elif lengths or not empty:
+        told = told_length(headers) if has_length and not coded else None
+        has_body = has_content(self._method, status)
+        if size is not None and told not in (None, size) and has_body:
+            raise ValueError(f"the Content-Length is {told}, but the response's body has {size} bytes")
+        length = length_to_tell(status, told, size)
+        if length is not None:
             fields.append((b"content-length", b"%d" % length))
+        elif self._chunked and has_content("GET", status):  # the answer to HEAD has the fields of that to GET
+            fields.append((b"transfer-encoding", b"chunked"))
         if not dated:
             fields.append((b"date", self._date()))
         if b"close" in options or not self.keep_alive:
@@ -149,12 +151,6 @@ class ResponseFraming:
         head = head_bytes(status, fields)
         self.keep_alive = b"close" not in options
         self.status = status
-        self._bodiless = self._bodiless or empty
+        self._bodiless = not has_body
         self._left = length
         return head
-
-
-def _one(lengths: list[bytes]) -> int:
-    if len(set(lengths)) > 1 or not lengths[0].isdigit():
-        raise ValueError(f"the Content-Length {b', '.join(lengths)!r} is not one number")
-    return int(lengths[0])

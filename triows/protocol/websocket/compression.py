@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from ..grammar import TOKEN
+
 NAME = "permessage-deflate"
 
 
@@ -79,11 +81,10 @@ class Agreement:
 
 # The grammar of an offer (RFC 6455, section 9.1), possessive throughout, so that no header makes the search long. No
 # group captures within a possessive repetition: for some texts CPython 3.11 raises SystemError then.
-_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _QUOTED = r'"(?:[^"\\]|\\.)*+'
-_VALUE = rf'(?:{_TOKEN}|{_QUOTED}")'
-_OFFER = re.compile(rf"[ \t]*+({_TOKEN})(?:[ \t]*+;[ \t]*+{_TOKEN}(?:[ \t]*+=[ \t]*+{_VALUE})?+)*+[ \t]*+", re.DOTALL)
-_PARAMETER = re.compile(rf";[ \t]*+({_TOKEN})(?:[ \t]*+=[ \t]*+({_VALUE}))?", re.DOTALL)
+_VALUE = rf'(?:{TOKEN}|{_QUOTED}")'
+_OFFER = re.compile(rf"[ \t]*+({TOKEN})(?:[ \t]*+;[ \t]*+{TOKEN}(?:[ \t]*+=[ \t]*+{_VALUE})?+)*+[ \t]*+", re.DOTALL)
+_PARAMETER = re.compile(rf";[ \t]*+({TOKEN})(?:[ \t]*+=[ \t]*+({_VALUE}))?", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 # What lies between commas; an open quote ends with the text.
 _MEMBER = re.compile(rf'(?:[^,"]|{_QUOTED}"?+)++', re.DOTALL)

@@ -8,15 +8,15 @@ import re
 from collections.abc import Iterable
 from hashlib import sha1
 
+from ..grammar import TOKEN, is_token
 from ..headers import Headers, has_member, list_values
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 # The grammar of Sec-WebSocket-Extensions (section 9.1). Possessive everywhere: there is one way to read it, and no
 # header of a client's may make the search for another one long.
 _EXTENSION = r"""TOKEN(?:[ \t]*+;[ \t]*+TOKEN(?:[ \t]*+=[ \t]*+(?:TOKEN|"(?:[^"\\]|\\.)++"))?+)*+""".replace(
-    "TOKEN", f"(?:{_TOKEN.pattern}+)"
+    "TOKEN", TOKEN
 )
 _EXTENSIONS = re.compile(f"{_EXTENSION}(?:[ \t]*+,[ \t]*+{_EXTENSION})*+")
 
@@ -76,7 +76,7 @@ def check(method: str, http_version: str, headers: Headers) -> bytes:
         extensions = ", ".join(list_values(headers, b"sec-websocket-extensions"))
         if extensions and not _EXTENSIONS.fullmatch(extensions):
             raise HandshakeError(400, "Sec-WebSocket-Extensions is no list of extensions")
-    if b"sec-websocket-protocol" in fields and not all(_TOKEN.fullmatch(name) for name in subprotocols(headers)):
+    if b"sec-websocket-protocol" in fields and not all(map(is_token, subprotocols(headers))):
         raise HandshakeError(400, "Sec-WebSocket-Protocol is no list of tokens")
     return keys[0]
 

@@ -1,13 +1,13 @@
 """Links: bytes in and out of one client, without waiting.
 
-A link calls its ``receiver`` when bytes, the end, or room to send arrive, and takes bytes to send at any time;
-whoever sends looks at ``buffered`` and stops by itself. ``SocketLink`` is driven by the reactor, and ``TLSLink`` stands
-on it; ``StreamLink`` drives any :class:`trio.abc.Stream` with a reading and a writing task.
+A link calls its ``receiver`` when bytes, the end of the stream, or room to send arrive. It takes bytes to send at any
+time: a sender looks at ``buffered`` and stops by itself. ``SocketLink`` is driven by the reactor, ``TLSLink`` stands on
+it, and ``StreamLink`` drives any :class:`trio.abc.Stream` with a reading and a writing task.
 
 The end of a link: :meth:`Link.close` sends what is buffered and then ends the stream in order; a lingering close then
 reads and drops what the client still sends, since closing a socket with unread bytes in it resets the connection and
 can take the last bytes from the client (RFC 9112, section 9.6). :meth:`Link.abort` drops everything at once. Both are
-idempotent, and after either the receiver hears nothing more.
+idempotent, and after either the receiver is not called again.
 """
 
 from __future__ import annotations
@@ -27,40 +27,45 @@ READ_SIZE = 98304  # a frame of 64 KiB with its header; below the size for which
 LARGE = 16384  # bytes from which on data is not copied for the sake of fewer parts
 JOIN_UP_TO = 65536  # bytes joined for one write before it is made without waiting for more
 SMALL = 4096  # bytes that may be read at once whatever they cost
-LOOKS = 8  # times that whoever watches over sending looks at a link before a client's time is over
-_FIRST_READ = 16384  # bytes read at once while nothing is known of what they cost
-_TURN = 0.001  # seconds that handing over what was read at once may take, about
+LOOKS = 8  # times that sending is checked for progress within send_timeout
+_FIRST_READ = 16384  # bytes of the first read, before the cost of handling a byte is known
+_TURN = 0.001  # seconds, about, that handling the bytes of one read may take: the other clients wait meanwhile
 
 
 class Receiver(Protocol):
-    """What hangs on a link.
-
-    :ivar full: true while no more bytes are wanted; looked at before each read.
-    """
+    """The user of a link, which the link calls."""
 
     @property
-    def full(self) -> bool: ...
-    def data_received(self, data: bytes) -> None: ...
-    def link_lost(self) -> None: ...
-    def link_progressed(self) -> None: ...
+    def full(self) -> bool:
+        """Whether no more bytes are wanted now. Asked before each read."""
+        ...
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes that arrived."""
+
+    def link_lost(self) -> None:
+        """The input has ended, in order or by a reset. Called once."""
+
+    def link_progressed(self) -> None:
+        """The client has taken bytes that were buffered, or never will."""
 
 
 class Link(ABC):
     """See the module's docstring.
 
-    :ivar receiver: who hears of what arrives.
+    :ivar receiver: its user, None while it has none.
     :ivar buffered: bytes that wait to be sent.
-    :ivar dropped: whether some of what was to be sent never will be, since sending has failed.
-    :ivar paused: whether reading has been paused because the receiver was full.
+    :ivar dropped: whether bytes were dropped unsent, since sending has failed.
+    :ivar paused: whether reading is paused because the receiver was full.
     :ivar progressed: when the system last took bytes for the client, or did not take all that it was given, in Trio's
-        time. Means nothing while nothing waits but what :meth:`write_later` has put off.
-    :ivar read_size: how many bytes to read at once: fewer of a client whose bytes take long (16,000 messages, say).
+        time. Without meaning while only :meth:`write_later` has bytes that wait.
+    :ivar read_size: bytes to read at once: fewer of a client whose bytes take long (16,000 messages, say).
     """
 
     __slots__ = (
         "_closed",
         "_closing",
-        "_heard",
+        "_dropped_input",
         "_linger_timer",
         "_linger_until",
         "_lingering",
@@ -88,7 +93,7 @@ class Link(ABC):
         self._lingering = 0.0
         self._patience = 0.0
         self._linger_until = 0.0
-        self._heard = False  # bytes were dropped since lingering was last looked at
+        self._dropped_input = False  # since lingering was last checked
         self._linger_timer: Timer | None = None
         self._closed: trio.Event | None = None  # made when somebody waits for it
 
@@ -110,7 +115,7 @@ class Link(ABC):
 
     @abstractmethod
     def resume(self) -> None:
-        """Read again after the receiver was full."""
+        """Read again: the receiver is not full any more."""
 
     @property
     @abstractmethod
@@ -119,38 +124,38 @@ class Link(ABC):
 
     @property
     def broken(self) -> bool:
-        """Whether sending has failed. What arrived before can still be read; what is sent is dropped."""
+        """Whether sending has failed. Bytes that arrived before can still be read; bytes to send are dropped."""
         return False
 
     @property
     def on_the_way(self) -> int | None:
-        """How many bytes the client's side has not acknowledged yet; None where nobody tells."""
+        """How many bytes the client's side has not acknowledged yet; None where the system does not tell."""
         return None
 
     @property
     def unread(self) -> int:
-        """How many bytes of the client's the system has that nobody has read yet; 0 where it does not tell.
+        """How many bytes of the client's wait in the system to be read; 0 where it does not tell.
 
-        A client is not to blame for a silence that this side has not listened to: see :func:`.yield_if_late`.
+        While some are unread, a deadline that has passed says nothing of the client: see :func:`.yield_if_late`.
         """
         return 0
 
     @property
     def taken(self) -> int | None:
-        """Grows with what the client's side takes; None where nobody tells.
+        """A number that grows as the client's side takes bytes; None where the system does not tell.
 
-        Of TCP these are the bytes that were acknowledged so far. A Unix socket tells what was not read yet: there it
-        is that, below zero, and what is sent makes it smaller again.
+        With TCP these are the bytes acknowledged so far. A Unix socket tells the bytes that were not read yet: there it
+        is their number, below zero, and sending makes it smaller again.
         """
         return None
 
     def stalled(self) -> float:
-        """Seconds for which the client has taken nothing of what waits to be sent; 0.0 while nothing waits.
+        """Seconds for which the client has taken none of the bytes that wait to be sent; 0.0 while none wait.
 
-        The system takes more only when it has much room again, which a slow client may need a minute for. What the
-        client takes meanwhile is found out by looking several times: see ``LOOKS``.
+        The system takes more only when it has much room again, which a slow client may need a minute for. The progress
+        that the client makes meanwhile shows in :attr:`taken`, between one call and the next: see ``LOOKS``.
         """
-        self.flush()  # what was only put off waits for this side, and says nothing of the client
+        self.flush()  # bytes that were put off wait for this side, and say nothing of the client
         if not self.buffered:
             return 0.0
         taken = self.taken
@@ -191,21 +196,21 @@ class Link(ABC):
             self._linger_timer = self.timers.call_later(timeout / LOOKS, partial(self._watch_last_bytes, timeout))
 
     def hurry(self) -> None:
-        """Have no more patience with a client that still sends."""
+        """Give a client that still sends no more than the time of one linger."""
         self._patience = self._linger_until = 0.0
 
     def _start_lingering(self) -> None:
-        """The stream has ended from this side."""
+        """Begin to drop the client's input: this side has ended the stream."""
         if self._linger_timer is not None:
             self._linger_timer.cancel()
         self._linger_until = trio.current_time() + self._patience
-        self._linger_timer = self.timers.call_later(self._lingering, self._look_at_lingering)
+        self._linger_timer = self.timers.call_later(self._lingering, self._check_lingering)
 
-    def _look_at_lingering(self) -> None:
+    def _check_lingering(self) -> None:
         left = self._linger_until - trio.current_time()
-        if self._heard and left > 0:
-            self._heard = False
-            self._linger_timer = self.timers.call_later(min(self._lingering, left), self._look_at_lingering)
+        if self._dropped_input and left > 0:
+            self._dropped_input = False
+            self._linger_timer = self.timers.call_later(min(self._lingering, left), self._check_lingering)
         else:
             self.abort()
 
@@ -217,14 +222,14 @@ class Link(ABC):
         """Drop the link at once."""
 
     async def wait_closed(self) -> None:
-        """Wait until nothing is left of the link. No checkpoint if that is so. Cancelled, it leaves it as it is."""
+        """Wait until nothing is left of the link; no checkpoint if that is so. Cancelled, it leaves the link alone."""
         if not self.is_closed:
             if self._closed is None:
                 self._closed = trio.Event()
             await self._closed.wait()
 
     def _is_gone(self) -> None:
-        """Common end of every link."""
+        """Let go of everything that the link holds: the common end of every kind."""
         self.receiver = None
         self.buffered = 0
         if self._linger_timer is not None:
@@ -233,10 +238,10 @@ class Link(ABC):
             self._closed.set()
 
 
-def guarded(receive: Callable[[bytes], None], data: bytes, link: Link) -> None:
-    """Hand bytes to a receiver, and learn how many it may get at once, so that no client holds up the others.
+def deliver(receive: Callable[[bytes], None], data: bytes, link: Link) -> None:
+    """Hand bytes to a receiver, and adapt how many are read at once, so that no client holds up the others.
 
-    An error of ours in there costs this link and no other.
+    An error of ours in the receiver ends this link and no other.
     """
     began = perf_counter()
     try:
@@ -250,7 +255,7 @@ def guarded(receive: Callable[[bytes], None], data: bytes, link: Link) -> None:
 
 
 def link_failed(link: Link) -> None:
-    """End a link on which an error of ours was raised; call it from the ``except`` clause."""
+    """End a link whose receiver has raised an error of ours; call it from the ``except`` clause."""
     logger.exception("receiving failed; the connection is dropped")
     receiver = link.receiver
     try:

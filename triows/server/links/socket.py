@@ -13,18 +13,25 @@ import trio
 
 from ...tasks.error_log import error_log as logger
 from ...tasks.timers import Timers
-from .link import JOIN_UP_TO, LARGE, READ_SIZE, SMALL, Link, Receiver, guarded, link_failed
+from .link import JOIN_UP_TO, LARGE, READ_SIZE, SMALL, Link, Receiver, deliver, link_failed
 from .socket_state import bytes_on_the_way, bytes_taken, bytes_unread
 
 _PARTS_AT_ONCE = 256  # buffers in one system call; the kernel's limit is 1,024
 
+_DISCARD: Callable[[bytes], int] = len  # "sends" everything: the peer is gone
+
 
 class Poller(Protocol):
-    """What watches over sockets: the reactor."""
+    """The reactor, as far as links call it."""
 
-    def update(self, link: SocketLink) -> None: ...
-    def remove(self, link: SocketLink) -> None: ...
-    def flush_later(self, link: Link) -> None: ...
+    def update(self, link: SocketLink) -> None:
+        """Wait for the events that the link wants now."""
+
+    def remove(self, link: SocketLink) -> None:
+        """Forget the link."""
+
+    def flush_later(self, link: Link) -> None:
+        """Flush the link in the next pass."""
 
 
 class SocketLink(Link):
@@ -55,7 +62,7 @@ class SocketLink(Link):
 
     @property
     def broken(self) -> bool:
-        return self._send is len
+        return self._send is _DISCARD
 
     @property
     def on_the_way(self) -> int | None:
@@ -100,7 +107,7 @@ class SocketLink(Link):
             self._keep(sent, header, payload)
 
     def _keep(self, sent: int, *parts: bytes) -> None:
-        """The kernel took so many bytes; the rest waits until it takes more."""
+        """Buffer all but the first ``sent`` bytes, which the kernel took, until it takes more."""
         self._backlog = deque()
         for part in parts:
             rest = memoryview(part)[sent:]
@@ -112,7 +119,7 @@ class SocketLink(Link):
         self._reactor.update(self)
 
     def _append(self, data: bytes | memoryview) -> None:
-        """Put data into the backlog: the small parts together, those that are large as they are."""
+        """Put data into the backlog: small parts are joined, large ones are not copied."""
         backlog = self._backlog
         assert backlog is not None
         if len(data) >= LARGE:
@@ -149,8 +156,8 @@ class SocketLink(Link):
                 self.write(data)
 
     def _break(self) -> None:
-        """Sending failed: nobody gets what is buffered. The reader will find the end after what is still to be read."""
-        self._send = len  # takes everything, and sends nothing
+        """Sending failed: drop the output. The reader finds the end of the input behind the bytes still to be read."""
+        self._send = _DISCARD  # takes everything, and sends nothing
         self.dropped = True
         self._backlog = None
         self._joined.clear()
@@ -197,7 +204,7 @@ class SocketLink(Link):
             self._end_stream()
 
     def can_read(self, *, to_the_end: bool = False) -> None:
-        """There is something to read, ``to_the_end`` also for a receiver that is full."""
+        """Read once, ``to_the_end`` also for a receiver that is full."""
         receiver = self.receiver
         if receiver is None or (receiver.full and not to_the_end):
             self._do_not_read()
@@ -211,7 +218,7 @@ class SocketLink(Link):
         if not data:
             self._end_input(receiver)
         elif len(data) >= SMALL:
-            guarded(receiver.data_received, data, self)
+            deliver(receiver.data_received, data, self)
         else:
             try:
                 receiver.data_received(data)
@@ -219,8 +226,8 @@ class SocketLink(Link):
                 link_failed(self)
 
     def _reset(self) -> bytes:
-        """The connection was reset: nobody is there to send to, and this is the end of the input."""
-        self._send = len
+        """The peer is gone: drop output, treat as end of input."""
+        self._send = _DISCARD
         return b""
 
     def _do_not_read(self) -> None:
@@ -236,9 +243,9 @@ class SocketLink(Link):
         receiver.link_lost()
 
     def read_to_the_end(self) -> None:
-        """The client is done: read what is left of it, one turn after the other, since it may be megabytes."""
+        """Read the rest behind the client's end: one read a call, since the rest may be megabytes."""
         if self.input_ended:
-            self._break()  # only an error is reported after the end
+            self._break()  # behind the end of the input the poller reports nothing but errors
         else:
             self.can_read(to_the_end=True)
 
@@ -266,7 +273,7 @@ class SocketLink(Link):
         self._reactor.update(self)
 
     def _drop_input(self) -> None:
-        """Read what the client still sends. Without lingering, an empty socket can be closed as it is."""
+        """Read and drop bytes of the client. Without lingering, the link ends as soon as there are none."""
         if self.fileno < 0:
             return
         try:
@@ -277,7 +284,7 @@ class SocketLink(Link):
             return
         except OSError:
             data = b""
-        self._heard = True
+        self._dropped_input = True
         if not data:
             self.input_ended = True
             if self._backlog is None:
@@ -285,7 +292,7 @@ class SocketLink(Link):
             else:
                 self._reactor.update(self)
         elif len(data) < READ_SIZE and not self._lingering and self._backlog is None:
-            self.abort()  # that was all, and nothing would tell
+            self.abort()  # the socket is empty, and no further event would tell
 
     def abort(self) -> None:
         if self.fileno >= 0:
@@ -295,7 +302,7 @@ class SocketLink(Link):
             self._is_gone()
 
     def lose_descriptor(self) -> None:
-        """Somebody else has closed the socket, and its number is another client's now: let go of it, and leave that."""
+        """Let go of a descriptor that somebody else has closed: its number is another client's by now."""
         logger.error("another part of the program has closed descriptor %d, a client's; that one is lost", self.fileno)
         receiver = self.receiver
         self._socket.detach()
@@ -305,7 +312,7 @@ class SocketLink(Link):
 
     def _is_gone(self) -> None:
         self.fileno = -1
-        self._send = len
+        self._send = _DISCARD
         self._backlog = None
         self._joined.clear()
         super()._is_gone()

@@ -1,4 +1,4 @@
-"""What the system knows of a socket: bytes that are unsent, unacknowledged or unread, and whether its end has come."""
+"""The system's view of a socket: bytes that are unacknowledged or unread, and whether the client's end has arrived."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _TCP_INFO_SIZE = _BYTES_ACKED_AT + _BYTES_ACKED.size
 
 
 def bytes_on_the_way(fileno: int) -> int | None:
-    """How many bytes the system has not got rid of yet; None where it does not tell."""
+    """How many bytes the client's side has not acknowledged yet; None where the system does not tell."""
     return _ask(fileno, TIOCOUTQ) if sys.platform == "linux" else None  # SIOCOUTQ in tcp(7), of two names
 
 
 def bytes_unread(fileno: int) -> int:
-    """How many bytes have arrived that nobody has read yet; 0 where the system does not tell."""
+    """How many bytes have arrived and wait to be read; 0 where the system does not tell."""
     return (_ask(fileno, FIONREAD) if sys.platform == "linux" else None) or 0
 
 
 def end_arrived(fileno: int) -> bool:
-    """Whether the end of what the other side sends has arrived, or a reset; False where the system does not tell."""
+    """Whether the client's end, or a reset, has arrived; False where the system does not tell."""
     if fileno < 0:
         return True  # somebody has closed the socket: nothing more can arrive
     if sys.platform != "linux":
@@ -50,7 +50,7 @@ def _ask(fileno: int, request: int) -> int | None:
 
 
 def bytes_taken(sock: socket.socket | trio.socket.SocketType) -> int | None:
-    """What the other side of a connection has taken, as :attr:`Link.taken` tells it."""
+    """The value of :attr:`.Link.taken`."""
     if sys.platform != "linux":
         return None
     if sock.family == socket.AF_UNIX:

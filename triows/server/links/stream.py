@@ -10,16 +10,16 @@ import trio
 
 from ...tasks.timers import Timers
 from ...tasks.waiter import Waiter
-from .link import LARGE, READ_SIZE, Link, guarded
+from .link import LARGE, READ_SIZE, Link, deliver
 from .socket_state import bytes_on_the_way, bytes_taken, bytes_unread, end_arrived
 
 _SMALL_PIECE = 4096  # bytes given at once to a stream that only tells when it has taken all of them
-_LOOK_FOR_END = 1.0  # seconds between two looks for a client's end while reading is paused
+_CHECK_END_EVERY = 1.0  # seconds, while reading is paused
 _CLOSE_STREAM_WITHIN = 1.0  # seconds, for a stream whose closing sends something (TLS)
 
 
 class StreamLink(Link):
-    """A link over any Trio stream. :meth:`run` is its life: it reads and writes until the link is closed."""
+    """A link over any Trio stream. :meth:`run` reads and writes until the link is closed."""
 
     __slots__ = ("_broken", "_ended", "_input_ended", "_outgoing", "_reader", "_scope", "_socket", "_stream", "_writer")
 
@@ -31,7 +31,7 @@ class StreamLink(Link):
         self._writer = Waiter()
         self._reader = Waiter()
         self._scope = trio.CancelScope()
-        self._broken = False  # sending failed; what arrived before can still be read
+        self._broken = False  # sending failed; bytes that arrived before can still be read
         self._input_ended = False
         self._ended = False
 
@@ -67,7 +67,7 @@ class StreamLink(Link):
         self._writer.wake()
 
     def _append(self, data: bytes) -> None:
-        """Behind the first part the small ones are put together: each by itself would take 50 bytes more."""
+        """Join small parts behind the first one: each by itself would take 50 bytes more."""
         outgoing = self._outgoing
         if not outgoing or len(data) >= LARGE:
             outgoing.append(data)
@@ -76,10 +76,10 @@ class StreamLink(Link):
         else:
             outgoing.append(bytearray(data))
 
-    write_later = write  # the writing task joins what it finds when it comes to run
+    write_later = write  # the writing task joins all parts that wait when it runs
 
     def flush(self) -> None:
-        """Nothing is put off here."""
+        """Does nothing: nothing is put off here."""
 
     def resume(self) -> None:
         self.paused = False
@@ -116,32 +116,32 @@ class StreamLink(Link):
                 await self._ignoring_breaks(self._stream.aclose)
 
     async def _end_output(self, reading: trio.CancelScope) -> None:
-        """Tell the client that nothing more comes; the stream's own way of reading goes on until the client ends."""
+        """End the output, if the stream can end it alone; the reading task goes on until the client ends the input."""
         if isinstance(self._stream, trio.SSLStream):
             reading.cancel()  # TLS has no half-close: see _linger()
         elif isinstance(self._stream, trio.abc.HalfCloseableStream):
             await self._ignoring_breaks(self._stream.send_eof)
 
     async def _linger(self) -> None:
-        """End TLS with its close_notify, then drop what the client still sends, until it ends or time is over."""
+        """End TLS with its close_notify, then drop input until the client ends it; the linger timer bounds that."""
         if isinstance(self._stream, trio.SSLStream):
             transport = self._stream.transport_stream
             await self._ignoring_breaks(self._stream.unwrap)
             if isinstance(transport, trio.abc.HalfCloseableStream):
                 await self._ignoring_breaks(transport.send_eof)
             await self._ignoring_breaks(partial(self._drop_input, transport))
-            await transport.aclose()  # the stream above has forgotten it
+            await transport.aclose()  # the stream above does not do it any more
 
     async def _drop_input(self, stream: trio.abc.ReceiveStream) -> None:
         while await stream.receive_some(READ_SIZE):
-            self._heard = True
+            self._dropped_input = True
 
     @staticmethod
     async def _ignoring_breaks(function: Callable[[], Awaitable[object]]) -> None:
         try:
             await function()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass  # the client was quicker
+            pass  # the client has ended the stream first
 
     async def _write(self) -> None:
         while not (self._closing and not self._outgoing):
@@ -164,7 +164,7 @@ class StreamLink(Link):
                     self.receiver.link_progressed()
 
     def _break(self) -> None:
-        """Sending failed: nobody gets what is buffered. The reader will find the end after what is still to be read."""
+        """Sending failed: drop the output. The reader finds the end of the input behind the bytes still to be read."""
         self._broken = self.dropped = True
         self._outgoing.clear()
         self.buffered = 0
@@ -172,11 +172,11 @@ class StreamLink(Link):
         if self._closing:
             self.abort()
         elif self.receiver is not None:
-            self.receiver.link_progressed()  # nothing waits any more
+            self.receiver.link_progressed()  # nothing is buffered any more
 
     @property
     def _client_has_ended(self) -> bool:
-        """Whether the client's end has arrived, behind what is still to be read."""
+        """Whether the client's end has arrived, behind bytes that are still to be read."""
         return self._socket is not None and end_arrived(self._socket.fileno())
 
     async def _read(self) -> None:
@@ -184,7 +184,7 @@ class StreamLink(Link):
             receiver = self.receiver
             if receiver is not None and receiver.full and not self._broken and not self._client_has_ended:
                 self.paused = True
-                with trio.move_on_after(inf if self._socket is None else _LOOK_FOR_END):
+                with trio.move_on_after(inf if self._socket is None else _CHECK_END_EVERY):
                     await self._reader.park()
                 continue
             try:
@@ -192,7 +192,7 @@ class StreamLink(Link):
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 data = b""
             receiver = self.receiver
-            self._heard = True
+            self._dropped_input = True
             if not data:
                 self._input_ended = True
                 if receiver is not None:
@@ -201,7 +201,7 @@ class StreamLink(Link):
                     self.abort()
                 return
             if receiver is not None:
-                guarded(receiver.data_received, data, self)
+                deliver(receiver.data_received, data, self)
 
 
 def _socket_below(stream: trio.abc.Stream) -> trio.socket.SocketType | None:

@@ -1,21 +1,20 @@
 """TLS over a socket in the reactor: OpenSSL between two buffers in memory, without a task and without waiting.
 
-A :class:`TLSLink` stands between a :class:`SocketLink`, whose receiver it is, and a receiver of its own, for which it
-is the link. What holds:
+A :class:`TLSLink` is the receiver of a :class:`.SocketLink`, and the link of a receiver of its own. The rules:
 
 - The handshake is driven by the bytes that arrive. Its time is bounded by the receiver's first timer, which runs from
   the accept. Nothing is handed to the receiver, and nothing written is sent, before it is over.
-- All that one read of the socket brought is decrypted at once and handed over in one piece. What is left in OpenSSL
-  is less than one record, so that the receiver's ``full`` bounds memory as it does without TLS.
-- What is written is encrypted at once. The bytes that the kernel does not take wait in the socket's link, encrypted.
-- The client's close_notify is its end, and so is the end of the stream without one, as every HTTP server has it: what
-  is framed tells by itself whether it is whole.
+- The bytes of one read of the socket are decrypted at once and handed over in one piece. OpenSSL keeps less than one
+  record, so that the receiver's ``full`` bounds memory as it does without TLS.
+- Bytes that are written are encrypted at once. What the kernel does not take waits in the socket's link, encrypted.
+- The client's close_notify is its end, and so is the end of the stream without one, as with every HTTP server: HTTP's
+  own framing tells whether a message is whole.
 - The end of the link is close_notify, then the orderly end of the socket. The client's own close_notify is read away
   and not waited for; it must not meet a closed socket, whose reset could take the last bytes from the client.
-- A fault of the client's in TLS is answered with OpenSSL's alert, if it has one, and is the end of the client. It is
-  logged as nothing more than a line for debugging.
+- A client's fault in TLS is answered with OpenSSL's alert, if it has one, and ends the connection. Its record in the
+  log has the level DEBUG.
 
-See RFC 8446 (TLS 1.3), sections 5 (records), 6.1 (close_notify) and 4.6 (what comes after the handshake).
+See RFC 8446 (TLS 1.3), sections 5 (records), 6.1 (close_notify) and 4.6 (messages after the handshake).
 """
 
 from __future__ import annotations
@@ -23,21 +22,20 @@ from __future__ import annotations
 import socket
 import ssl
 
+from ...protocol.http1.response import ResponseFraming
 from ...tasks.error_log import error_log as logger
 from ...tasks.timers import Timers
+from ..http_date import date
 from .link import JOIN_UP_TO, Link
 from .socket import Poller, SocketLink
 
 _RECORD = 16384  # bytes of plaintext in a record, at most (RFC 8446, 5.1)
-_FEED = 32768  # bytes that OpenSSL gets at once: its buffers keep the size that they once had
+_FEED = 32768  # bytes that OpenSSL gets at once: its buffers never shrink
 _SEND_AT_ONCE = 65536  # bytes of plaintext for one call of the kernel
 _LINGER = 1.0  # seconds that a client is given to end TLS from its side
-_MAX_ANSWERS = 65536  # bytes of TLS's own that may wait for a client which asks for more and takes nothing
+_MAX_ANSWERS = 65536  # bytes of OpenSSL's own that may wait for a client which asks for more and takes nothing
 
-_PLAIN_HTTP = (
-    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 38\r\nconnection: close\r\n\r\n"
-    b"this port speaks https and wss (TLS).\n"
-)
+_PLAIN_HTTP = b"this port speaks https and wss (TLS).\n"
 
 
 class TLSLink(Link):
@@ -67,10 +65,10 @@ class TLSLink(Link):
         self._ready = False  # the handshake is over
         self._broken = False  # OpenSSL has failed or was ended, and is not to be called again
         self._input_ended = False
-        self._answers = 0  # bytes of TLS's own that were sent since the kernel had room
+        self._answers = 0  # bytes of OpenSSL's own that were sent since the kernel last had room
         self._socket.receiver = self
 
-    # What belongs to the socket's link. The base class sets these attributes.
+    # Attributes of the socket's link. The base class sets them.
 
     @property
     def paused(self) -> bool:
@@ -195,7 +193,7 @@ class TLSLink(Link):
         if self._joined:
             self.flush()
         if pieces and self.receiver is not None:
-            # An error in there is for the socket's link, which called this, and drops both.
+            # The socket's link, which called this, handles an error of the receiver: it drops both links.
             self.receiver.data_received(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         if error is not None:
             self._fail(error)
@@ -222,7 +220,7 @@ class TLSLink(Link):
         return False
 
     def _answer(self) -> None:
-        """Send what OpenSSL has to say of its own: handshake, tickets, updates of keys, alerts."""
+        """Send the bytes that OpenSSL itself has for the client: handshake, tickets, updates of keys, alerts."""
         answer = self._outgoing.read()
         if not self._socket.buffered:
             self._answers = 0
@@ -245,21 +243,23 @@ class TLSLink(Link):
         self._end_input()
 
     def _end_input(self) -> None:
-        """Nothing more comes; the receiver hears so once."""
+        """Tell the receiver, once, that the input has ended."""
         if not self._input_ended:
             self._input_ended = True
             if self.receiver is not None:
                 self.receiver.link_lost()
 
     def _fail(self, error: ssl.SSLError) -> None:
-        """The client does not speak TLS as it should. The alert has been written if OpenSSL has one."""
+        """End the input after a client's fault in TLS, and send OpenSSL's alert, if it has one."""
         logger.debug("TLS failed: %s", error)
         self._broken = True
         self._joined.clear()
         if self._outgoing.pending:
             self._socket.write(self._outgoing.read())
         if error.reason == "HTTP_REQUEST":
-            self._socket.write(_PLAIN_HTTP)
+            headers = [(b"content-type", b"text/plain")]
+            response = ResponseFraming("GET", "1.1", keep_alive=False, date=date)
+            self._socket.write(response.whole(400, headers, _PLAIN_HTTP))
         self.buffered = self._socket.buffered
         self._end_input()
 

@@ -1,7 +1,8 @@
-"""A process that serves one app: its signals, what it says, and what systemd passes to it and is told.
+"""A process that serves one app: its signals, its announcement, and systemd's sockets and notifications.
 
-The first SIGINT or SIGTERM begins an orderly shutdown. A second one ends the process at once, also when a handler holds
-the event loop: signals are handled between any two instructions, and not by a task. SIGHUP does what it always does.
+The first SIGINT or SIGTERM begins an orderly shutdown. A second one ends the process at once, also while a handler
+blocks the event loop: no task handles signals, but the interpreter does, between two instructions. SIGHUP ends the
+process, as it does by default.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def run(
         ssl_context.load_cert_chain(certfile, keyfile)
     elif keyfile is not None:
         raise ValueError("keyfile is given without certfile")
-    # Does nothing where the program has set up its own logging.
+    # Does nothing if the program has set up its own logging.
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     passed = systemd.take_descriptors()
     start = partial(
@@ -64,25 +65,25 @@ def run(
 
 def _announce(announce: Callable[[str], object], secure: bool, server: Server) -> None:
     for address in server.addresses:
-        with suppress(OSError):  # a full disk, or nobody reads it: that is no reason not to serve
+        with suppress(OSError):  # a full disk or a closed pipe is no reason not to serve
             announce(f"Running on {url(address, secure)} (CTRL + C to quit)")
     systemd.notify("READY=1", f"MAINPID={os.getpid()}")
 
 
 async def _run(app: App, start: Callable[..., Awaitable[None]], announce: Callable[[Server], None]) -> None:
     with (
-        ShutdownWatchdog(app.limits.shutdown_timeout) as last_resort,
+        ShutdownWatchdog(lambda: app.limits.shutdown_timeout) as watchdog,
         trio.CancelScope() as stop,
-        _stopping_on_signals(stop, last_resort),
+        _stopping_on_signals(stop, watchdog),
     ):
         async with trio.open_nursery() as nursery:
             server = await nursery.start(start)
-            server.last_resort = last_resort.end
+            server.last_resort = watchdog.end
             announce(server)
 
 
 @contextmanager
-def _stopping_on_signals(stop: trio.CancelScope, last_resort: ShutdownWatchdog) -> Iterator[None]:
+def _stopping_on_signals(stop: trio.CancelScope, watchdog: ShutdownWatchdog) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -98,7 +99,7 @@ def _stopping_on_signals(stop: trio.CancelScope, last_resort: ShutdownWatchdog) 
         if received:
             os._exit(128 + number)
         received = True
-        last_resort.begin()
+        watchdog.begin()
         token.run_sync_soon(begin, number)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -1,6 +1,6 @@
-"""What systemd tells a service and wants to be told: sockets to listen on, and whether it serves or stops.
+"""systemd's socket activation and notifications: sd_listen_fds(3) and sd_notify(3).
 
-See sd_listen_fds(3) and sd_notify(3). Without systemd's variables in the environment all of this does nothing.
+Without systemd's variables in the environment both do nothing.
 """
 
 from __future__ import annotations
@@ -9,27 +9,28 @@ import os
 import socket
 
 from ...tasks.error_log import error_log as logger
+from ..listeners import ListenSettingError
 
 _FIRST_DESCRIPTOR = 3
 
 
 def take_descriptors() -> list[int]:
-    """The descriptors of the listening sockets that were passed to this process.
+    """The descriptors of the listening sockets that systemd passed to this process.
 
-    The variables that tell of them are removed, so that no child takes them for its own.
+    Their variables are removed from the environment, so that no child process takes the sockets for its own.
 
-    :raises ValueError: if LISTEN_FDS is no number.
+    :raises ListenSettingError: if LISTEN_FDS is no number.
     """
     pid, count, _ = (os.environ.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"))
     if pid != str(os.getpid()):
-        return []  # they were meant for the process that started this one, if there are any
+        return []  # there are none, or they are for the process that started this one
     if not (count.isascii() and count.isdigit()):
-        raise ValueError(f"LISTEN_FDS is {count!r}; it must be how many sockets were passed")
+        raise ListenSettingError(f"LISTEN_FDS is {count!r}; it must be how many sockets were passed")
     return list(range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + int(count)))
 
 
 def notify(*states: str) -> None:
-    """Tell systemd, if it listens. That it does not hear is logged, and no reason not to serve."""
+    """Notify systemd, if it wants that. A failure is logged, and is no reason not to serve."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return
