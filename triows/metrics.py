@@ -12,8 +12,8 @@ try:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
     from prometheus_client.exposition import choose_encoder
     from prometheus_client.registry import Collector
-except ModuleNotFoundError as error:
-    raise ImportError('triows.metrics needs prometheus-client: pip install "triows[metrics]"') from error
+except ModuleNotFoundError as _error:
+    raise ImportError('triows.metrics needs prometheus-client: pip install "triows[metrics]"') from _error
 
 
 __all__ = ["Metrics"]
@@ -32,7 +32,7 @@ class Metrics(Collector):
 
     def __init__(self, app: App, path: str = "/metrics", *, registry: CollectorRegistry | None = None) -> None:
         self._app = app
-        self.registry = CollectorRegistry() if registry is None else registry
+        self.registry: CollectorRegistry = CollectorRegistry() if registry is None else registry
         self.registry.register(self)
         app.add_url_rule(path, "triows.metrics", self.view)
 

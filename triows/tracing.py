@@ -17,8 +17,8 @@ try:
     from opentelemetry import propagate, trace
     from opentelemetry.context import attach, detach
     from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
-except ModuleNotFoundError as error:
-    raise ImportError('triows.tracing needs opentelemetry-api: pip install "triows[otel]"') from error
+except ModuleNotFoundError as _error:
+    raise ImportError('triows.tracing needs opentelemetry-api: pip install "triows[otel]"') from _error
 
 _METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 

@@ -59,7 +59,7 @@ class ASGIHTTPConnection(HTTPConnection):
         super().__init__(head, limits)
         for name, value in head.headers:
             if name == b"content-length" and value.isdigit():
-                self.content_length = int(value[:20])  # a longer number is over any limit as well
+                self.content_length: int = int(value[:20])  # a longer number is over any limit as well
         self._receive = receive
         self._send = send
         self._body = Pieces()
@@ -67,7 +67,7 @@ class ASGIHTTPConnection(HTTPConnection):
         self._response_ended = False
         self._has_content = True  # known when the response begins
         self._left: int | None = None  # bytes of the response still to be sent, if its length is known
-        self.truncated = False
+        self.truncated: bool = False
         self._waiting = trio.lowlevel.ParkingLot()  # for a piece of the body
         self._fetching = Waiter()
 
@@ -112,7 +112,7 @@ class ASGIHTTPConnection(HTTPConnection):
         if self.response_started:
             raise RuntimeError(f"the response to {self.head.method} {self.head.raw_path!r} was begun already")
         event, self._left = response_start("http.response.start", status, headers, size)
-        self.status = status
+        self.status: int | None = status
         self._has_content = has_content(self.head.method, status)
         await self._send_event(event)
 

@@ -109,9 +109,9 @@ class ASGITransport:
 
     def __init__(self, receive: Receive, send: Send, *, denial: bool) -> None:
         self.connection: CarriedWebSocket
-        self.buffered = 0
-        self.messages_sent = 0
-        self.bytes_sent = 0
+        self.buffered: int = 0
+        self.messages_sent: int = 0
+        self.bytes_sent: int = 0
         self._receive = receive
         self._send = send
         self._denial = denial

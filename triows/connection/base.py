@@ -48,8 +48,8 @@ class Connection(ABC):
     __slots__ = ("__weakref__", "_nursery", "_watch", "counters", "disconnect", "error", "head", "scope", "status")
 
     def __init__(self, head: Head) -> None:
-        self.head = head
-        self.scope = trio.CancelScope()
+        self.head: Head = head
+        self.scope: trio.CancelScope = trio.CancelScope()
         self.disconnect: Disconnect | None = None
         self.error: BaseException | None = None
         self.status: int | None = None

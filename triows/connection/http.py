@@ -30,8 +30,8 @@ class HTTPConnection(Connection):
 
     def __init__(self, head: Head, limits: ServerLimits = _DEFAULT_LIMITS) -> None:
         super().__init__(head)
-        self.limits = limits
-        self.content_length = 0
+        self.limits: ServerLimits = limits
+        self.content_length: int = 0
         self.max_body_size: int | None = limits.max_body_size
 
     @property
@@ -78,5 +78,5 @@ class HTTPConnection(Connection):
     def lose(self, disconnect: Disconnect) -> None:
         """Record why the client is gone, and cancel the handler. A second call does nothing."""
         if self.disconnect is None:
-            self.disconnect = disconnect
+            self.disconnect: Disconnect | None = disconnect
             self.cancel_handler()

@@ -11,6 +11,7 @@ The rules:
 from __future__ import annotations
 
 import re
+from logging import Logger
 from typing import Any, NamedTuple
 
 from ..protocol.grammar import TOKEN_CHARACTER
@@ -31,7 +32,7 @@ _TARGET = re.compile(rb"((?:(?:https?|wss?)://|(?=/))[^?#]*|\*)(?:\?([^#]*))?(#.
 _USERINFO = re.compile(r"(?<=://)[^/]*@")
 
 
-access_log = guarded_logger("triows.access")
+access_log: Logger = guarded_logger("triows.access")
 
 
 def hide_values(query: str) -> str:

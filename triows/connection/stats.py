@@ -122,18 +122,18 @@ class Counters:
     )
 
     def __init__(self) -> None:
-        self.connections_open = 0
-        self.connections_refused = 0
-        self.requests_open = 0
-        self.requests = Counter(dict.fromkeys(STATUS_CLASSES, 0))
+        self.connections_open: int = 0
+        self.connections_refused: int = 0
+        self.requests_open: int = 0
+        self.requests: Counter[str] = Counter(dict.fromkeys(STATUS_CLASSES, 0))
         self.websockets: set[CountedWebSocket] = set()
-        self.handshakes_refused = 0
-        self.handshakes_abandoned = 0
-        self.disconnects = Counter(dict.fromkeys(KINDS, 0))
-        self.ended = Traffic()
-        self.handler_errors = 0
-        self.swallowed_cancellations = 0
-        self.stalls = 0
+        self.handshakes_refused: int = 0
+        self.handshakes_abandoned: int = 0
+        self.disconnects: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
+        self.ended: Traffic = Traffic()
+        self.handler_errors: int = 0
+        self.swallowed_cancellations: int = 0
+        self.stalls: int = 0
 
     def count_response(self, status: int | None) -> None:
         """Count a request that has ended, with the status of its response, or None if none was begun."""

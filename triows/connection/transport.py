@@ -29,7 +29,7 @@ class RoundTrip:
     __slots__ = ("ended", "seconds")
 
     def __init__(self) -> None:
-        self.ended = trio.Event()
+        self.ended: trio.Event = trio.Event()
         self.seconds: float | None = None
 
 

@@ -105,8 +105,9 @@ class WebSocketConnection(Connection):
         self._state = _CONNECTING
         self.implied_accept: Callable[[], object] = self._accept_plainly
         # Reading. The reader is the one task that may receive.
-        self.inbox = Inbox()
-        self.receiving = self.streaming = False
+        self.inbox: Inbox = Inbox()
+        self.receiving: bool = False
+        self.streaming: bool = False
         self.streamed: PartialMessage | None = None
         self._reader = Waiter()
         # Writing. send() looks at _can_send alone: open, and none of the three after it stands in the way.
@@ -162,7 +163,7 @@ class WebSocketConnection(Connection):
             )
         self._state = _REJECTED
         if not self._gone:
-            self.status = status
+            self.status: int | None = status
             await self.transport.reject(status, headers, body)
 
     # Receiving
@@ -416,7 +417,7 @@ class WebSocketConnection(Connection):
             self._peer_done.set()  # the client's Close will not be read any more
         if self.disconnect is not None or (self.closed and disconnect.kind != "shutdown"):
             return
-        self.disconnect = disconnect
+        self.disconnect: Disconnect | None = disconnect
         if disconnect.kind == "shutdown" and not self.closed:
             self.transport.stop_receiving()
         if self._has_unread and not self.closed:

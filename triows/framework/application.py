@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Mutable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from logging import Logger
 from typing import TYPE_CHECKING, Any, cast
 
 from ..connection.base import Connection
@@ -76,22 +77,22 @@ class App(WithMiddleware, Scaffold):
         if host_matching and subdomain_matching:
             raise ValueError("host_matching and subdomain_matching exclude each other; leave one of them out")
         self.name = import_name
-        self.config = self.config_class({**DEFAULT_CONFIG, **self.default_config})
+        self.config: Config = self.config_class({**DEFAULT_CONFIG, **self.default_config})
         for name, value in limits.items():
             if name in quart_names.APP_ARGUMENTS:
                 raise TypeError(f"Triows() has no parameter {name!r}: {quart_names.APP_ARGUMENTS[name]}")
             if name not in LIMITS:
                 raise TypeError(f"Triows() has no limit {name!r}; the limits are {', '.join(LIMITS)}")
             self.config[KEYS[name]] = value
-        self.logger = error_log
-        self.json = self.json_provider_class(self)
-        self.url_map = self.url_map_class(host_matching=host_matching)
+        self.logger: Logger = error_log
+        self.json: JSONProvider = self.json_provider_class(self)
+        self.url_map: URLMap = self.url_map_class(host_matching=host_matching)
         self.subdomain_matching = subdomain_matching
         self.view_functions = ViewFunctions(self._is_websocket)
         self.blueprints: dict[str, Blueprint] = {}
         self.extensions: dict[str, Any] = {}
         self.teardown_functions: list[Callable[..., Any]] = []
-        self.counters = Counters()
+        self.counters: Counters = Counters()
         self._note_make_response()
         self._lifespan = Lifespan(self)
         self._limits = ConfiguredLimits(self)
@@ -266,7 +267,7 @@ class App(WithMiddleware, Scaffold):
 
     def _note_make_response(self) -> None:
         """Note whether a subclass or an assignment has replaced :meth:`make_response`; only then it is awaited."""
-        self.overrides_make_response = getattr(self.make_response, "__func__", None) is not _MAKE_RESPONSE
+        self.overrides_make_response: bool = getattr(self.make_response, "__func__", None) is not _MAKE_RESPONSE
 
     if not TYPE_CHECKING:
 

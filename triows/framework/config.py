@@ -81,7 +81,7 @@ class Config(dict[str, Any]):
 
     def _touch(self) -> None:
         # Values that were derived from a config hold for one revision. No two configs have the same revision.
-        self.revision = next(_revisions)
+        self.revision: int = next(_revisions)
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Set many keys, each as ``config[key] = value`` does."""

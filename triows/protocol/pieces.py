@@ -19,7 +19,7 @@ class Pieces:
     __slots__ = ("_pieces", "size")
 
     def __init__(self) -> None:
-        self.size = 0
+        self.size: int = 0
         self._pieces: deque[bytes | bytearray] = deque()
 
     def append(self, data: bytes) -> None:

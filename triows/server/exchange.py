@@ -87,7 +87,7 @@ class Exchange(HTTPConnection):
         self._body: BodyReader | None = None  # None: there is no more of it
         if parsed.framing is not None:
             self._body = body_reader(parsed.framing, self.limits)
-            self.content_length = self._body.announced
+            self.content_length: int = self._body.announced
         self._owes_continue = parsed.expects_continue
         self._logged = False
         self._overtime: Timer | None = None  # bounds a handler whose client has left with the whole response
@@ -167,7 +167,7 @@ class Exchange(HTTPConnection):
         self._http.closing = True
         self._response.keep_alive = False
         if not self.response_started:
-            self.status = status
+            self.status: int | None = status
             self._response.ended = self._logged = True
             self._http.respond_and_close(status, [(b"content-type", b"text/plain")], disconnect.reason.encode() + b"\n")
         self.lose(disconnect)

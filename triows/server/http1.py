@@ -73,12 +73,12 @@ class HTTP1Connection:
     )
 
     def __init__(self, link: Link, service: Service, endpoints: Endpoints, *, begun: bool = False) -> None:
-        self.link = link
-        self.service = service
-        self.endpoints = endpoints
-        self.closing = False
-        self.input = bytearray()
-        self.lost = False
+        self.link: Link = link
+        self.service: Service = service
+        self.endpoints: Endpoints = endpoints
+        self.closing: bool = False
+        self.input: bytearray = bytearray()
+        self.lost: bool = False
         self._arrival: Waiter | None = None  # for bytes: this task awaits a head, or one task of the handler a body
         self._progress: trio.lowlevel.ParkingLot | None = None  # for room in the link: any task may send
         self._deadline = inf  # of the head, or of the idle connection

@@ -74,7 +74,7 @@ class Server:
         self._forced: Counter[ClientConnection] = Counter()  # attempts to end each by force
         self._rejected: list[SocketLink] = []  # clients that have their 503, and may still be sending
         self.last_resort: Callable[[], None] | None = None
-        self.service = Service(
+        self.service: Service = Service(
             handle=app.handle,
             timers=self._timers,
             counters=app.counters,

@@ -78,10 +78,10 @@ class WireTransport:
     def __init__(self, http: Upgradable, key: bytes, early_data: bytes) -> None:
         self.connection: CarriedWebSocket
         self.link: Link = http.link
-        self.has_deferred_io = False
-        self.full = len(early_data) >= _MAX_EARLY_DATA
-        self.messages_sent = 0
-        self.bytes_sent = 0
+        self.has_deferred_io: bool = False
+        self.full: bool = len(early_data) >= _MAX_EARLY_DATA
+        self.messages_sent: int = 0
+        self.bytes_sent: int = 0
         self._http = http
         self._key = key
         self._early = early_data
@@ -92,7 +92,7 @@ class WireTransport:
         self._close_sent = False
         self._stopped = False  # reading has stopped until the local close
         self._lost = False  # the link is lost, and a last message is still being inflated
-        self.reads = 0  # how often bytes arrived: the signs of life
+        self.reads: int = 0  # how often bytes arrived: the signs of life
         self._keepalive: Keepalive | None = None  # made on accept
         self._send_watch: ProgressWatch | None = None  # made when something first has to wait
         self._turn_timer: Timer | None = None  # the next turn of a stalled message reader

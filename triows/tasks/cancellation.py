@@ -48,7 +48,7 @@ class Watch:
     __slots__ = ("_certain", "_depth", "_outside", "_task", "_times_raised", "function", "reason", "swallowed")
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self.function = function
+        self.function: Callable[..., Any] = function
         self.reason: str | None = None
         self.swallowed: CancelledSwallowedError | None = None
         self._times_raised = 0  # how often the cancellation was raised in the handler

@@ -29,4 +29,4 @@ def guarded_logger(name: str) -> logging.Logger:
     return logger
 
 
-error_log = guarded_logger("triows.error")
+error_log: logging.Logger = guarded_logger("triows.error")

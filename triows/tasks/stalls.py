@@ -58,7 +58,7 @@ class EventLoop:
     """The event loop of the calling task, for other threads to look at."""
 
     def __init__(self) -> None:
-        self.token = trio.lowlevel.current_trio_token()
+        self.token: trio.lowlevel.TrioToken = trio.lowlevel.current_trio_token()
         self._root = trio.lowlevel.current_root_task()
         self._thread = threading.get_ident()
 

@@ -39,7 +39,7 @@ class Timer:
     __slots__ = ("callback", "deadline")
 
     def __init__(self, deadline: float, callback: Callable[[], None]) -> None:
-        self.deadline = deadline
+        self.deadline: float = deadline
         self.callback: Callable[[], None] | None = callback
 
     def cancel(self) -> None:

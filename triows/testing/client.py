@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from contextvars import Token
 from datetime import datetime, timedelta
 from functools import partial
+from http.cookiejar import CookieJar
 from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import urldefrag, urljoin, urlsplit
@@ -61,7 +62,7 @@ class TestClient:
 
     def __init__(self, app: App, use_cookies: bool = True) -> None:
         self.app = app
-        self.cookie_jar = cookies.make_jar() if use_cookies else None
+        self.cookie_jar: CookieJar | None = cookies.make_jar() if use_cookies else None
         self._token: Token[TaskContext] | None = None
         self._first: Context | None = None
         self._preserving = False

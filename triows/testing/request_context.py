@@ -33,7 +33,7 @@ class ClientlessConnection(HTTPConnection):
 
     async def send_response(self, status: int, headers: Any, body: bytes) -> None:
         """Keep the status."""
-        self.status = status
+        self.status: int | None = status
 
     async def start_response(self, status: int, headers: Any) -> None:
         """Keep the status."""

@@ -21,12 +21,14 @@ import trio
 from trio_websocket import ConnectionClosed
 
 from ..connection.base import Connection
-from ..connection.limits import WebSocketLimits
+from ..connection.limits import ServerLimits, WebSocketLimits
+from ..connection.stats import Counters
 from ..errors import HTTPDisconnectError, WebsocketDisconnectError, WebsocketResponseError
 from ..framework.application import App
+from ..framework.config import Config
 from ..server.serving import Server
 from ..tasks.exception_groups import leaves, unwrap_group
-from .streams import memory_stream_pair
+from .streams import MemoryStream, memory_stream_pair
 
 # Exceptions which only say that the connection has ended. The reason may be an error of the handler.
 _CONSEQUENCES = (
@@ -60,17 +62,18 @@ class Served:
     """
 
     nursery: trio.Nursery
+    stream: MemoryStream
 
     def __init__(self, app: App, endpoint: Endpoint) -> None:
         self._app = app
         self._endpoint = endpoint
-        self.limits = app.limits
-        self.config = app.config
-        self.counters = app.counters
+        self.limits: ServerLimits = app.limits
+        self.config: Config = app.config
+        self.counters: Counters = app.counters
         self.stream, self._server_stream = memory_stream_pair()
         self.connection: Connection | None = None
-        self.handled = trio.Event()
-        self.ended = trio.Event()
+        self.handled: trio.Event = trio.Event()
+        self.ended: trio.Event = trio.Event()
         self._raised: Connection | None = None  # the one whose error was raised in the test
 
     async def run(self) -> None:

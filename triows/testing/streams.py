@@ -27,6 +27,11 @@ class _Pipe:
     :ivar held: the receiving side is stalled.
     """
 
+    ended: bool
+    reader_gone: bool
+    broken: bool
+    held: bool
+
     def __init__(self, capacity: int) -> None:
         self.ended = self.reader_gone = self.broken = self.held = False
         self._capacity = capacity

@@ -25,9 +25,9 @@ class Context:
     __slots__ = ("after_this_request", "app", "g", "request", "session", "url_adapter", "websocket")
 
     def __init__(self, app: Any, request: Request | None = None, websocket: WebSocket | None = None) -> None:
-        self.app = app  # Any: users read their own subclass of Triows, and its attributes, from here
-        self.request = request
-        self.websocket = websocket
+        self.app: Any = app  # Any: users read their own subclass of Triows, and its attributes, from here
+        self.request: Request | None = request
+        self.websocket: WebSocket | None = websocket
         self.g: Namespace = app.app_ctx_globals_class()
         self.session: SessionMixin | None = None
         self.url_adapter: MapAdapter | None = None

@@ -131,7 +131,9 @@ class UrlencodedForm(FormParser):
                 raise RequestEntityTooLarge()
         text = self._data.decode("utf-8", "replace")
         try:
-            self.fields = parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=self._max_fields)
+            self.fields: list[tuple[str, str]] = parse_qsl(
+                text, keep_blank_values=True, errors="replace", max_num_fields=self._max_fields
+            )
         except ValueError:
             raise RequestEntityTooLarge() from None
 

@@ -71,14 +71,15 @@ class RequestBase(SafeRequest):
     def __init__(self, connection: Connection) -> None:
         # Not super().__init__(): it would build headers and other objects that most handlers never use.
         self.connection = connection
-        head = self.head = connection.head
-        self.method = head.method
-        self.scheme = head.scheme
-        self.server = head.server
-        self.path = "/" + head.path.lstrip("/")
-        self.root_path = head.root_path.rstrip("/")
-        self.query_string = head.query_string if head.query_string.isascii() else _quote_query(head.query_string)
-        self.http_version = head.http_version
+        head: Head = connection.head
+        self.head: Head = head
+        self.method: str = head.method
+        self.scheme: str = head.scheme
+        self.server: tuple[str, int | None] | None = head.server
+        self.path: str = "/" + head.path.lstrip("/")
+        self.root_path: str = head.root_path.rstrip("/")
+        self.query_string: bytes = head.query_string if head.query_string.isascii() else _quote_query(head.query_string)
+        self.http_version: str = head.http_version
 
     @_lazy
     def headers(self) -> Headers:

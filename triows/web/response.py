@@ -36,7 +36,7 @@ class Response(SansIOResponse):
     :param content_type: the whole Content-Type instead.
     """
 
-    default_mimetype = "text/html"
+    default_mimetype: str | None = "text/html"
     json_provider: JSONCodec = STANDARD_JSON
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -44,8 +44,8 @@ class SessionMixin(dict[str, Any]):
 class SecureCookieSession(SessionMixin):
     """The session of :class:`SecureCookieSessionInterface`. It sets ``modified`` and ``accessed`` itself."""
 
-    modified = False
-    accessed = False
+    modified: bool = False
+    accessed: bool = False
 
     def __init__(self, initial: dict[str, Any] | None = None) -> None:
         super().__init__(initial or ())

@@ -26,7 +26,7 @@ def _read_date(field: str | None) -> datetime | None:
 class SafeRequest(SansIORequest):
     """A request with hardened fields. A malformed field counts as absent, as Werkzeug's other fields do."""
 
-    date = header_property[datetime | None]("Date", None, _read_date)
+    date: header_property[datetime | None] = header_property[datetime | None]("Date", None, _read_date)
 
     @cached_property
     def cookies(self) -> ImmutableMultiDict[str, str]:

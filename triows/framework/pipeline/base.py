@@ -46,10 +46,10 @@ class Pipeline(ABC):
     kind: ClassVar[Kind]
 
     def __init__(self, app: App, connection: Connection, subject: RequestBase, context: Context) -> None:
-        self.app = app
-        self.connection = connection
-        self.subject = subject
-        self.context = context
+        self.app: App = app
+        self.connection: Connection = connection
+        self.subject: RequestBase = subject
+        self.context: Context = context
         self.unhandled: BaseException | None = None
         subject.json_provider = app.json
 

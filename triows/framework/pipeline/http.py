@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -15,6 +15,7 @@ from ...web.context import Context
 from ...web.request import Request
 from ...web.response import Response
 from ..application import App
+from ..routes.hooks import Kind
 from ..routes.make_response import make_response, response_from
 from ..routes.rules import Rule
 from ..routes.views import View
@@ -26,9 +27,9 @@ class RequestPipeline(Pipeline):
 
     __slots__ = ()
 
-    kind = "request"
-    connection: HTTPConnection
-    subject: Request
+    kind: ClassVar[Kind] = "request"
+    connection: HTTPConnection  # pyright: ignore[reportIncompatibleVariableOverride]  # only read
+    subject: Request  # pyright: ignore[reportIncompatibleVariableOverride]  # only read
 
     def __init__(self, app: App, connection: HTTPConnection) -> None:
         request = app.request_class(connection)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Coroutine
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from werkzeug.exceptions import Forbidden
 
@@ -18,7 +18,7 @@ from ...web.context import Context
 from ...web.headers import WireHeaders
 from ...web.response import Response
 from ..application import App
-from ..routes.hooks import ErrorHandler
+from ..routes.hooks import ErrorHandler, Kind
 from ..routes.make_response import make_response
 from ..routes.rules import Rule
 from ..routes.views import View
@@ -31,8 +31,8 @@ class WebSocketPipeline(Pipeline):
 
     __slots__ = ()
 
-    kind = "websocket"
-    connection: WebSocketConnection
+    kind: ClassVar[Kind] = "websocket"
+    connection: WebSocketConnection  # pyright: ignore[reportIncompatibleVariableOverride]  # only read
 
     def __init__(self, app: App, connection: WebSocketConnection) -> None:
         websocket = app.websocket_class(connection)

@@ -112,8 +112,8 @@ class Blueprint(Scaffold):
         self.name = name
         self.url_prefix = url_prefix
         self.subdomain = subdomain
-        self.url_values = url_defaults or {}
-        self.registered = False
+        self.url_values: dict[str, Any] = url_defaults or {}
+        self.registered: bool = False
         self._reads_options = False
         self._records: list[Callable[[BlueprintSetup], None]] = []
         self._children: list[tuple[Blueprint, dict[str, Any]]] = []

@@ -50,7 +50,7 @@ class Rule(WerkzeugRule):
             raise TypeError(f"the route {string!r} has no option {name!r}{_limit_hint(name)}")
         super().__init__(string, **options)
         self.provide_automatic_options = provide_automatic_options
-        self.own_limits = check_limits(own_limits or {})
+        self.own_limits: dict[str, Any] = check_limits(own_limits or {})
         self.limits: tuple[int, WebSocketLimits] | None = None
         self.request_limits: tuple[int, ServerLimits] | None = None
 
@@ -111,7 +111,7 @@ class URLMap(Map):
     """
 
     def __init__(self, rules: Iterable[Any] | None = None, **options: Any) -> None:
-        self.has_subdomains = False
+        self.has_subdomains: bool = False
         self._adapters: dict[tuple[str, str, str, str | None, bool], MapAdapter] = {}
         self._found: dict[tuple[MapAdapter, str, str, bool], Rule] = {}
         super().__init__(rules, **options)

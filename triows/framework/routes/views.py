@@ -22,7 +22,7 @@ class View:
     def __init__(self, function: Callable[..., Any], *, websocket: bool) -> None:
         if not callable(function):
             raise TypeError(f"a view is a function, not {type(function).__name__} {function!r:.100}")
-        self.function = function
+        self.function: Callable[..., Any] = function
         self._kind = "async" if is_async(function) else "generator" if is_async_generator(function) else "thread"
         if websocket and self._kind == "thread":
             raise TypeError(
@@ -33,7 +33,7 @@ class View:
             raise TypeError(
                 f"{describe(function)} yields, which a websocket's handler cannot: use 'await websocket.send(...)'"
             )
-        self.injected = _injected_parameters(function, WebSocket if websocket else Request)
+        self.injected: tuple[str, ...] = _injected_parameters(function, WebSocket if websocket else Request)
 
     def __call__(self, subject: Any, view_args: dict[str, Any] | None) -> Coroutine[Any, Any, Any]:
         """Call the function with the URL's variables, and return a coroutine of its result.
@@ -66,7 +66,9 @@ class ViewFunctions(MutableMapping[str, Callable[..., Any]]):
         self, is_websocket: Callable[[str], bool], functions: Mapping[str, Callable[..., Any]] | None = None
     ) -> None:
         self._is_websocket = is_websocket
-        self.views = {endpoint: self._view(endpoint, function) for endpoint, function in (functions or {}).items()}
+        self.views: dict[str, View] = {
+            endpoint: self._view(endpoint, function) for endpoint, function in (functions or {}).items()
+        }
 
     def __getitem__(self, endpoint: str) -> Callable[..., Any]:
         return self.views[endpoint].function

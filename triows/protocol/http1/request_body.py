@@ -71,8 +71,9 @@ class SizedBody:
     __slots__ = ("_left", "announced", "ended")
 
     def __init__(self, size: int) -> None:
-        self.ended = False
-        self.announced = self._left = size
+        self.ended: bool = False
+        self.announced: int = size
+        self._left = size
 
     def take(self, data: bytearray, limit: float) -> bytes:
         # Through a view, since a bytearray's slice is a copy already.
@@ -102,8 +103,8 @@ class ChunkedBody:
     )
 
     def __init__(self, limits: HeadLimits) -> None:
-        self.ended = False
-        self.announced = 0
+        self.ended: bool = False
+        self.announced: int = 0
         self._limits = limits
         self._left = 0  # bytes of the chunk's data still to come
         self._behind_data = False  # where the CRLF is due

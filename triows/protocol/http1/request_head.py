@@ -96,7 +96,7 @@ class HeadReader:
 
     def begin(self) -> None:
         """Begin with the next head."""
-        self.request_line = b""
+        self.request_line: bytes = b""
         self._parts: tuple[bytes, bytes, bytes] | None = None  # of the request line
         self._searched = 0  # bytes known not to end the head
         # For a head over the limit, see _allowed_size():

@@ -55,10 +55,10 @@ class ResponseFraming:
     __slots__ = ("_bodiless", "_chunked", "_date", "_left", "_method", "ended", "keep_alive", "size", "status")
 
     def __init__(self, method: str, http_version: str, keep_alive: bool, date: Callable[[], bytes]) -> None:
-        self.keep_alive = keep_alive
-        self.status = 0
-        self.size = 0
-        self.ended = False
+        self.keep_alive: bool = keep_alive
+        self.status: int = 0
+        self.size: int = 0
+        self.ended: bool = False
         self._method = method
         self._bodiless = False  # known when the response begins
         self._date = date

@@ -118,8 +118,8 @@ class Inflater:
         self._started = False  # whether the message has had any input
         self._ending = False  # whether it has had all
         self._streams = 0  # DEFLATE streams that have ended in it
-        self.pending = False
-        self.work = 0
+        self.pending: bool = False
+        self.work: int = 0
 
     def inflate(self, data: bytes, max_size: int) -> bytes:
         """Inflate the next bytes of a message's payload, to at most ``max_size`` bytes (1 or more).

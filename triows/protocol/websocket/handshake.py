@@ -31,7 +31,7 @@ class HandshakeError(Exception):
     def __init__(self, status: int, message: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         super().__init__(message)
         self.status = status
-        self.headers = list(headers)
+        self.headers: list[tuple[bytes, bytes]] = list(headers)
 
 
 def wants_websocket(headers: Headers) -> bool:

@@ -32,9 +32,9 @@ class Inbox(deque[str | bytes]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.size = 0
-        self.messages = 0
-        self.bytes = 0
+        self.size: int = 0
+        self.messages: int = 0
+        self.bytes: int = 0
 
     def put(self, message: str | bytes, size: int) -> None:
         """Add a message whose payload has ``size`` bytes."""

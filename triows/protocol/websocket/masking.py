@@ -31,4 +31,4 @@ def _choose() -> Callable[[bytes, bytes], bytes]:
     return apply_mask
 
 
-unmask = _choose()
+unmask: Callable[[bytes, bytes], bytes] = _choose()

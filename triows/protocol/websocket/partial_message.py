@@ -55,10 +55,10 @@ class PartialMessage:
     def __init__(
         self, is_text: bool, limit: int, inflater: Inflater | None, max_fragments: int = MAX_FRAGMENTS
     ) -> None:
-        self.is_text = is_text
-        self.size = 0
-        self.ended = False
-        self.streamed = False
+        self.is_text: bool = is_text
+        self.size: int = 0
+        self.ended: bool = False
+        self.streamed: bool = False
         self._limit = limit
         self._inflater = inflater
         self._max_fragments = max_fragments
@@ -191,9 +191,9 @@ class PartialFrame:
     __slots__ = ("final", "mask", "remaining")
 
     def __init__(self, final: bool, length: int, mask: bytes) -> None:
-        self.final = final
-        self.remaining = length
-        self.mask = mask  # turned so that it fits the next byte
+        self.final: bool = final
+        self.remaining: int = length
+        self.mask: bytes = mask  # turned so that it fits the next byte
 
 
 def most_compressed(limit: int) -> int:

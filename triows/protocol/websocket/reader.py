@@ -106,14 +106,14 @@ class MessageReader:
         max_fragments: int = MAX_FRAGMENTS,
         turn: int = _NO_LIMIT,
     ) -> None:
-        self.inbox = inbox
+        self.inbox: Inbox = inbox
         self.message: PartialMessage | None = None
         self.streamed: PartialMessage | None = None
         self.pings: list[bytes] = []
         self.pongs: list[bytes] = []
         self.close: Close | None = None
         self.failure: Close | None = None
-        self.stalled = False
+        self.stalled: bool = False
         self._inflater = inflater
         self._receive_buffer = receive_buffer
         self._turn = turn

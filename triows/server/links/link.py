@@ -81,14 +81,14 @@ class Link(ABC):
     )
 
     def __init__(self, timers: Timers) -> None:
-        self.timers = timers
+        self.timers: Timers = timers
         self.receiver: Receiver | None = None
-        self.buffered = 0
-        self.dropped = False
-        self.paused = False
-        self.progressed = 0.0
+        self.buffered: int = 0
+        self.dropped: bool = False
+        self.paused: bool = False
+        self.progressed: float = 0.0
         self._taken: int | None = None
-        self.read_size = _FIRST_READ
+        self.read_size: int = _FIRST_READ
         self._closing = False
         self._lingering = 0.0
         self._patience = 0.0

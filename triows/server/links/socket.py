@@ -39,6 +39,10 @@ class SocketLink(Link):
 
     __slots__ = ("_backlog", "_joined", "_reactor", "_recv", "_send", "_socket", "fileno", "input_ended")
 
+    buffered: int
+    paused: bool
+    progressed: float
+
     def __init__(self, sock: socket.socket, reactor: Poller, timers: Timers) -> None:
         super().__init__(timers)
         self._socket = sock
@@ -47,8 +51,8 @@ class SocketLink(Link):
         self._reactor = reactor
         self._joined: list[bytes] = []
         self._backlog: deque[bytearray | memoryview] | None = None  # what the kernel did not take
-        self.input_ended = False
-        self.fileno = sock.fileno()
+        self.input_ended: bool = False
+        self.fileno: int = sock.fileno()
         reactor.update(self)
 
     @property

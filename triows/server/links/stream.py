@@ -10,7 +10,7 @@ import trio
 
 from ...tasks.timers import Timers
 from ...tasks.waiter import Waiter
-from .link import LARGE, READ_SIZE, Link, deliver
+from .link import LARGE, READ_SIZE, Link, Receiver, deliver
 from .socket_state import bytes_on_the_way, bytes_taken, bytes_unread, end_arrived
 
 _SMALL_PIECE = 4096  # bytes given at once to a stream that only tells when it has taken all of them
@@ -22,6 +22,11 @@ class StreamLink(Link):
     """A link over any Trio stream. :meth:`run` reads and writes until the link is closed."""
 
     __slots__ = ("_broken", "_ended", "_input_ended", "_outgoing", "_reader", "_scope", "_socket", "_stream", "_writer")
+
+    buffered: int
+    paused: bool
+    progressed: float
+    receiver: Receiver | None
 
     def __init__(self, stream: trio.abc.Stream, timers: Timers) -> None:
         super().__init__(timers)

@@ -26,7 +26,7 @@ from ...protocol.http1.response import ResponseFraming
 from ...tasks.error_log import error_log as logger
 from ...tasks.timers import Timers
 from ..http_date import date
-from .link import JOIN_UP_TO, Link
+from .link import JOIN_UP_TO, Link, Receiver
 from .socket import Poller, SocketLink
 
 _RECORD = 16384  # bytes of plaintext in a record, at most (RFC 8446, 5.1)
@@ -54,6 +54,9 @@ class TLSLink(Link):
         "_ssl",
     )
 
+    buffered: int
+    receiver: Receiver | None
+
     def __init__(self, sock: socket.socket, reactor: Poller, timers: Timers, context: ssl.SSLContext) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
@@ -76,7 +79,7 @@ class TLSLink(Link):
         return self._socket.paused
 
     @paused.setter
-    def paused(self, paused: bool) -> None:
+    def paused(self, paused: bool) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         self._socket.paused = paused
 
     @property
@@ -85,7 +88,7 @@ class TLSLink(Link):
         return self._socket.progressed
 
     @progressed.setter
-    def progressed(self, progressed: float) -> None:
+    def progressed(self, progressed: float) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         self._socket.progressed = progressed
 
     @property
@@ -94,7 +97,7 @@ class TLSLink(Link):
         return self._socket.dropped
 
     @dropped.setter
-    def dropped(self, dropped: bool) -> None:
+    def dropped(self, dropped: bool) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         self._socket.dropped = dropped
 
     @property
