@@ -1,4 +1,7 @@
-"""Pings of the handler's own, and what becomes of them when the client is gone (RFC 6455, sections 5.5.2 and 5.5.3)."""
+"""Pings of the handler's own, and what becomes of them when the client is gone (RFC 6455, sections 5.5.2 and 5.5.3).
+
+Tests triows/server/keepalive.py.
+"""
 
 from __future__ import annotations
 
