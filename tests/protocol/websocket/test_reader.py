@@ -1,7 +1,4 @@
-"""The sans-I/O protocol: any cut of the bytes gives the same messages, any fault its close code.
-
-Tests triows/protocol/websocket/inbox.py.
-"""
+"""The sans-I/O protocol: any cut of the bytes gives the same messages, any fault its close code."""
 
 from __future__ import annotations
 
@@ -521,3 +518,9 @@ def test_frames_are_judged_after_the_local_close(name: str) -> None:
     assert receiving.failure is not None
     assert receiving.failure.code == 1002
     assert not receiving.stalled
+
+
+def test_a_large_text_in_one_frame_that_is_not_utf8_is_1007() -> None:
+    receiving = MessageReader(Inbox())
+    receiving.receive_data(frame(TEXT, b"x" * 70_000 + b"\xff"))
+    assert (receiving.failure, list(receiving.inbox)) == (Close(1007, "text is not UTF-8"), [])
