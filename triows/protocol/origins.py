@@ -16,8 +16,9 @@ _OTHER_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._~:-]*")
 def origin_allowed(origin: str, host: str, allowed: tuple[str, ...] | None) -> bool:
     """Whether a browser's page from ``origin`` may open a websocket.
 
-    Without ``allowed`` only a page of the same host and port may. The schemes are not compared then: behind a proxy that
-    ends TLS the page has https and the request http. A missing port is the default of the page's scheme, on both sides.
+    Without ``allowed`` only a page of the same host and port may. The schemes are not compared then: behind a proxy
+    that ends TLS the page has https and the request http. A missing port is the default of the page's scheme, on both
+    sides.
 
     :param origin: the Origin header.
     :param host: the Host header.
