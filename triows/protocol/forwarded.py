@@ -119,7 +119,7 @@ def _peer(head: Head) -> str | None:
     """The address of the other end of the connection; ``unix`` for one at a Unix socket."""
     if head.client is not None:
         return head.client[0]
-    # A memory stream has no address either, but is no Unix socket. An ASGI scope lacks only the client of such a socket.
+    # A memory stream has no address either, but is no Unix socket. An ASGI scope has no client only at a Unix socket.
     at_unix_socket = head.asgi_scope is not None or (head.server is not None and head.server[1] is None)
     return UNIX if at_unix_socket else None
 
