@@ -39,7 +39,7 @@ class Look:
         loop = EventLoop()
         loop.token = self  # type: ignore[assignment]
         self.watched = Watched(loop)
-        self.watched.users.append((timeout, self.counters))
+        self.watched.users.append((timeout, self.counters.count_stall))
 
     def run_sync_soon(self, function: Callable[[], None]) -> None:
         """Instead of the event loop's: the loop gives no sign of life but in :meth:`end`."""
@@ -182,14 +182,14 @@ async def test_the_handler_of_a_websocket_is_named_with_file_and_line(
     async with app.test_client().websocket(path) as ws:
         await ws.close()
     function = app.view_functions[name]
-    assert log()[0].startswith(f"{function.__qualname__} ({__file__}:{function.__code__.co_firstlineno}) held up")
+    assert log()[0].startswith(f"{function.__qualname__}() ({__file__}:{function.__code__.co_firstlineno}) held up")
 
 
 async def test_the_handler_of_a_request_is_named(log: Callable[[], list[str]]) -> None:
     look = Look()
     app = stalling_app(lambda: look)
     await app.test_client().get("/")
-    assert log()[0].startswith(f"{app.view_functions['page'].__qualname__} ({__file__}:")
+    assert log()[0].startswith(f"{app.view_functions['page'].__qualname__}() ({__file__}:")
 
 
 async def test_outside_of_the_handler_the_path_is_named(log: Callable[[], list[str]]) -> None:
@@ -275,7 +275,7 @@ async def test_it_is_found_with_a_thread_and_a_real_clock(
     finally:
         app.logger.removeHandler(handler)
     line = stalling.__code__.co_firstlineno
-    assert log()[0].startswith(f"{stalling.__qualname__} ({__file__}:{line}) has held up the event loop for 0.")
+    assert log()[0].startswith(f"{stalling.__qualname__}() ({__file__}:{line}) has held up the event loop for 0.")
     assert log()[0].endswith(f"{__file__}:{line + 3} in {stalling.__code__.co_qualname}")
     assert "held up" in log()[1]
 
@@ -291,12 +291,12 @@ async def until_nobody_watches() -> None:
 
 
 async def test_the_thread_ends_with_the_last_user() -> None:
-    with stalls_watched(1, Counters()):
-        with stalls_watched(2, Counters()):
+    with stalls_watched(1, Counters().count_stall):
+        with stalls_watched(2, Counters().count_stall):
             assert watching()
         assert watching()
     await until_nobody_watches()
-    with stalls_watched(1, Counters()):
+    with stalls_watched(1, Counters().count_stall):
         assert watching()
     await until_nobody_watches()
 
@@ -313,7 +313,7 @@ async def test_a_virtual_clock_is_not_watched(autojump_clock: MockClock) -> None
 
 def test_a_program_that_ends_without_a_word_is_forgotten() -> None:
     async def leave() -> None:
-        stalls._watcher.add((0.01, Counters()))
+        stalls._watcher.add((0.01, Counters().count_stall))
 
     trio.run(leave)
     trio.run(until_nobody_watches)
@@ -324,14 +324,14 @@ async def test_two_programs_in_one_process_are_told_apart() -> None:
     begun, go_on = threading.Event(), threading.Event()
 
     async def stall() -> None:
-        with stalls_watched(0.02, others):
+        with stalls_watched(0.02, others.count_stall):
             begun.set()
             while not go_on.is_set():
                 time.sleep(0.001)
             while others.stalls == 0:
                 await trio.sleep(0.001)
 
-    with stalls_watched(30, ours):
+    with stalls_watched(30, ours.count_stall):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.to_thread.run_sync, trio.run, stall)
             while not begun.is_set():
