@@ -135,7 +135,7 @@ def _lose(http: Any) -> None:
 
 def _time_out(http: Any) -> None:
     if http.link.receiver is not None:
-        http.link.receiver._time_out("no sign of life")
+        http.link.receiver.time_out("no sign of life")
 
 
 _FAULTS: dict[str, Callable[[Any], None]] = {
