@@ -6,14 +6,26 @@ What goes over the wire is tested on every transport in ``tests/behaviour``.
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from triows import CancelledSwallowedError, Disconnect, Triows, WebSocket, WebSocketClosed, websocket
+from triows import (
+    CancelledSwallowedError,
+    Disconnect,
+    Triows,
+    WebSocket,
+    WebSocketClosed,
+    WebSocketStateError,
+    websocket,
+)
 from triows.testing import WebsocketDisconnectError
+
+from ..support.served import served
+from ..support.wire import PING, PONG, TEXT, close_frame, frame, upgrade
 
 # Messages
 
@@ -524,3 +536,94 @@ async def test_there_is_no_latency_before_the_first_ping(app: Triows, autojump_c
     async with app.test_client().websocket("/") as ws:
         await ws.wait_closed()
     assert seen == [None, pytest.approx(0, abs=0.1)]
+
+
+# The connection itself, without the websocket of a handler
+
+
+async def test_a_connection_is_accepted_once(app: Triows) -> None:
+    @app.websocket("/")
+    async def handler() -> None:
+        await websocket.accept()
+        connection = websocket.connection
+        with pytest.raises(WebSocketStateError, match="cannot be accepted any more: it is open"):
+            connection.accept([], None)
+        with pytest.raises(WebSocketStateError, match="cannot be rejected any more: the websocket is open"):
+            await connection.reject(403, [], b"")
+        await websocket.send("open")
+
+    async with app.test_client().websocket("/") as ws:
+        assert await ws.receive() == "open"
+
+
+async def test_a_connection_that_nobody_accepted_is_accepted_by_the_first_call(app: Triows) -> None:
+    async def echo(connection: Any) -> None:
+        await connection.send(await connection.receive())
+
+    app.handle = echo  # type: ignore[method-assign, assignment]
+    async with app.test_client().websocket("/") as ws:
+        await ws.send("hello")
+        assert await ws.receive() == "hello"
+
+
+# Messages in pieces
+
+
+async def test_a_message_of_an_iterator_that_fails_is_aborted(app: Triows) -> None:
+    class Broken:
+        given = 0
+
+        def __aiter__(self) -> Broken:
+            return self
+
+        async def __anext__(self) -> str:
+            self.given += 1
+            if self.given > 1:
+                raise LookupError("no second piece")
+            return "first"
+
+    @app.websocket("/")
+    async def handler() -> None:
+        with pytest.raises(LookupError):
+            await websocket.send(Broken())
+
+    async with app.test_client().websocket("/") as ws:
+        with pytest.raises(WebsocketDisconnectError) as end:
+            await ws.receive()
+    assert end.value.code == 1011
+
+
+async def test_a_message_in_pieces_ends_where_the_handler_closes_the_websocket(app: Triows) -> None:
+    async def pieces() -> AsyncIterator[str]:
+        yield "first"
+        await websocket.close(1000, "enough")
+        yield "second"
+
+    @app.websocket("/")
+    async def handler() -> None:
+        with pytest.raises(WebSocketClosed, match="the websocket is closed"):
+            await websocket.send(pieces())
+
+    async with app.test_client().websocket("/") as ws:
+        with pytest.raises(WebsocketDisconnectError) as end:
+            await ws.receive()
+    assert (end.value.code, end.value.reason) == (1000, "enough")
+
+
+async def test_a_message_in_pieces_is_found_behind_more_than_can_be_read_in_one_turn(app: Triows) -> None:
+    received: list[str | bytes] = []
+
+    @app.websocket("/")
+    async def handler() -> None:
+        await websocket.accept()
+        async with websocket.receive_stream() as pieces:
+            received.extend([piece async for piece in pieces])
+
+    async with served(app) as server:
+        wire = server.connect()
+        await wire.send(upgrade() + frame(PING) * 4000 + frame(TEXT, b"behind"))
+        await wire.read_head()
+        while (await wire.read_frame())[0] == PONG:
+            pass
+        await wire.send(close_frame(1000))
+    assert received == ["behind"]

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import trio
@@ -428,3 +429,24 @@ async def test_a_callback_that_fails_is_no_end_of_the_watching_and_costs_no_othe
         "counting a stall failed",
         "counting a stall failed",
     ]
+
+
+@pytest.mark.parametrize(("worked", "since"), [(0.0, 100.0), (99.0, 0.001)], ids=["stopped", "held up"])
+def test_a_process_that_was_stopped_has_no_stall(worked: float, since: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    watcher = stalls._Watcher()
+    looks = []
+
+    class Loop:
+        timeout = 0.004
+
+        def check(self, due: float, now: float) -> None:
+            looks.append((due, now))
+            watcher._watched.clear()
+
+    clock, processor = iter((0.0, 100.0)), iter((0.0, worked))
+    monkeypatch.setattr(
+        stalls, "time", SimpleNamespace(monotonic=lambda: next(clock), process_time=lambda: next(processor))
+    )
+    watcher._watched[object()] = Loop()  # type: ignore[index, assignment]
+    watcher._run()
+    assert looks == [(since, 100.0)]

@@ -19,7 +19,7 @@ from ..protocol.disconnect import Disconnect
 from ..protocol.head import Head
 from ..protocol.headers import Headers
 from ..tasks.cancellation import Watch
-from ..tasks.exception_groups import closes_coroutine, ends_program, foreign_cancellation, split_cancelled
+from ..tasks.exception_groups import ends_program, foreign_cancellation, split_cancelled
 from ..tasks.functions import describe
 from ..tasks.shields import open_shields
 from .logs import error_log as logger
@@ -144,9 +144,6 @@ class Connection(ABC):
 
     def _take_error(self, error: BaseException) -> None:
         """Log the error, unless it ends the program."""
-        if closes_coroutine(error):
-            self.abort()
-            raise error
         if ends_program(error):
             self.error = error
             raise error

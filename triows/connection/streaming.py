@@ -53,8 +53,8 @@ class MessageStream:
     ) -> None:
         """Drop what was not iterated over. No checkpoint, so the handler cannot be cancelled after its last piece."""
         self._open = False
-        if self._connection.streamed is not None:
-            self._connection.streamed.drop()
+        assert self._connection.streamed is not None
+        self._connection.streamed.drop()
         self._end()
 
     def _give_back(self) -> None:
