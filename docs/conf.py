@@ -35,7 +35,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(trio|werkzeug|collections|contextlib|datetime|http|json|os|ssl)\..*"),
     (
         r"py:class",
-        r"datetime|(triows\..*\.)?(App|F|_Checkpoint|Context|SessionMixin|NullSession|BlueprintSetup|Registrar|RequestBase)",
+        r"datetime|(triows\..*\.)?(App|F|_Checkpoint|Context|SessionMixin|NullSession|Blueprint(Setup|App)|JSONApp|RequestBase)",
     ),
     (
         r"py:class",

@@ -15,7 +15,7 @@ from logging import Logger
 from typing import Any, NamedTuple
 
 from ..protocol.grammar import TOKEN_CHARACTER
-from ..protocol.text import _MAX_TARGET, printable
+from ..protocol.text import MAX_TARGET, printable
 from ..protocol.websocket.close_codes import CLOSE_CODE_NAMES
 from ..tasks.error_log import error_log as error_log
 from ..tasks.error_log import guarded_logger
@@ -79,7 +79,7 @@ class RequestLine(NamedTuple):
         path = _USERINFO.sub(f"{_HIDDEN}@", parts[1].decode("latin-1"))
         if parts[3] is not None:
             path += f"#{_HIDDEN}"
-        query = "" if parts[2] is None else parts[2][: _MAX_TARGET + 1].decode("latin-1")
+        query = "" if parts[2] is None else parts[2][: MAX_TARGET + 1].decode("latin-1")
         return cls(printable(method), printable(path), printable(query if show_query else hide_values(query)), version)
 
     def __str__(self) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-_MAX_TARGET = 1000  # characters of a path, and of a query
+MAX_TARGET = 1000  # characters of a path, and of a query
 
 
-def printable(text: str, limit: int = _MAX_TARGET) -> str:
+def printable(text: str, limit: int = MAX_TARGET) -> str:
     """Client-supplied text for a log: ASCII, with quotes and control characters escaped, and cut at ``limit``."""
     if len(text) > limit:
         text = f"{text[:limit]}..."

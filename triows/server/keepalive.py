@@ -33,10 +33,10 @@ class Pinged(Protocol):
     def link(self) -> Link: ...
 
     def watch_sending(self) -> None:
-        """Something waits to be sent."""
+        """Watch from now on whether the client takes what is sent."""
 
     def time_out(self, reason: str) -> None:
-        """The client is gone."""
+        """End the connection of a client that does nothing."""
 
 
 class Keepalive:

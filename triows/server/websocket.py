@@ -43,7 +43,7 @@ class Upgradable(Protocol):
     link: Link
 
     def switch_protocols(self, headers: Headers) -> None:
-        """Send the response 101; bytes that arrive go to the link's new receiver."""
+        """Send the response 101."""
 
     def respond_and_close(self, status: int, headers: Headers, body: bytes) -> None:
         """Refuse the handshake with this response."""
@@ -384,6 +384,7 @@ class WireTransport:
     # Progress of sending
 
     def watch_sending(self) -> None:
+        """Watch from now on whether the client takes what is sent."""
         if self._send_watch is None:
             timers, timeout = self.connection.timers, self.connection.limits.send_timeout
             self._send_watch = ProgressWatch(timers, self._stalled, self._sending_timed_out, timeout, LOOKS)
@@ -397,6 +398,7 @@ class WireTransport:
         self.time_out(f"took nothing of what was sent for {self.connection.limits.send_timeout:g} s")
 
     def time_out(self, reason: str) -> None:
+        """End the connection of a client that does nothing."""
         self._stop()
         self.connection.lose(Disconnect(ABNORMAL, reason, "timeout"))
         self.link.abort()

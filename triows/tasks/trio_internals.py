@@ -22,7 +22,7 @@ private part                    what it is for                              what
 ``coro.send(Error)``            What is raised in a task that resumes:      If Trio throws the exception into the
                                 :func:`error_sent`.                         coroutine instead: nothing is missing.
 ``WaitTaskRescheduled``         What a waiting task yields, made once for   A ``Waiter`` calls the public function each
-                                each :class:`.Waiter`: :func:`trap_type`.   time: 1.6 microseconds more a wait.
+                                each :class:`.Waiter`: :func:`trap_type`.   time: 1.4 microseconds more a wait.
 ``unrolled_run``                Where the event loop begins among the       The place of what runs between two tasks
                                 frames of its thread: :func:`is_loop`.      may be where ``trio.run()`` was called.
 ==============================  ==========================================  ==========================================

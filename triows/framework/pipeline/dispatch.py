@@ -1,4 +1,4 @@
-"""The entry from the servers into the app: the checks before dispatch, then the pipeline of the connection."""
+"""The entry from the servers into the app: the checks of the request, then the pipeline of the connection."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Checks made before dispatch: forwarding headers, Host, path and Origin.
+"""Checks of a request before a handler is looked for: forwarding headers, Host and path; and Origin of a websocket.
 
 - Invalid or untrusted hosts, paths with broken percent-encoding, and malformed forwarding headers of a trusted proxy
   are answered here with 400. Hooks and error handlers never see them: they might trust the host, or build URLs from it.
 - A malformed request also ends its connection: a proxy in front may have read the request in another way. A well-formed
   request for another host does not.
-- A websocket from a page of another origin is refused with 403 inside its pipeline, so that the app's error handlers
-  may answer it. No before hook runs.
+- A websocket from a page of another origin is refused by its pipeline (:mod:`.websocket`) with 403, so that the app's
+  error handlers may answer it. No before hook runs.
 """
 
 from __future__ import annotations
