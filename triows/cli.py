@@ -26,6 +26,8 @@ from .tasks.exception_groups import unwrap_group
 from .tasks.functions import is_async
 
 _DEFAULT_NAMES = ("app", "application")
+# Not by the exception's cause: Trio's nurseries do not all keep it.
+_NO_SUCH_HOST = frozenset(value for name, value in vars(socket).items() if name.startswith("EAI_"))
 
 
 class UsageError(Exception):
@@ -137,14 +139,14 @@ def _file_failure(error: ListenError, path: str) -> str:
 
 
 def _address_failure(error: ListenError) -> str:
-    if isinstance(error.__cause__, socket.gaierror | UnicodeError):
-        return "there is no such host"
     if error.errno == errno.EADDRINUSE:
         return "the address is in use by another program (choose another with --port)"
     if error.errno in (errno.EACCES, errno.EPERM):
         return "permission denied"
     if error.errno == errno.EADDRNOTAVAIL:
         return "this machine has no such address"
+    if error.errno in _NO_SUCH_HOST:
+        return "there is no such host"
     return error.strerror or str(error)
 
 

@@ -1,6 +1,6 @@
 """One websocket, whatever carries it: its inbox, sending, streaming, closing, and how it ends.
 
-What the handler's calls and a disconnect do in each state. "Raises" is: raises :exc:`WebSocketClosed`.
+What the handler's calls and a disconnect do in each state. "Raises" means: raises :exc:`WebSocketClosed`.
 
 ============  =====================  =====================  ====================  =====================================
 state         receive()              send(), ping()         close()               disconnect
@@ -14,11 +14,11 @@ closed        raises                 raises                 waits for the peer's
 rejected      raises                 raises                 does nothing          at shutdown, cancels the handler
 ============  =====================  =====================  ====================  =====================================
 
-- "Draining" is open with a disconnect and unread messages. It ends when ``receive()`` is called with none left, or is
-  not called for ``drain_timeout``.
+- "Draining" is open with a disconnect and unread messages. It ends when ``receive()`` finds no message, or when nobody
+  calls it for ``drain_timeout``.
 - Every disconnect comes through :meth:`WebSocketConnection.lose`, which is idempotent. ``disconnect`` is set first, and
   only then is anybody cancelled.
-- The peer reads until it is ``closed`` or ``lost``, or until a ``timeout``. What is sent later is dropped.
+- The peer counts as reading until a ``closed``, ``lost`` or ``timeout`` disconnect. Later output is dropped.
 
 ``receive()`` and ``send()`` are on the path of every message. Their bodies are straight, with what is rare behind one
 flag each, and with no call or coroutine that can be spared.
@@ -110,7 +110,7 @@ class WebSocketConnection(Connection):
         self.streaming: bool = False
         self.streamed: PartialMessage | None = None
         self._reader = Waiter()
-        # Writing. send() looks at _can_send alone: open, and none of the three after it stands in the way.
+        # Writing. send() looks at _can_send alone: open, and no _gone, _congested or fragment_sender stands in the way.
         self._can_send = False
         self._gone = False  # nobody reads any more what is sent
         self._congested = False  # the transport buffers send_buffer bytes or more
@@ -119,7 +119,7 @@ class WebSocketConnection(Connection):
         # The closing handshake that this side began.
         self._closed_with: tuple[int, str] | None = None
         self._close_deadline = inf
-        self._peer_done: trio.Event | None = None  # made by a local close, set when the peer's Close comes or cannot
+        self._peer_done: trio.Event | None = None  # made by a local close; set once no Close of the peer is to come
         # Draining.
         self._draining: ProgressWatch | None = None  # over the handler's calls of receive()
         self._last_receive = 0.0
@@ -188,7 +188,7 @@ class WebSocketConnection(Connection):
                     transport = self.transport
                     if transport.has_deferred_io:
                         transport.run_deferred_io()
-                        # What was stalled is work of a turn: neither it nor its messages come without a checkpoint.
+                        # Going on with stalled bytes is up to a millisecond of work: let other tasks run after it.
                         if inbox or transport.has_deferred_io:
                             await checkpoint()
                     elif self.disconnect is not None or self._state is not _OPEN:
@@ -217,7 +217,7 @@ class WebSocketConnection(Connection):
         self.check_open(call)
 
     def prepare_to_receive(self, call: str) -> None:
-        """What comes before receiving in a state other than open, and while the last messages are handed out."""
+        """Prepare a ``receive()`` of a websocket that is connecting, closed or draining."""
         self.require_open(call)
         self._last_receive = trio.current_time()
 
@@ -234,7 +234,7 @@ class WebSocketConnection(Connection):
             self._start_run()
 
     async def _end_of_messages(self) -> None:
-        """Nothing is left to receive: let the cancellation that was held back for it go on."""
+        """No message is left: let the cancellation go on, which was held back while messages were unread."""
         self.check_open("receive")
         self.cancel_handler()
         await checkpoint()
@@ -277,7 +277,7 @@ class WebSocketConnection(Connection):
         """Wait while there is no room to send, or another task is sending a message in pieces."""
         while self.peer_reads and self._must_wait():
             self.transport.flush()
-            self.room_made()  # by the flush; for later room the transport calls it
+            self.room_made()  # by the flush; later the transport calls this itself
             if self._must_wait():
                 if self._senders is None:
                     self._senders = ParkingLot()
@@ -392,7 +392,7 @@ class WebSocketConnection(Connection):
 
     def messages_arrived(self) -> None:
         if self._state is _CLOSED:
-            self.inbox.clear()  # after a local close they are read only to find the client's Close
+            self.inbox.clear()  # after a local close, messages are read only to find the client's Close
         else:
             self._reader.wake()
 

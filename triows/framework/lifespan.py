@@ -183,7 +183,7 @@ class _Life:
         except BaseException as raised:  # noqa: ASYNC103 - Cancelled is raised again
             error = unwrap_group(raised)
             if any(isinstance(leaf, trio.Cancelled) for leaf in leaves(error)):
-                # The program ends before the app's users have left: they are cancelled too, and need not wait for it.
+                # The program ends before the app's users have left: they are cancelled too, and do not wait for it.
                 self._fail(RuntimeError("the app's life was cancelled from outside"))
                 raise
             # SystemExit and its like too: the app's users raise them. Raised in a system task, they would be a

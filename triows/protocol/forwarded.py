@@ -5,8 +5,8 @@ its claims at the right end, so a chain is read from there: past each address th
 first that is not. That one is the client; addresses further left come from the client and are ignored.
 
 - Of X-Forwarded-Proto, -Host, -Port and -Prefix the last value counts: proxies set them and do not add to them.
-- The port fills in for one that the host does not name. The prefix was taken off the path, and is put back.
-- A malformed claim raises :exc:`ForwardedError`: to ignore it would make a client of the proxy.
+- X-Forwarded-Port is used if the host has no port. The prefix was taken off the path, and is put back.
+- A malformed claim raises :exc:`ForwardedError`: if it were ignored, the proxy would pass for the client.
 - So do Forwarded and X-Forwarded- fields that differ: one of them is not the proxy's, and nobody knows which.
 """
 
@@ -125,7 +125,7 @@ def _peer(head: Head) -> str | None:
 
 
 def _unmapped(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    # What a socket for both families shows of an IPv4 client.
+    # A dual-stack socket shows IPv4 clients as mapped IPv6 addresses.
     return getattr(ip, "ipv4_mapped", None) or ip
 
 

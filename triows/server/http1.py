@@ -41,15 +41,15 @@ _LOGGED = 200  # bytes of a request line that is refused before it is whole
 
 
 class HTTP1Connection:
-    """One client's connection; :meth:`serve` is its task, which the first bytes, or the first event, begin.
+    """One client's connection. Its task runs :meth:`serve`; it starts with the first bytes, or with the client's end.
 
     After an upgrade it only waits for the websocket to end, and holds no parser state.
 
-    :param begun: the caller is that task and will call :meth:`serve` itself.
+    :param begun: whether the caller is that task, and will call :meth:`serve` itself.
 
     :ivar closing: whether no further request is read.
     :ivar input: bytes that arrived, and that neither a head nor a body has taken.
-    :ivar lost: whether the client's end, or a reset, has arrived.
+    :ivar lost: whether the end of the stream, or a reset, has arrived.
     """
 
     __slots__ = (

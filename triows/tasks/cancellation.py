@@ -25,8 +25,9 @@ T = TypeVar("T")
 
 # A handler's cancellation may be raised several times on its way out: each `finally:` that awaits raises it again.
 _MAX_RAISES = 100
-_PAUSE = 0.05  # seconds before each further one,
-_MAX_PAUSES = 20  # and how many of these pauses there are before the handler is given up
+# Each time beyond that, the handler is paused for so many seconds; after so many pauses it is given up.
+_PAUSE = 0.05
+_MAX_PAUSES = 20
 
 
 def _leak(coroutines: list[object]) -> None:
@@ -86,8 +87,9 @@ class Watch:
         errors = held_back(self._task.child_nurseries[self._depth :]) if error is None else [error]
         if not any(map(self._is_ours, errors)):
             return False
-        # Behind a shield of the handler's own, the reason does not tell whose Cancelled it is: a scope that is entered
-        # after the cancellation takes its reason over, and keeps it when it is shielded then and cancelled by itself.
+        # Behind a shield of the handler's own, the reason does not tell whose Cancelled it is. A scope that is entered
+        # after the cancellation inherits the reason. If the handler shields and cancels that scope, its Cancelled has
+        # the same reason.
         shielded = is_shielded(self._task, self._outside)
         self._certain = self._certain or shielded is False
         return not shielded

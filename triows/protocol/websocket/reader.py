@@ -118,14 +118,14 @@ class MessageReader:
         self._receive_buffer = receive_buffer
         self._turn = turn
         self._collecting = False
-        self._dropping = False  # no message is wanted any more,
-        self._to_skip = 0  # and of the last frame so many bytes are still to come
+        self._dropping = False  # no message is wanted any more
+        self._to_skip = 0  # bytes of a frame that is being dropped, and that have yet to come
         self._limit = _NO_LIMIT if max_message_size is None else max_message_size
         self._max_fragments = max_fragments
         self._straight = True  # between two messages: the straight path may be tried
-        self._held = b""  # the start of a header or control frame; or what waits while it is stalled,
-        self._taken = 0  # where so many bytes of it are done with,
-        self._later = bytearray()  # and what has come since then
+        self._held = b""  # the start of a header or control frame; while stalled, the bytes that wait
+        self._taken = 0  # bytes of _held that are done with
+        self._later = bytearray()  # while stalled, the bytes that came behind _held
         self._frame: PartialFrame | None = None  # a data frame whose payload is still coming
         self._stream_next = False
 
@@ -420,8 +420,8 @@ class MessageReader:
         if piece:
             self.message.add(unmask(piece, frame.mask))
             frame.remaining -= len(piece)
-            turn = len(piece) & 3
-            frame.mask = frame.mask[turn:] + frame.mask[:turn]
+            rotation = len(piece) & 3
+            frame.mask = frame.mask[rotation:] + frame.mask[:rotation]
         if not frame.remaining:
             self._frame = None
             if frame.final:
