@@ -141,7 +141,7 @@ class ASGITransport:
             self._put({"type": "websocket.close", "code": NORMAL, "reason": ""})  # the server answers 403
         await self._wait_until_taken()
 
-    def send(self, message: str | bytes, more_coming: bool = False) -> None:
+    def send(self, message: str | bytes) -> None:
         if isinstance(message, str):
             # A text that is not Unicode must fail here, in the handler.
             size = len(message) if message.isascii() else len(message.encode())

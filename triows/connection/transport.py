@@ -86,11 +86,8 @@ class WebSocketTransport(Protocol):
     def accept(self, headers: Headers, subprotocol: str | None) -> None: ...
     async def reject(self, status: int, headers: Headers, body: bytes) -> None: ...
 
-    def send(self, message: str | bytes, more_coming: bool) -> None:
-        """Send a message, or put it into the buffer.
-
-        ``more_coming``: the handler has more messages to answer, so the transport may wait and join the answers.
-        """
+    def send(self, message: str | bytes) -> None:
+        """Send a message, or put it into the buffer; while the inbox is not empty, it may wait to be joined with more."""
 
     def send_fragment(self, piece: str | bytes, first: bool, final: bool) -> None:
         """Send a piece of a message. No other piece or message comes between."""

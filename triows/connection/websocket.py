@@ -255,7 +255,7 @@ class WebSocketConnection(Connection):
             await checkpoint()
             self._start_run()
         if self._can_send and type(message) in _MESSAGE_TYPES:
-            self.transport.send(message, more_coming=bool(self.inbox))
+            self.transport.send(message)
         else:
             await self._send_slowly(message)
 
@@ -269,7 +269,7 @@ class WebSocketConnection(Connection):
         if not self._congested:
             self.wake_a_sender()  # each wakes the next, as long as there is room
         if self.peer_reads:
-            self.transport.send(message, more_coming=bool(self.inbox))
+            self.transport.send(message)
         else:
             self.check_open("send")  # open, and the client is gone: the message is dropped
 

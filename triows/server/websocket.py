@@ -140,7 +140,7 @@ class WireTransport:
     async def reject(self, status: int, headers: Headers, body: bytes) -> None:
         self._http.respond_and_close(status, headers, body)
 
-    def send(self, message: str | bytes, more_coming: bool) -> None:
+    def send(self, message: str | bytes) -> None:
         if isinstance(message, str):
             payload, opcode, headers = message.encode(), TEXT, SHORT_TEXT
         else:
@@ -157,7 +157,8 @@ class WireTransport:
             head = headers[size] if size < 126 else header(FIN | opcode, size)
         if size >= LARGE:
             link.write_both(head, payload)
-        elif more_coming:
+        elif self.connection.inbox:
+            # The handler has more messages to answer: join the answers.
             link.write_later(head + payload)
             self.has_deferred_io = True
         else:
