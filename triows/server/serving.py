@@ -21,8 +21,8 @@ import trio
 
 from ..connection.app import App
 from ..connection.logs import RequestLine, log_response
-from ..connection.logs import error_log as logger
 from ..protocol.http1.response import head_bytes
+from ..tasks.error_log import error_log as logger
 from ..tasks.exception_groups import leaves
 from ..tasks.shields import FORCE_EVERY
 from ..tasks.timers import Timers
