@@ -24,7 +24,7 @@ from .links.link import PROGRESS_CHECKS, Link
 from .service import Service
 
 LINGER = 2.0  # seconds that a client may go on sending after its last response
-PATIENCE = 30.0  # seconds for a client that is still sending a body: many read the response only behind that
+PATIENCE = 30.0  # seconds for a client that is still sending a body: many read the response only after it
 _PIECES_AT_ONCE = 16  # of a streamed response between two checkpoints, each of which is a pass of the scheduler
 _SEND_BUFFER = 65536  # response bytes above which sending waits
 _DRAIN_UP_TO = 262144  # bytes of an unread body that are awaited and dropped, so that the connection is kept

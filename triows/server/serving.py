@@ -172,7 +172,7 @@ class Server:
 
         The shutdown ends the connections first, then the services.
         """
-        # In front of the shield: behind it, a server that is cancelled while it starts would wait for ever.
+        # This checkpoint is outside of the shield: inside, a server that is cancelled as it starts would wait for ever.
         await trio.lowlevel.checkpoint_if_cancelled()
         with trio.CancelScope(shield=True):
             try:

@@ -45,7 +45,7 @@ _NO_LIMIT = 1 << 62
 
 #: The work of one call, in bytes that are inflated: about a millisecond, after which other connections have their turn.
 TURN = 2 * STEP
-# The same measure for other work, by the time it takes; rough figures, which no bench found.
+# The same measure for other work, by the time that it takes: rough figures, not measured.
 _FRAME_WORK = 256  # a frame that is not on the straight path
 _SKIP_WORK = 32  # a frame that is only skipped
 _SLICE = 16_384  # bytes that waited and that one call looks at: as empty messages they are 2,700

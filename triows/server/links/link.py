@@ -59,7 +59,7 @@ class Link(ABC):
     :ivar paused: whether reading is paused because the receiver was full.
     :ivar progressed: the time, by Trio's clock, at which the system last took bytes to send, or first had no room for
         more. It means nothing while the only buffered bytes are those of :meth:`write_later`.
-    :ivar read_size: bytes to read at once: fewer of a client whose bytes take long (16,000 messages, say).
+    :ivar read_size: bytes to read at once: fewer if they take long to handle, as 16,000 short messages do.
     """
 
     __slots__ = (
