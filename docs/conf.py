@@ -39,7 +39,7 @@ nitpick_ignore_regex = [
     ),
     (
         r"py:class",
-        r"WireHeaders|Headers|HeadersLike|Query|Files|Auth|CollectorRegistry|(.*\.)?TracerProvider|prometheus_client\..*",
+        r"(datastructures\.)?Headers|HeadersLike|Query|Files|Auth|CollectorRegistry|(.*\.)?TracerProvider|prometheus_client\..*",
     ),
     (r"py:meth", r"[a-z_]+"),  # what a blueprint has in common with the app is documented there
 ]

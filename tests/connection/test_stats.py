@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from triows import Compression, Stats, Triows, websocket
-from triows.protocol.disconnect import Kind
+from triows.protocol.disconnect import DisconnectKind
 
 from ..support.asgi import accepted, http, ws
 from ..support.http import ask, get
@@ -432,4 +432,4 @@ async def test_an_ended_websocket_is_not_kept(autojump_clock: MockClock) -> None
 
 
 def test_every_kind_of_disconnect_is_counted_from_0_on() -> None:
-    assert set(get_args(Kind)) | {"server", "error"} == make_app().stats().disconnects.keys()
+    assert set(get_args(DisconnectKind)) | {"server", "error"} == make_app().stats().disconnects.keys()

@@ -295,7 +295,7 @@ async def test_a_descriptor_that_the_app_has_closed_by_mistake_costs_its_own_cli
         await victim.vanish()
         await target.serves()
     assert lines(error_log(caplog)) == [
-        f"another part of the program has closed descriptor {fileno}, a client's; that one is lost"
+        f"another part of the program has closed descriptor {fileno}, a client's; that client is lost"
     ]
 
 

@@ -146,7 +146,7 @@ def test_the_constructor_refuses_quarts_arguments_with_a_remedy(name: str) -> No
     ("base", "name"),
     [
         *((base, name) for base in (Request, WebSocket) for name in of_web.REQUEST),
-        *((Request, name) for name in of_web.REQUEST_LIMITS),
+        *((Request, name) for name in of_web.SET_BY_APP),
         *((Response, name) for name in of_web.RESPONSE),
     ],
 )

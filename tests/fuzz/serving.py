@@ -50,7 +50,7 @@ class _Link(Link):
     def abort(self) -> None:
         if not self._gone:
             self._gone = True
-            self._is_gone()
+            self._let_go()
 
 
 class Complaints(logging.Handler):

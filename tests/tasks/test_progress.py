@@ -58,9 +58,9 @@ async def test_progress_gives_a_peer_the_whole_timeout_anew(timers: Timers, auto
     assert (sending.looks, sending.ended) == ([8.0, 13.0], [13.0])
 
 
-async def test_several_looks_are_spread_over_the_timeout(timers: Timers, autojump_clock: MockClock) -> None:
+async def test_several_checks_are_spread_over_the_timeout(timers: Timers, autojump_clock: MockClock) -> None:
     sending = Sending()
-    ProgressWatch(timers, sending.stalled, sending.timed_out, 8.0, looks=4).start()
+    ProgressWatch(timers, sending.stalled, sending.timed_out, 8.0, checks=4).start()
     await trio.sleep(100)
     assert (sending.looks, sending.ended) == ([2.0, 4.0, 6.0, 8.0], [8.0])
 

@@ -16,7 +16,7 @@ from ..connection.websocket import WebSocketConnection
 from ..protocol.content import has_content
 from ..protocol.disconnect import Disconnect
 from ..protocol.headers import Headers
-from ..protocol.websocket.close_codes import ABNORMAL, GOING_AWAY, NO_STATUS, NORMAL, TOO_BIG
+from ..protocol.websocket.close_codes import ABNORMAL, GOING_AWAY, NO_STATUS, NORMAL, too_big
 from ..tasks.progress import ProgressWatch
 from ..tasks.timers import Timers
 from ..tasks.waiter import Waiter
@@ -190,7 +190,7 @@ class ASGITransport:
         if self._outgoing and self._outgoing[-1][0]["type"] == "websocket.close":
             self.undelivered_close = self._outgoing[-1][0]
         self._outgoing.clear()
-        self._is_taken()
+        self._set_taken()
 
     async def finish(self) -> None:
         timeout = self.connection.limits.close_timeout
@@ -203,7 +203,8 @@ class ASGITransport:
         while self._sending:
             await self._all_taken.park()
 
-    def _is_taken(self) -> None:
+    def _set_taken(self) -> None:
+        """The server has taken everything, or will take nothing more: wake whoever waits for that."""
         self._sending = False
         self._all_taken.wake()
 
@@ -236,7 +237,7 @@ class ASGITransport:
         """Hand the outgoing events to the server, in order."""
         while True:
             if not self._outgoing:
-                self._is_taken()
+                self._set_taken()
                 await self._sender.park()
                 continue
             event, size = self._outgoing.popleft()
@@ -274,8 +275,7 @@ class ASGITransport:
                 message = bytes(event["bytes"])
             size = len(message) if isinstance(message, bytes) or message.isascii() else len(message.encode())
             if size > connection.limits.max_message_size:
-                reason = f"message is over {connection.limits.max_message_size} bytes"
-                connection.lose(Disconnect(TOO_BIG, reason, "protocol_error"))
+                connection.lose(Disconnect(*too_big(connection.limits.max_message_size), "protocol_error"))
                 continue
             if connection.disconnect is None:
                 inbox.put(message, size)

@@ -19,10 +19,10 @@ from ..protocol.disconnect import Disconnect
 from ..protocol.head import Head
 from ..protocol.headers import Headers
 from ..tasks.cancellation import Watch
+from ..tasks.error_log import error_log as logger
 from ..tasks.exception_groups import ends_program, foreign_cancellation, split_cancelled
 from ..tasks.functions import describe
 from ..tasks.shields import open_shields
-from .logs import error_log as logger
 from .stats import Counters
 
 T = TypeVar("T")

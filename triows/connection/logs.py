@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 from ..protocol.grammar import TOKEN_CHARACTER
 from ..protocol.text import MAX_TARGET, printable
 from ..protocol.websocket.close_codes import CLOSE_CODE_NAMES
-from ..tasks.error_log import error_log as error_log
 from ..tasks.error_log import guarded_logger
 from .stats import Ending, Traffic
 

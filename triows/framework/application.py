@@ -19,9 +19,9 @@ from ..connection.limits import (
     WebSocketLimits,
     pop_limits,
 )
-from ..connection.logs import error_log
 from ..connection.stats import Counters, Stats
 from ..tasks.context import Namespace
+from ..tasks.error_log import error_log
 from ..tasks.functions import TEARDOWN_REMEDY, check_no_generator
 from ..web.context import Context
 from ..web.json import JSONProvider

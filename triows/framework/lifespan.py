@@ -1,8 +1,9 @@
-"""The app's own life: start-up, background tasks, shutdown.
+"""The app's lifespan: its start-up, its background tasks and its shutdown.
 
-The life runs in a task of its own: several servers may use the app, and it must not end with the one that started it.
-At its end, the background tasks are cancelled and waited for; then the start-up is undone, in reverse. The shutdown
-functions are never cancelled half-way, except after ``shutdown_timeout``, and then the log says so.
+A lifespan runs in a task of its own: several servers may use the app, and its lifespan must not end with the server
+that has started it. At the end of the lifespan, the background tasks are cancelled and waited for. Then the start-up is
+undone, in reverse. The shutdown functions are never cancelled half-way, except after ``shutdown_timeout``; the log says
+so then.
 """
 
 from __future__ import annotations
@@ -47,14 +48,14 @@ class LifespanApp(Protocol):
 
 
 class Lifespan:
-    """The functions that an app has for its start-up and shutdown, and its life while at least one server uses it."""
+    """The functions that an app has for its start-up and shutdown, and their run while at least one server uses it."""
 
     def __init__(self, app: LifespanApp) -> None:
         self._app = app
         self.before: _Steps = []
         self.after: _Steps = []
         self.contexts: list[Callable[[], AbstractAsyncContextManager[Any]]] = []
-        self._life: _Life | None = None
+        self._current: _LifespanRun | None = None
 
     def add_before(self, function: F) -> F:
         """Add a function for the start-up.
@@ -77,7 +78,7 @@ class Lifespan:
         return function
 
     def _check_not_started(self) -> None:
-        if self._life is not None and self._life.started.is_set() and not self._life.stopping:
+        if self._current is not None and self._current.started.is_set() and not self._current.stopping:
             raise RuntimeError(
                 "the app has started up already, so that what is to run at its start-up would not run;"
                 " register it before the app serves, or start a task in app.nursery"
@@ -99,55 +100,55 @@ class Lifespan:
 
         :raises RuntimeError: if the app does not serve.
         """
-        if self._life is None or self._life.nursery is None:
+        if self._current is None or self._current.nursery is None:
             raise NoNurseryError(
                 "app.nursery is only available while the app serves (and in its start-up functions);"
                 " in tests, use 'async with app.test_app():'"
             )
-        return self._life.nursery
+        return self._current.nursery
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Let the app live in the block: the first of several users starts it up, the last one shuts it down.
+        """Keep the app started up in the block: the first of several users starts it up, the last one shuts it down.
 
         Errors of the start-up and of the shutdown are raised here, as is the error of a background task that ends the
         app. A cancellation waits for the shutdown, which is shielded and bounded by ``shutdown_timeout``.
         """
-        while (life := self._life) is not None and life.stopping:
-            await life.ended.wait()
-        if life is None:
-            life = self._life = _Life(self._app, self)
-            life.spawn()
-        life.users += 1
+        while (run := self._current) is not None and run.stopping:
+            await run.ended.wait()
+        if run is None:
+            run = self._current = _LifespanRun(self._app, self)
+            run.spawn()
+        run.users += 1
         scope = trio.CancelScope()
         try:
-            await life.started.wait()
-            if life.failure is not None:
-                raise life.failure
-            life.scopes.add(scope)
+            await run.started.wait()
+            if run.failure is not None:
+                raise run.failure
+            run.scopes.add(scope)
             with scope:
                 yield
         except BaseException as error:
-            await self._leave(life, scope)  # noqa: ASYNC102 - shields itself
-            if life.failure is not None and life.failure is not error:
-                self._app.logger.error("the app's life ended with an error too", exc_info=life.failure)
+            await self._leave(run, scope)  # noqa: ASYNC102 - shields itself
+            if run.failure is not None and run.failure is not error:
+                self._app.logger.error("the app's lifespan ended with an error too", exc_info=run.failure)
             raise
-        await self._leave(life, scope)
-        if life.failure is not None:
-            raise life.failure
+        await self._leave(run, scope)
+        if run.failure is not None:
+            raise run.failure
 
-    async def _leave(self, life: _Life, scope: trio.CancelScope) -> None:
-        life.scopes.discard(scope)
-        life.users -= 1
-        if life.users == 0:
-            life.stop()
+    async def _leave(self, run: _LifespanRun, scope: trio.CancelScope) -> None:
+        run.scopes.discard(scope)
+        run.users -= 1
+        if run.users == 0:
+            run.stop()
             with trio.CancelScope(shield=True):
-                await life.ended.wait()
-            if self._life is life:
-                self._life = None
+                await run.ended.wait()
+            if self._current is run:
+                self._current = None
 
 
-class _Life:
+class _LifespanRun:
     """One run from start-up to shutdown, in a system task: a task that belongs to no user of the app."""
 
     def __init__(self, app: LifespanApp, lifespan: Lifespan) -> None:
@@ -166,7 +167,7 @@ class _Life:
 
     def spawn(self) -> None:
         """Start the task, with a copy of the caller's context variables."""
-        trio.lowlevel.spawn_system_task(self._run, name=f"the life of {self.app!r}", context=copy_context())
+        trio.lowlevel.spawn_system_task(self._run, name=f"the lifespan of {self.app!r}", context=copy_context())
 
     def stop(self) -> None:
         """Ask for the shutdown; :attr:`ended` is set at its end. A start-up that still runs is cancelled."""
@@ -179,12 +180,12 @@ class _Life:
         token = (context := Context(self.app)).push()
         try:
             with stalls_watched(self.app.limits.stall_timeout, self.app.counters.count_stall):
-                await self._live()
+                await self._start_and_stop()
         except BaseException as raised:  # noqa: ASYNC103 - Cancelled is raised again
             error = unwrap_group(raised)
             if any(isinstance(leaf, trio.Cancelled) for leaf in leaves(error)):
                 # The program ends before the app's users have left: they are cancelled too, and do not wait for it.
-                self._fail(RuntimeError("the app's life was cancelled from outside"))
+                self._fail(RuntimeError("the app's lifespan was cancelled from outside"))
                 raise
             # SystemExit and its like too: the app's users raise them. Raised in a system task, they would be a
             # TrioInternalError.
@@ -196,7 +197,7 @@ class _Life:
             self.ended.set()
             context.pop(token)
 
-    async def _live(self) -> None:
+    async def _start_and_stop(self) -> None:
         async with trio.open_nursery() as self._outer:
             if self._stop.is_set():
                 return  # noqa: ASYNC121 - nothing was started
@@ -282,7 +283,7 @@ class _Life:
     def _fail(self, error: BaseException) -> None:
         self.failure = self.failure or error
         for scope in self.scopes:
-            scope.cancel(reason=f"the app's life ended with {error!r}")
+            scope.cancel(reason=f"the app's lifespan ended with {error!r}")
 
 
 def _context_factory(function: Callable[..., Any]) -> Callable[..., AbstractAsyncContextManager[Any]]:

@@ -17,7 +17,7 @@ from typing import Literal
 from .text import visible
 from .websocket.close_codes import CLOSE_CODE_NAMES
 
-Kind = Literal["closed", "lost", "protocol_error", "timeout", "shutdown"]
+DisconnectKind = Literal["closed", "lost", "protocol_error", "timeout", "shutdown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Disconnect:
 
     code: int
     reason: str
-    kind: Kind
+    kind: DisconnectKind
 
     def describe(self) -> str:
         """The code, its registered name, and the client's words, for people: ``1001 going away: bye``.

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from .grammar import TOKEN
 from .head import Head
-from .hosts import DEFAULT_PORTS, split_authority
+from .hosts import USES_TLS, default_port, split_authority
 
 UNIX = "unix"
 """Stands among trusted proxies for those that connect over a Unix socket."""
@@ -41,7 +41,6 @@ _NODE = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}|_[\w.-]+)
 _BARE_IPV6 = re.compile(r"[0-9A-Fa-f]*:[0-9A-Fa-f:.]+")
 _HIDDEN_NODE = re.compile(r"(?:unknown|_[\w.-]+)(?::(?:[0-9]{1,5}|_[\w.-]+))?", re.ASCII | re.IGNORECASE)
 _UNIX_NODE = "unix:"  # nginx's word for a client at a Unix socket
-_SECURE = {"http": False, "https": True, "ws": False, "wss": True}
 _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+;=:@-]+)*/?")
 
 
@@ -218,7 +217,7 @@ def _with_claims(head: Head, claims: Claims) -> Head:
 def _scheme(head: Head, proto: str | None) -> str:
     if proto is None:
         return head.scheme
-    secure = _SECURE.get(proto.lower())
+    secure = USES_TLS.get(proto.lower())
     if secure is None:
         raise ForwardedError("X-Forwarded-Proto, or Forwarded's proto=, is neither http nor https")
     plain = "ws" if head.scheme in ("ws", "wss") else "http"
@@ -239,7 +238,7 @@ def _host(head: Head, scheme: str, claims: Claims) -> str | None:
         _, given = split_authority(f"port:{claims['port']}") or ("", None)
         if given is None:
             raise ForwardedError("X-Forwarded-Port is no port")
-        if port is None and given != _default_port(scheme):
+        if port is None and given != default_port(scheme):
             port = given
     return host if port is None else f"{host}:{port}"
 
@@ -250,11 +249,7 @@ def _prefix(text: str) -> str:
     return text.removesuffix("/")
 
 
-def _default_port(scheme: str) -> int:
-    return DEFAULT_PORTS["https" if scheme in ("https", "wss") else "http"]
-
-
 def _identity(head: Head) -> tuple[object, ...]:
     """Address, scheme and host, normalised: what Forwarded and X-Forwarded- must agree on."""
     host, port = split_authority(head.host) or (None, None)
-    return head.client and head.client[0], head.scheme, host, port or _default_port(head.scheme)
+    return head.client and head.client[0], head.scheme, host, port or default_port(head.scheme)

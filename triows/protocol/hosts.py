@@ -11,6 +11,8 @@ from functools import lru_cache
 from ipaddress import IPv6Address
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+USES_TLS = {"http": False, "https": True, "ws": False, "wss": True}
+"""Whether a request of this scheme comes over TLS."""
 
 _LABEL = "[a-z0-9_-]{1,63}"  # RFC 1035, section 2.3.4
 _AUTHORITY = re.compile(rf"(?:({_LABEL}(?:\.{_LABEL})*)\.?|\[([0-9a-f:.]+)\])(?::([1-9][0-9]{{0,4}}))?")
@@ -32,6 +34,11 @@ def split_authority(text: str) -> tuple[str, int | None] | None:
         except ValueError:
             return None
     return name, int(port) if port else None
+
+
+def default_port(scheme: str) -> int:
+    """The port of a URL that names none. An unknown scheme counts as one without TLS."""
+    return DEFAULT_PORTS["https" if USES_TLS.get(scheme) else "http"]
 
 
 @lru_cache(maxsize=64)  # a request asks twice for its host

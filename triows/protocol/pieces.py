@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
-# Pieces from this size on are kept as they arrived, and not copied until they are joined.
-_LARGE = 4096
+# Pieces from this size on, in bytes, are kept as they arrived, and not copied until they are joined.
+LARGE_PIECE = 4096
 # Smaller ones are put together up to this size: an object for each would take some forty bytes more.
 _FULL = 65_536
 
@@ -26,7 +26,7 @@ class Pieces:
         """Add a piece at the end."""
         self.size += len(data)
         pieces = self._pieces
-        if len(data) >= _LARGE:
+        if len(data) >= LARGE_PIECE:
             pieces.append(data)
         elif pieces and isinstance(last := pieces[-1], bytearray) and len(last) < _FULL:
             last += data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 MAX_TARGET = 1000  # characters of a path, and of a query
+MAX_EXCERPT = 200  # characters of any other text of a client's in a log record
 
 
 def printable(text: str, limit: int = MAX_TARGET) -> str:

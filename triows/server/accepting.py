@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import trio
 
-from ..connection.logs import error_log as logger
+from ..tasks.error_log import error_log as logger
 from .listeners import own_name
 
 _ACCEPT_AT_ONCE = 64  # clients that are accepted before other tasks get their turn
@@ -98,7 +98,7 @@ class Acceptor:
                     except OSError as error:
                         await self._wait_after_accept_error(error)
             finally:
-                # Those who have connected are clients: closing the listener would reset what waits in its queue.
+                # Clients in the listener's queue have connected: closing the listener would reset their connections.
                 self._before_last_clients()
                 with suppress(OSError):
                     self._accept(listening, server, _ACCEPT_AT_THE_END)

@@ -20,11 +20,11 @@ from ..protocol.websocket.close_codes import ABNORMAL, PROTOCOL_ERROR
 from ..tasks.progress import ProgressWatch
 from ..tasks.timers import Timer, yield_if_late
 from .http_date import date
-from .links.link import LOOKS, Link
+from .links.link import PROGRESS_CHECKS, Link
 from .service import Service
 
 LINGER = 2.0  # seconds that a client may go on sending after its last response
-PATIENCE = 30.0  # seconds for a client that is still sending a body: many read the response only behind that
+PATIENCE = 30.0  # seconds for a client that is still sending a body: many read the response only after it
 _PIECES_AT_ONCE = 16  # of a streamed response between two checkpoints, each of which is a pass of the scheduler
 _SEND_BUFFER = 65536  # response bytes above which sending waits
 _DRAIN_UP_TO = 262144  # bytes of an unread body that are awaited and dropped, so that the connection is kept
@@ -59,7 +59,7 @@ class HTTP1(Protocol):
         """Send the connection's last response, and log it."""
 
     def close(self, patience: float = 0.0) -> None:
-        """Close the link when everything is sent; a client that still sends has so many seconds for it."""
+        """Close the link when everything is sent; a client that still sends has ``patience`` seconds to finish."""
 
     def log_access(self, status: int | None, size: int | None = None, kind: str | None = None) -> None:
         """Log the response, and why it did not come to its end, if it did not."""
@@ -243,7 +243,7 @@ class Exchange(HTTPConnection):
         while link.buffered >= _SEND_BUFFER and self.disconnect is None:
             with (
                 trio.CancelScope() as scope,
-                ProgressWatch(service.timers, link.stalled, scope.cancel, timeout, LOOKS),
+                ProgressWatch(service.timers, link.stalled, scope.cancel, timeout, PROGRESS_CHECKS),
             ):
                 await self._http.wait_for_progress()
             if scope.cancelled_caught:

@@ -15,7 +15,6 @@ import trio
 
 from ..connection.base import Connection
 from ..connection.logs import RequestLine, log_response, log_websocket
-from ..connection.logs import error_log as logger
 from ..connection.websocket import WebSocketConnection
 from ..protocol.disconnect import Disconnect
 from ..protocol.head import Head
@@ -23,8 +22,10 @@ from ..protocol.headers import Headers
 from ..protocol.http1.errors import BadRequest
 from ..protocol.http1.request_head import HeadReader, RequestHead
 from ..protocol.http1.response import ResponseFraming, head_bytes
+from ..protocol.text import MAX_EXCERPT
 from ..protocol.websocket import handshake
 from ..protocol.websocket.close_codes import ABNORMAL, GOING_AWAY
+from ..tasks.error_log import error_log as logger
 from ..tasks.exception_groups import ends_program
 from ..tasks.timers import Timer
 from ..tasks.waiter import Waiter
@@ -36,8 +37,8 @@ from .websocket import WireTransport
 
 _MAX_INPUT = 65536  # bytes that are read ahead while the handler does not read
 _LAST_CHANCE = 0.5  # seconds that a shutdown waits for the rest of a head
-_LATE = 0.05  # seconds behind a deadline; if the event loop is that late, bytes that wait unread may have come in time
-_LOGGED = 200  # bytes of a request line that is refused before it is whole
+# If the event loop is this late for a deadline, unread bytes may have come in time. They are read first, for as long.
+_TIME_TO_READ = 0.05
 
 
 class HTTP1Connection:
@@ -205,7 +206,7 @@ class HTTP1Connection:
             exchange = Exchange(self, parsed, self._head(parsed, "https" if self.endpoints.secure else "http"))
             self._current = exchange
             if self.lost:
-                exchange.lose(Disconnect(ABNORMAL, "", "lost"))  # the link tells it once, see _upgrade()
+                exchange.lose(Disconnect(ABNORMAL, "", "lost"))  # the link reported it before the exchange began
             try:
                 await exchange.serve(self.service.handle)
             except BaseException as error:  # noqa: ASYNC103 - the server raises it
@@ -218,7 +219,8 @@ class HTTP1Connection:
             if not await exchange.can_be_followed():
                 return None
             if self.closing and self.input:
-                self._grant_last_chance()  # the shutdown began behind the response's head, which did not announce it
+                # The response was sent before the shutdown began: no Connection: close announced the end.
+                self._grant_last_chance()
             # A proxy sends requests of several clients on one connection: the context variables of this request are not
             # for the next one. The new context holds from the task's next step on. That step is the wait for bytes, or
             # else a checkpoint, in which other tasks get their turn.
@@ -247,7 +249,7 @@ class HTTP1Connection:
         self._arrival = None
         self._stop_timer()
         if self.lost:
-            connection.lose(Disconnect(ABNORMAL, "", "lost"))  # the link told its receiver of then, and only once
+            connection.lose(Disconnect(ABNORMAL, "", "lost"))  # the link reported it before the upgrade
         elif self.closing:
             connection.lose(Disconnect(GOING_AWAY, "", "shutdown"))
         return connection
@@ -308,8 +310,8 @@ class HTTP1Connection:
     def _check_deadline(self) -> None:
         self._timer = None
         late = trio.current_time() - self._deadline
-        if late >= _LATE and self.link.unread and not self.link.paused:
-            self._timer = self.service.timers.call_later(_LATE, self._check_deadline)
+        if late >= _TIME_TO_READ and self.link.unread and not self.link.paused:
+            self._timer = self.service.timers.call_later(_TIME_TO_READ, self._check_deadline)
         elif late >= 0:
             # The last bytes of a head may have arrived in this very pass: _next_head() sees whether it is whole.
             self._overdue = bool(self.input) and not self._last_chance
@@ -327,7 +329,7 @@ class HTTP1Connection:
     # Responses of the server's own
 
     def _refuse(self, status: int, message: str, headers: Headers | None = None) -> None:
-        self._request_line = self._request_line or bytes(self.input[:_LOGGED])
+        self._request_line = self._request_line or bytes(self.input[:MAX_EXCERPT])
         self.respond_and_close(status, [(b"content-type", b"text/plain"), *(headers or [])], message.encode() + b"\n")
 
     def respond_and_close(self, status: int, headers: Headers, body: bytes) -> None:
@@ -340,7 +342,7 @@ class HTTP1Connection:
         self.log_access(status, response.size)
 
     def close(self, patience: float = 0.0) -> None:
-        """Close the link when everything is sent; a client that still sends has so many seconds for it."""
+        """Close the link when everything is sent; a client that still sends has ``patience`` seconds to finish."""
         send_timeout = self.service.send_timeout
         self.link.close(linger=LINGER, send_timeout=send_timeout, patience=patience)
 

@@ -21,8 +21,8 @@ import trio
 
 from ..connection.app import App
 from ..connection.logs import RequestLine, log_response
-from ..connection.logs import error_log as logger
 from ..protocol.http1.response import head_bytes
+from ..tasks.error_log import error_log as logger
 from ..tasks.exception_groups import leaves
 from ..tasks.shields import FORCE_EVERY
 from ..tasks.timers import Timers
@@ -172,7 +172,7 @@ class Server:
 
         The shutdown ends the connections first, then the services.
         """
-        # In front of the shield: behind it, a server that is cancelled while it starts would wait for ever.
+        # This checkpoint is outside of the shield: inside, a server that is cancelled as it starts would wait for ever.
         await trio.lowlevel.checkpoint_if_cancelled()
         with trio.CancelScope(shield=True):
             try:

@@ -32,7 +32,7 @@ from ..protocol.websocket.reader import TURN, MessageReader
 from ..tasks.progress import ProgressWatch
 from ..tasks.timers import Timer
 from .keepalive import Keepalive
-from .links.link import LARGE, LOOKS, Link
+from .links.link import LARGE, PROGRESS_CHECKS, Link
 
 _MAX_EARLY_DATA = 65536  # bytes that may wait before the handshake is answered
 
@@ -388,7 +388,7 @@ class WireTransport:
         """Watch from now on whether the client takes what is sent."""
         if self._send_watch is None:
             timers, timeout = self.connection.timers, self.connection.limits.send_timeout
-            self._send_watch = ProgressWatch(timers, self._stalled, self._sending_timed_out, timeout, LOOKS)
+            self._send_watch = ProgressWatch(timers, self._stalled, self._sending_timed_out, timeout, PROGRESS_CHECKS)
         self._send_watch.start()
 
     def _stalled(self) -> float | None:

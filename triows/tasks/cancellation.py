@@ -3,7 +3,7 @@
 A generator-based coroutine drives the handler's coroutine. It passes on what Trio sends in and what the handler yields
 to Trio, and so sees each ``Cancelled`` that is raised at an await of the handler's own task. The ``Cancelled`` of a
 disconnect is known by its reason. One kind never passes: a nursery raises the ``Cancelled`` of its children by itself,
-in the task that waits for it. So the nurseries of the task are looked at too, each time that it resumes.
+in the task that waits for it. So the watch looks into the task's nurseries too, each time that the task resumes.
 
 Shields, which keep a cancellation off, are in :mod:`.shields`.
 """
@@ -25,8 +25,8 @@ T = TypeVar("T")
 
 # A handler's cancellation may be raised several times on its way out: each `finally:` that awaits raises it again.
 _MAX_RAISES = 100
-# Each time beyond that, the handler is paused for so many seconds; after so many pauses it is given up.
-_PAUSE = 0.05
+# Each time beyond that, the handler is paused. After the last pause it is given up.
+_PAUSE = 0.05  # seconds
 _MAX_PAUSES = 20
 
 
@@ -46,7 +46,16 @@ class Watch:
     :ivar swallowed: the error to report, once the handler has swallowed the cancellation.
     """
 
-    __slots__ = ("_certain", "_depth", "_outside", "_task", "_times_raised", "function", "reason", "swallowed")
+    __slots__ = (
+        "_certain",
+        "_depth",
+        "_scope_outside_handler",
+        "_task",
+        "_times_raised",
+        "function",
+        "reason",
+        "swallowed",
+    )
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function: Callable[..., Any] = function
@@ -56,7 +65,7 @@ class Watch:
         self._certain = False  # whether one of these times was certainly behind no shield
         self._task = trio.lowlevel.current_task()
         self._depth = len(self._task.child_nurseries)
-        self._outside = innermost_scope(self._task)
+        self._scope_outside_handler = innermost_scope(self._task)
 
     @types.coroutine
     def drive(self, coroutine: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
@@ -90,7 +99,7 @@ class Watch:
         # Behind a shield of the handler's own, the reason does not tell whose Cancelled it is. A scope that is entered
         # after the cancellation inherits the reason. If the handler shields and cancels that scope, its Cancelled has
         # the same reason.
-        shielded = is_shielded(self._task, self._outside)
+        shielded = is_shielded(self._task, self._scope_outside_handler)
         self._certain = self._certain or shielded is False
         return not shielded
 

@@ -1,4 +1,4 @@
-"""The watch over progress: a client that takes nothing of what is sent to it, and the like, is found out in time."""
+"""The watch over progress, above all that of sending: it finds a client that takes nothing for too long."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from .timers import Timer, Timers
 
 
 class ProgressWatch:
-    """Calls ``timed_out`` once there was no progress for a time; a timer of :class:`Timers` looks.
+    """Calls ``timed_out`` when there was no progress for ``timeout`` seconds. A timer of :class:`Timers` checks that.
 
     The watch ends by itself when nothing waits for progress any more, and can be started again. As a context manager
     it watches until the block is left.
 
     :param stalled: returns the seconds without progress, or None when nothing waits for any.
-    :param timeout: seconds without progress that are too many, or None for any number: nothing is watched then.
-    :param looks: how often progress is looked for within ``timeout``. A source that knows the moment of its last
-        progress needs one look; one that compares two states needs several.
-    :ivar timer: the next look, or None while nothing is watched. Only to be read: whoever sends asks it each time.
+    :param timeout: in seconds; with None nothing is watched.
+    :param checks: how often progress is checked within ``timeout``. One check is enough if ``stalled`` knows the moment
+        of the last progress. If it compares the states of two calls, several are needed.
+    :ivar timer: the timer of the next check, None while nothing is watched. Only to be read: senders read it each time.
     """
 
-    __slots__ = ("_looks", "_stalled", "_timed_out", "_timeout", "_timers", "timer")
+    __slots__ = ("_checks", "_stalled", "_timed_out", "_timeout", "_timers", "timer")
 
     def __init__(
         self,
@@ -29,19 +29,19 @@ class ProgressWatch:
         stalled: Callable[[], float | None],
         timed_out: Callable[[], None],
         timeout: float | None,
-        looks: int = 1,
+        checks: int = 1,
     ) -> None:
         self._timers = timers
         self._stalled = stalled
         self._timed_out = timed_out
         self._timeout = timeout
-        self._looks = looks
+        self._checks = checks
         self.timer: Timer | None = None
 
     def start(self) -> None:
         """Watch from now on. Nothing changes if the watch goes on already."""
         if self.timer is None and self._timeout is not None:
-            self.timer = self._timers.call_later(self._timeout / self._looks, self._look)
+            self.timer = self._timers.call_later(self._timeout / self._checks, self._check)
 
     def stop(self) -> None:
         """Watch no longer."""
@@ -58,7 +58,7 @@ class ProgressWatch:
     ) -> None:
         self.stop()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         timeout = self._timeout
         assert timeout is not None
         self.timer = None
@@ -68,4 +68,4 @@ class ProgressWatch:
         if stalled >= timeout:
             self._timed_out()
         else:
-            self.timer = self._timers.call_later(min(timeout - stalled, timeout / self._looks), self._look)
+            self.timer = self._timers.call_later(min(timeout - stalled, timeout / self._checks), self._check)

@@ -140,9 +140,9 @@ User = tuple[float, Callable[[], None]]
 
 
 class Watched:
-    """An event loop, its last heartbeat, and for whom it is watched.
+    """An event loop, its last heartbeat, and those for whom it is watched.
 
-    :ivar users: for whom.
+    :ivar users: those for whom it is watched.
     """
 
     def __init__(self, loop: EventLoop) -> None:

@@ -12,6 +12,7 @@ from werkzeug.datastructures import Authorization, FileStorage, Headers
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartEncoder, Preamble
 
 from ..framework.application import App
+from ..protocol.hosts import USES_TLS, default_port
 from ..web.json import JSONProvider
 from .serving import Endpoint
 
@@ -23,7 +24,6 @@ _READ_SIZE = 16384
 _PATH_SAFE = "/%:@!$&'()*+,;=~"
 _QUERY_SAFE = _PATH_SAFE + "?[]"
 _ABSOLUTE = re.compile(r"(?i)(?:http|ws)s?://")
-_SECURE = ("https", "wss")
 
 HeadersLike = Mapping[str, Any] | Headers | Iterable[tuple[str, str]]
 Query = Mapping[str, Any] | str
@@ -42,14 +42,14 @@ class Target:
     @property
     def url(self) -> str:
         """The URL, with an HTTP scheme for websockets too."""
-        return f"{'https' if self.scheme in _SECURE else 'http'}://{self.host}{self.resource}"
+        return f"{'https' if USES_TLS.get(self.scheme) else 'http'}://{self.host}{self.resource}"
 
     def endpoint(self, root_path: str, base: Mapping[str, Any] | None) -> Endpoint:
         """Return the connection's data for the server; ``base`` overrides it, with the keys of an ASGI scope.
 
         :raises ValueError: if ``base`` has other keys than ``client``, ``server``, ``scheme`` and ``root_path``.
         """
-        port = urlsplit(self.url).port or (443 if self.scheme in _SECURE else 80)
+        port = urlsplit(self.url).port or default_port(self.scheme)
         values: dict[str, Any] = {
             "scheme": self.scheme,
             "root_path": root_path,

@@ -13,6 +13,7 @@ from wsproto.utilities import LocalProtocolError
 
 from ..errors import WebsocketDisconnectError, WebsocketResponseError
 from ..framework.application import App
+from ..protocol.websocket.close_codes import ABNORMAL, GOING_AWAY, NORMAL
 from ..tasks.exception_groups import leaves
 from .content import Target
 from .http import make_response
@@ -23,8 +24,7 @@ from .wire import ServerBytes
 # With this many messages that the test has not received, the client stops reading.
 _MAX_UNREAD_MESSAGES = 1024
 _MAX_MESSAGE_SIZE = 1 << 30
-_LOST = 1006
-_NORMAL_ENDS = (1000, 1001)
+_NORMAL_ENDS = (NORMAL, GOING_AWAY)
 
 
 class _ClientStream(trio.abc.Stream):
@@ -254,7 +254,7 @@ class TestWebSocket:
         """
         if self._seen.close is not None:
             return self._seen.close.code
-        return _LOST if self._over else None
+        return ABNORMAL if self._over else None
 
     @property
     def close_reason(self) -> str | None:
@@ -269,7 +269,7 @@ class TestWebSocket:
             return True
         return self._answered.is_set() and self._wire is None
 
-    async def close(self, code: int = 1000, reason: str = "") -> None:
+    async def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Send Close and wait for the server's, whose code is :attr:`close_code` then; unread messages are lost.
 
         The handler may run on for a while: see :meth:`wait_closed`. Before the handshake is answered the connection is
@@ -336,7 +336,7 @@ class TestWebSocket:
         if self._rejection is not None:
             raise self._rejection
         self._seen.ended = True
-        raise WebsocketDisconnectError(self.close_code or _LOST, self.close_reason or "")
+        raise WebsocketDisconnectError(self.close_code or ABNORMAL, self.close_reason or "")
 
     async def _while_served(self, function: Callable[..., Awaitable[object]], *args: Any) -> bool:
         """Await ``function(*args)`` until the server has ended the connection; return whether it has completed."""

@@ -6,20 +6,12 @@ server answered or not. Frames are those of RFC 6455, section 5.2.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from werkzeug.datastructures import Headers
 
-_CLOSE = 0x8
-_NO_STATUS = 1005
+from ..protocol.websocket.close_codes import NO_STATUS, Close
+from ..protocol.websocket.frames import CLOSE
+
 _EXTENDED = {126: 2, 127: 8}
-
-
-class Close(NamedTuple):
-    """A Close frame."""
-
-    code: int
-    reason: str
 
 
 class ServerBytes:
@@ -68,11 +60,11 @@ class ServerBytes:
             return False
         if extra:
             length = int.from_bytes(buffer[2:start], "big")
-        if buffer[0] & 0x0F == _CLOSE:
+        if buffer[0] & 0x0F == CLOSE:
             if len(buffer) < start + length:
                 return False
             payload = bytes(buffer[start : start + length])
-            code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else _NO_STATUS
+            code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else NO_STATUS
             self.close = Close(code, payload[2:].decode("utf-8", "replace"))
         else:
             del buffer[:start]

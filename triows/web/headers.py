@@ -6,9 +6,7 @@ import re
 from collections.abc import Iterable
 
 from ..protocol.grammar import is_token
-
-WireHeaders = list[tuple[bytes, bytes]]
-"""Header lines for a connection: lower-case names and latin-1 values."""
+from ..protocol.headers import Headers
 
 # RFC 9110, section 5.5: what may not be in a value, above all what would let it start a line of its own.
 _UNSAFE_VALUE = re.compile(r"[\x00-\x08\n-\x1f\x7f]")
@@ -25,7 +23,7 @@ def _encode_name(name: str) -> bytes:
     return encoded
 
 
-def encode_headers(headers: Iterable[tuple[str, str]]) -> WireHeaders:
+def encode_headers(headers: Iterable[tuple[str, str]]) -> Headers:
     """Return header lines for the wire.
 
     :raises ValueError: if a name is not a token, or a value holds control characters or is not latin-1 (RFC 9110, 5.5).

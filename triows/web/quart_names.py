@@ -14,7 +14,7 @@ REQUEST: Mapping[str, str] = {
 }
 """Names that Quart calls or reads on a request or websocket, and triows does not."""
 
-REQUEST_LIMITS: Mapping[str, str] = {
+SET_BY_APP: Mapping[str, str] = {
     "max_content_length": "set MAX_CONTENT_LENGTH in app.config, or max_body_size of the route",
     "max_form_memory_size": "set MAX_FORM_MEMORY_SIZE in app.config",
     "max_form_parts": "set MAX_FORM_PARTS in app.config",

@@ -17,11 +17,11 @@ from ..connection.base import Connection
 from ..connection.http import HTTPConnection
 from ..protocol.disconnect import Disconnect
 from ..protocol.head import Head
-from ..protocol.hosts import is_host
+from ..protocol.hosts import default_port, is_host
 from .body import Body
 from .forms import FileStorage, FormParser, MultipartForm, UrlencodedForm
 from .json_codec import STANDARD_JSON, JSONCodec
-from .quart_names import REQUEST, REQUEST_LIMITS, refuse_definitions
+from .quart_names import REQUEST, SET_BY_APP, refuse_definitions
 from .werkzeug_fixes import SafeRequest
 
 T = TypeVar("T")
@@ -220,7 +220,7 @@ def _host(named: str, scheme: str) -> str:
     # Not Werkzeug's get_host(): it returns an empty host for a name with an underscore, which private networks use.
     if not is_host(named):
         raise BadHost()
-    return named.removesuffix(":").removesuffix(":443" if scheme in ("https", "wss") else ":80")
+    return named.removesuffix(":").removesuffix(f":{default_port(scheme)}")
 
 
 def _quote_query(query: bytes) -> bytes:
@@ -239,7 +239,7 @@ class Request(RequestBase):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        refuse_definitions(cls, REQUEST_LIMITS, Request)
+        refuse_definitions(cls, SET_BY_APP, Request)
 
     def __init__(self, connection: HTTPConnection) -> None:
         super().__init__(connection)

@@ -13,12 +13,13 @@ from http import HTTPStatus
 from typing import Any, Literal, cast, overload
 
 import trio
-from werkzeug.datastructures import Headers
+from werkzeug import datastructures
 from werkzeug.sansio.response import Response as SansIOResponse
 from werkzeug.utils import get_content_type
 
+from ..protocol.headers import Headers
 from ..tasks.context import current
-from .headers import WireHeaders, encode_headers
+from .headers import encode_headers
 from .json_codec import STANDARD_JSON, JSONCodec
 from .quart_names import RESPONSE, refuse_definitions
 
@@ -199,9 +200,11 @@ class Response(SansIOResponse):
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(sync_close)
 
-    def wire_headers(self) -> WireHeaders:
-        """Return the headers for the wire. How the body is framed is the carrier's to say: Content-Length is among
-        them only where a streamed body has one, or a 304, that the handler has set.
+    def wire_headers(self) -> Headers:
+        """Return the headers for the wire, as pairs of bytes.
+
+        The carrier frames the body. Content-Length is among the headers only if a streamed body, or a 304, has one that
+        the handler has set.
 
         :raises ValueError: as :func:`encode_headers` does, and for a status that no final response has.
         """
@@ -224,7 +227,7 @@ class Response(SansIOResponse):
             return response
         get_data = getattr(response, "get_data", None)
         body = cast(bytes, get_data()) if get_data is not None else b""
-        converted = cls(body, response.status, Headers(response.headers), content_type=None)
+        converted = cls(body, response.status, datastructures.Headers(response.headers), content_type=None)
         if "content-type" not in response.headers:
             converted.headers.pop("content-type", None)
         return converted

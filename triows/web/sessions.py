@@ -13,7 +13,8 @@ from typing import Any, ClassVar, NoReturn, cast
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from .headers import WireHeaders, encode_headers
+from ..protocol.headers import Headers
+from .headers import encode_headers
 from .request import RequestBase
 from .response import Response
 from .tagged_json import TaggedJSONSerializer
@@ -138,7 +139,7 @@ class SessionInterface:
         """Whether this is a stand-in that must not be saved."""
         return isinstance(obj, self.null_session_class)
 
-    def accept_headers(self, app: Any, session: SessionMixin) -> WireHeaders:
+    def accept_headers(self, app: Any, session: SessionMixin) -> Headers:
         """Return the headers that save the session when a websocket is accepted. It cannot wait: accepting does not."""
         return []
 
@@ -231,7 +232,7 @@ class SecureCookieSessionInterface(SessionInterface):
                 " the changes are lost: make them before websocket.accept()"
             )
 
-    def accept_headers(self, app: Any, session: SessionMixin) -> WireHeaders:
+    def accept_headers(self, app: Any, session: SessionMixin) -> Headers:
         """Return the cookie as a header for the acceptance of a websocket."""
         if not session.accessed and not session.modified:
             return []

@@ -6,12 +6,13 @@ from collections.abc import AsyncIterable, Callable, Coroutine, Generator, Itera
 from typing import Any
 
 import trio
-from werkzeug.datastructures import Headers
+from werkzeug import datastructures
 
 from ..connection.streaming import MessageStream, send_pieces
 from ..connection.websocket import WebSocketConnection
 from ..errors import JSONMessageError, WebSocketStateError
-from .headers import WireHeaders, encode_headers
+from ..protocol.headers import Headers
+from .headers import encode_headers
 from .request import RequestBase
 
 # Headers that the server itself sets in the answer to the handshake (RFC 6455, section 4.2.2).
@@ -40,17 +41,17 @@ class WebSocket(RequestBase):
     """
 
     connection: WebSocketConnection  # pyright: ignore[reportIncompatibleVariableOverride]  # only read
-    accept_headers: Callable[[], WireHeaders] | None = None
+    accept_headers: Callable[[], Headers] | None = None
     """What the app adds to the headers of an accepted websocket: its session's cookie."""
 
     def __init__(self, connection: WebSocketConnection) -> None:
         super().__init__(connection)
-        self._accepted_with: tuple[WireHeaders, str | None] | None = None
+        self._accepted_with: tuple[Headers, str | None] | None = None
         connection.implied_accept = self.accept
 
     def accept(
         self,
-        headers: Mapping[str, str] | Headers | Iterable[tuple[str, str]] | None = None,
+        headers: Mapping[str, str] | datastructures.Headers | Iterable[tuple[str, str]] | None = None,
         subprotocol: str | None = None,
     ) -> _Checkpoint:
         """Accept the handshake, with more headers and one of the subprotocols that the client offers.
@@ -61,7 +62,7 @@ class WebSocket(RequestBase):
         :raises WebSocketStateError: if the websocket was accepted with other arguments, or rejected.
         :raises ValueError: for a subprotocol that the client did not offer, or a header that only the server may set.
         """
-        fields = encode_headers(Headers(headers)) if headers is not None else []
+        fields = encode_headers(datastructures.Headers(headers)) if headers is not None else []
         if self._accepted_with is not None:
             if (fields or subprotocol is not None) and (fields, subprotocol) != self._accepted_with:
                 raise WebSocketStateError(

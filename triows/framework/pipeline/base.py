@@ -38,7 +38,7 @@ class Pipeline(ABC):
     """The pipeline of one request or websocket.
 
     :ivar subject: the request or websocket.
-    :ivar unhandled: the error that no error handler took; teardown hooks are called with it.
+    :ivar unhandled: the error that no error handler handled; teardown hooks are called with it.
     """
 
     __slots__ = ("app", "connection", "context", "subject", "unhandled")
@@ -69,8 +69,8 @@ class Pipeline(ABC):
             else:
                 view = self.app.views[cast(str, self.subject.endpoint)]
                 await self._handle_result(view, await self._run_view(view))
-        except BaseException as error:  # noqa: ASYNC103 - raises all but errors again
-            await self._handle_error(error)  # noqa: ASYNC102 - waits only when it is not cancelled
+        except BaseException as error:  # noqa: ASYNC103 - _handle_error() raises it again, unless it is an error
+            await self._handle_error(error)  # noqa: ASYNC102 - it waits only if nothing was cancelled
         finally:
             try:
                 await self._tear_down()  # noqa: ASYNC102 - shields itself
@@ -171,11 +171,11 @@ class Pipeline(ABC):
 
     async def _handle_errors(self, errors: list[BaseException], *, cancelled: bool) -> None:
         if cancelled:
-            self._leave_unhandled(errors)
+            self._record_unhandled(errors)
         elif self.connection.disconnect is not None:
-            # An abort(404) and broken JSON are no faults of the handler, and the client for their answer is gone.
+            # abort(404) and invalid JSON ask for an answer, and the client that would read it is gone: no fault.
             faults = [error for error in errors if not isinstance(error, HTTPException | JSONMessageError)]
-            self._leave_unhandled(faults)
+            self._record_unhandled(faults)
         elif errors:
             if len(errors) > 1:
                 self._log(errors)
@@ -185,6 +185,7 @@ class Pipeline(ABC):
                 await self._end_by_error(errors)
 
     def _is_normal_end(self, error: BaseException) -> bool:
+        """Whether a handler ends by this exception in order: nothing is answered and nothing logged."""
         return False
 
     @abstractmethod
@@ -192,20 +193,20 @@ class Pipeline(ABC):
         """Whether a response can still be sent."""
 
     async def _end_by_error(self, errors: list[BaseException]) -> None:
-        """End the connection by errors after the last chance to send a response."""
-        self._leave_unhandled(errors, log=len(errors) == 1)
+        """End a connection on which no response can be sent any more."""
+        self._record_unhandled(errors, log=len(errors) == 1)
 
     async def _answer(self, errors: list[BaseException]) -> None:
         """Send the response of the error handlers, else 500."""
         try:
             response = await self._error_response(errors)
         except Exception as error:
-            self._leave_unhandled([error])
+            self._record_unhandled([error])
             response = self._plain_error()
         try:
             await self._finish_error(response)
         except Exception as error:
-            self._leave_unhandled([error])
+            self._record_unhandled([error])
             if self._can_answer():
                 await self._send(self._plain_error())
 
@@ -217,7 +218,7 @@ class Pipeline(ABC):
         faults = [error for error in errors if not isinstance(error, HTTPException) or is_trapped(self.app, error)]
         if not faults:
             return await make_response(self.app, errors[0])
-        self._leave_unhandled(errors, log=len(errors) == 1)
+        self._record_unhandled(errors, log=len(errors) == 1)
         # An HTTPException beside a fault is an error of this handler too, but the fault decides the answer.
         failure = InternalServerError(original_exception=self.unhandled)
         handler = self._find_handler(failure)
@@ -237,7 +238,7 @@ class Pipeline(ABC):
         try:
             processed = await self._process(response)
         except Exception as error:
-            self._leave_unhandled([error])
+            self._record_unhandled([error])
         await self._send(processed)
 
     def _plain_error(self) -> Response:
@@ -257,8 +258,8 @@ class Pipeline(ABC):
                             return handlers[class_]
         return None
 
-    def _leave_unhandled(self, errors: Sequence[BaseException], *, log: bool = True) -> None:
-        """Log the errors and set them as the connection's, unless it has some: later errors follow from the first."""
+    def _record_unhandled(self, errors: Sequence[BaseException], *, log: bool = True) -> None:
+        """Log the errors. Set them as ``connection.error``, unless there was one before: later ones follow from it."""
         if not errors:
             return
         if log:

@@ -16,16 +16,15 @@ from typing import NamedTuple, cast
 
 from ...connection.base import Connection
 from ...connection.http import HTTPConnection
-from ...connection.logs import error_log
 from ...connection.websocket import WebSocketConnection
 from ...protocol.forwarded import ForwardedError, forwarded
 from ...protocol.head import Head
 from ...protocol.hosts import host_trusted, is_host
 from ...protocol.origins import origin_allowed
-from ...protocol.text import printable
+from ...protocol.text import MAX_EXCERPT, printable
+from ...tasks.error_log import error_log
 from ..config import Config
 
-_LOGGED = 200  # characters of a client's text in a log record
 _BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
@@ -57,7 +56,7 @@ def admit(config: Config, connection: Connection) -> Refusal | None:
         return Refusal("the Host field is no host")
     if hosts is None or host_trusted(host, hosts):
         return None
-    error_log.debug("refused a request to the host '%s', which is none of trusted_hosts", printable(host, _LOGGED))
+    error_log.debug("refused a request to the host '%s', which is none of trusted_hosts", printable(host, MAX_EXCERPT))
     return Refusal("the Host is none of this server's", closes=False)
 
 
@@ -99,11 +98,11 @@ def admits_origin(connection: WebSocketConnection, name: str) -> bool:
         if origin is not None and not origin_allowed(origin, host, allowed):
             error_log.warning(
                 "%s: refused a page of the origin '%s', %s",
-                name[:_LOGGED],
-                printable(origin, _LOGGED),
-                f"which is not that of the host '{printable(host, _LOGGED)}'"
+                name[:MAX_EXCERPT],
+                printable(origin, MAX_EXCERPT),
+                f"which is not that of the host '{printable(host, MAX_EXCERPT)}'"
                 if allowed is None
-                else f"which is none of '{printable(', '.join(allowed), _LOGGED)}'",
+                else f"which is none of '{printable(', '.join(allowed), MAX_EXCERPT)}'",
             )
             return False
     return True

@@ -11,11 +11,11 @@ from werkzeug.exceptions import Forbidden
 from ...connection.websocket import WebSocketConnection
 from ...errors import JSONMessageError, WebSocketClosed, WebSocketStateError
 from ...protocol.content import has_content
+from ...protocol.headers import Headers
 from ...protocol.text import printable
 from ...protocol.websocket.close_codes import INTERNAL_ERROR, INVALID_DATA
 from ...tasks.functions import call, describe
 from ...web.context import Context
-from ...web.headers import WireHeaders
 from ...web.response import Response
 from ..application import App
 from ..routes.hooks import ErrorHandler, Kind
@@ -69,7 +69,7 @@ class WebSocketPipeline(Pipeline):
         else:
             await self._finish(await make_response(self.app, value, view.function))
 
-    def _accept_headers(self) -> WireHeaders:
+    def _accept_headers(self) -> Headers:
         interface, session = self.app.session_interface, self.context.session
         if session is None or interface.is_null_session(session):
             return []
@@ -100,10 +100,10 @@ class WebSocketPipeline(Pipeline):
         try:
             value = await call(handler, error)
         except Exception as second:
-            self._leave_unhandled([*errors, second])
+            self._record_unhandled([*errors, second])
             return
         if value is not None:
-            self._leave_unhandled(errors, log=len(errors) == 1)
+            self._record_unhandled(errors, log=len(errors) == 1)
         elif not self.connection.closed:
             await self.connection.close(INTERNAL_ERROR, "")
 

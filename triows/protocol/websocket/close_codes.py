@@ -44,6 +44,11 @@ class Close(NamedTuple):
     reason: str
 
 
+def too_big(limit: int) -> Close:
+    """What the Close frame says to the sender of a message over ``limit`` bytes."""
+    return Close(TOO_BIG, f"message is over {limit} bytes")
+
+
 class Fault(Exception):
     """What a client did wrong, as the Close frame that it is due. It does not leave this package."""
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from codecs import getincrementaldecoder
 
-from .close_codes import INVALID_DATA, POLICY_VIOLATION, TOO_BIG, Fault
+from ..pieces import LARGE_PIECE
+from .close_codes import INVALID_DATA, POLICY_VIOLATION, Fault, too_big
 from .deflate import InflateError, Inflater
 
 # The default. The final frame is not counted, since that of a stream of fragments is often empty.
@@ -19,10 +20,6 @@ NOT_UTF8 = "text is not UTF-8"
 #: Bytes that a message is inflated to in one step: zlib takes twice the memory of what it returns, and whether there is
 #: room for more is looked at between two steps.
 STEP = 65_536
-
-# Pieces from this size on are kept as they came, and joined once. Smaller ones are put together, so that a message in
-# many fragments costs no more than its bytes.
-_LARGE = 4096
 
 _utf8_decoder = getincrementaldecoder("utf-8")
 
@@ -86,7 +83,7 @@ class PartialMessage:
     def check_frame(self, length: int, final: bool) -> None:
         """A further frame of ``length`` bytes is coming."""
         if length > (self._limit - self.size if self._inflater is None else most_compressed(self._limit)):
-            raise too_big(self._limit)
+            raise Fault(*too_big(self._limit))
         if not final and self._fragments >= self._max_fragments:
             raise Fault(POLICY_VIOLATION, f"message is in over {self._max_fragments} fragments")
 
@@ -151,7 +148,7 @@ class PartialMessage:
         except InflateError as error:
             raise Fault(INVALID_DATA, str(error)) from error
         if self.size + len(inflated) > self._limit:
-            raise too_big(self._limit)
+            raise Fault(*too_big(self._limit))
         self._append(inflated)
 
     def _append(self, data: bytes) -> None:
@@ -161,7 +158,9 @@ class PartialMessage:
         if self._dropped:
             return
         self._kept += len(data)
-        if len(data) >= _LARGE:
+        # Large pieces are kept as they came, and joined once. Smaller ones are put together, so that a message in many
+        # fragments costs no more than its bytes.
+        if len(data) >= LARGE_PIECE:
             self._pieces.append(data)
         elif self._pieces and isinstance(self._pieces[-1], bytearray):
             self._pieces[-1] += data
@@ -228,8 +227,3 @@ class WholeMessage(PartialMessage):
     def drop(self) -> None:
         """Drop what was not taken."""
         self._message = self._message[:0]
-
-
-def too_big(limit: int) -> Fault:
-    """The fault of a message over ``limit`` bytes."""
-    return Fault(TOO_BIG, f"message is over {limit} bytes")

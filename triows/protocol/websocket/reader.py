@@ -9,15 +9,15 @@ The rules that the parser keeps:
 - Control frames never wait for the handler to receive messages.
 - Little data can be much work. The work of one call is bounded; the parser is ``stalled`` when some is left, and the
   caller lets other connections have their turn first.
-- After the local Close frame only the client's is wanted: frames are read for their headers, and no payload is looked
-  at but that of a Close frame.
-- Most traffic is short messages in one frame that arrive whole. They take a straight path, which leaves everything
-  else, faults as well, to the plain one.
+- After the local Close frame only the client's Close frame is wanted: of all other frames the parser reads the header
+  and skips the payload.
+- Most traffic is short messages in one frame that arrive whole. They take a straight path. Everything else, faults as
+  well, takes the plain path.
 """
 
 from __future__ import annotations
 
-from .close_codes import INVALID_DATA, MAX_CONTROL_PAYLOAD, PROTOCOL_ERROR, Close, Fault, read_close, shortened
+from .close_codes import INVALID_DATA, MAX_CONTROL_PAYLOAD, PROTOCOL_ERROR, Close, Fault, read_close, shortened, too_big
 from .deflate import Inflater
 from .frames import (
     BINARY,
@@ -36,7 +36,7 @@ from .frames import (
 )
 from .inbox import MESSAGE_COST, Inbox
 from .masking import unmask
-from .partial_message import MAX_FRAGMENTS, NOT_UTF8, STEP, PartialFrame, PartialMessage, most_compressed, too_big
+from .partial_message import MAX_FRAGMENTS, NOT_UTF8, STEP, PartialFrame, PartialMessage, most_compressed
 
 _FINAL_TEXT = FIN | TEXT
 _FINAL_BINARY = FIN | BINARY
@@ -45,7 +45,7 @@ _NO_LIMIT = 1 << 62
 
 #: The work of one call, in bytes that are inflated: about a millisecond, after which other connections have their turn.
 TURN = 2 * STEP
-# The same measure for other work, by the time it takes; rough figures, which no bench found.
+# The same measure for other work, by the time that it takes: rough figures, not measured.
 _FRAME_WORK = 256  # a frame that is not on the straight path
 _SKIP_WORK = 32  # a frame that is only skipped
 _SLICE = 16_384  # bytes that waited and that one call looks at: as empty messages they are 2,700
@@ -57,15 +57,15 @@ _UNWANTED = PartialMessage(False, 0, None)
 class MessageReader:
     """The receiving half of a server's websocket: feed it with :meth:`receive_data`, then look at its attributes.
 
-    ``inflater`` is given where permessage-deflate was agreed on. Little data may become much then, so the reader is
-    ``stalled`` while ``receive_buffer`` bytes are unread. It is stalled too when one call has done the work of a
-    ``turn``.
+    ``inflater`` is given if permessage-deflate was agreed on. A few bytes may then inflate to many, so the reader is
+    ``stalled`` while ``receive_buffer`` bytes are unread. The reader is stalled too when one call has done the work of
+    a ``turn``.
 
     :ivar inbox: where whole messages go.
     :ivar message: the message whose frames are still coming, or None.
     :ivar streamed: the message that is handed out in pieces, or None; see :meth:`stream_next`.
-    :ivar pings: the payloads of the Pings to be answered; clear it when they are.
-    :ivar pongs: the payloads of the Pongs that arrived; clear it when they have been looked at.
+    :ivar pings: the payloads of unanswered Pings. Whoever answers the Pings clears the list.
+    :ivar pongs: the payloads of the Pongs that arrived. Whoever reads the list clears it.
     :ivar close: what the client's Close frame said, or None.
     :ivar failure: what to send in the Close frame because the client broke the protocol, or None.
     :ivar stalled: whether bytes wait. If the reader :attr:`is_full` they wait until unread messages are taken, else
@@ -124,8 +124,8 @@ class MessageReader:
         self._max_fragments = max_fragments
         self._straight = True  # between two messages: the straight path may be tried
         self._held = b""  # the start of a header or control frame; while stalled, the bytes that wait
-        self._taken = 0  # bytes of _held that are done with
-        self._later = bytearray()  # while stalled, the bytes that came behind _held
+        self._taken = 0  # bytes at the start of _held that have been read
+        self._later = bytearray()  # while stalled, the bytes that arrived after those of _held
         self._frame: PartialFrame | None = None  # a data frame whose payload is still coming
         self._stream_next = False
 
@@ -146,8 +146,8 @@ class MessageReader:
         if self._held:
             data = self._held + data
             self._held = b""
-        # Where messages come in numbers, counting them together costs each one less: while this runs, the inbox has
-        # their payload in its size, and neither their cost nor their number.
+        # Counting the messages of one call together costs each of them less. Until this call ends, the inbox's size has
+        # their payload without MESSAGE_COST for each, and the inbox's other counters do not have them at all.
         inbox = self.inbox
         unread, size = len(inbox), inbox.size
         try:
@@ -191,7 +191,7 @@ class MessageReader:
             self._wait(data, end - len(self._held) + self._taken)
 
     def _wait(self, data: bytes, position: int) -> None:
-        """Hold the bytes from the position on; they are copied once in a while, and not at each of many small steps."""
+        """Hold the bytes from the position on. They are copied when half of them are done with, not at each step."""
         if self.stalled and position < len(data) // 2:
             self._held, self._taken = data, position
         else:
@@ -326,7 +326,7 @@ class MessageReader:
         return unread >= self._receive_buffer and not (self._collecting and not self.inbox)
 
     def _begin_frame(self, data: bytes, position: int) -> int:
-        """Take the header of a frame, and the payload of a control frame or of a message that is there as a whole.
+        """Take the header of a frame, and the payload of a control frame or of a message that has arrived whole.
 
         Returns the new position: the old one if bytes are missing.
         """
@@ -344,7 +344,7 @@ class MessageReader:
         length = second & 127
         start = position + 2
         if opcode >= CLOSE and length > MAX_CONTROL_PAYLOAD:
-            raise Fault(PROTOCOL_ERROR, "control frame is longer than 125 bytes")
+            raise Fault(PROTOCOL_ERROR, f"control frame is longer than {MAX_CONTROL_PAYLOAD} bytes")
         if length >= 126:
             extra = 2 if length == 126 else 8
             if size - start < extra:
@@ -368,7 +368,7 @@ class MessageReader:
         if message is not None:
             message.check_frame(length, bool(first & FIN))
         elif length > (most_compressed(self._limit) if first & COMPRESSED else self._limit):
-            raise too_big(self._limit)
+            raise Fault(*too_big(self._limit))
         if size - start < 4:
             return position
         mask = data[start : start + 4]
@@ -414,7 +414,7 @@ class MessageReader:
         return message
 
     def _continue_frame(self, frame: PartialFrame, data: bytes, position: int) -> int:
-        """Take the bytes of a data frame's payload that have arrived; no memory is set aside for what was announced."""
+        """Take the bytes of a data frame's payload that have arrived; the announced length reserves no memory."""
         assert self.message is not None
         piece = data[position : position + frame.remaining]
         if piece:
@@ -462,7 +462,7 @@ class MessageReader:
         if message is not None and not message.streamed:
             self._stream(message)
         else:
-            self._stream_next = True  # what is streamed already is what a reader left behind
+            self._stream_next = True  # a message in progress is the rest of an earlier stream, which is not wanted
 
     def collect_next(self) -> None:
         """Do not stream the next message. The rest of one that is ``streamed`` is dropped from here."""

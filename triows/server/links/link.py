@@ -27,7 +27,7 @@ READ_SIZE = 98304  # a frame of 64 KiB with its header; below the size for which
 LARGE = 16384  # bytes from which on data is not copied for the sake of fewer parts
 JOIN_UP_TO = 65536  # bytes joined for one write before it is made without waiting for more
 SMALL = 4096  # bytes that may be read at once whatever they cost
-LOOKS = 8  # times that sending is checked for progress within send_timeout
+PROGRESS_CHECKS = 8  # how often sending is checked for progress within send_timeout
 _FIRST_READ = 16384  # bytes of the first read, before the cost of handling a byte is known
 _TURN = 0.001  # seconds, about, that handling the bytes of one read may take: the other clients wait meanwhile
 
@@ -57,9 +57,9 @@ class Link(ABC):
     :ivar buffered: bytes that wait to be sent.
     :ivar dropped: whether bytes were dropped unsent, since sending has failed.
     :ivar paused: whether reading is paused because the receiver was full.
-    :ivar progressed: when the system last took bytes for the client, or did not take all that it was given, in Trio's
-        time. Without meaning while only :meth:`write_later` has bytes that wait.
-    :ivar read_size: bytes to read at once: fewer of a client whose bytes take long (16,000 messages, say).
+    :ivar progressed: the time, by Trio's clock, at which the system last took bytes to send, or first had no room for
+        more. It means nothing while the only buffered bytes are those of :meth:`write_later`.
+    :ivar read_size: bytes to read at once: fewer if they take long to handle, as 16,000 short messages do.
     """
 
     __slots__ = (
@@ -144,16 +144,17 @@ class Link(ABC):
     def taken(self) -> int | None:
         """A number that grows as the client's side takes bytes; None where the system does not tell.
 
-        With TCP these are the bytes acknowledged so far. A Unix socket tells the bytes that were not read yet: there it
-        is their number, below zero, and sending makes it smaller again.
+        With TCP it counts the bytes that were acknowledged so far. Of a Unix socket the system tells how many bytes the
+        client has not read yet. The number is the negative of that, and sending lowers it again.
         """
         return None
 
     def stalled(self) -> float:
         """Seconds for which the client has taken none of the bytes that wait to be sent; 0.0 while none wait.
 
-        The system takes more only when it has much room again, which a slow client may need a minute for. The progress
-        that the client makes meanwhile shows in :attr:`taken`, between one call and the next: see ``LOOKS``.
+        The system takes more bytes only when it has much room again, and a slow client may take a minute to make that
+        room. The client's progress until then shows in :attr:`taken`. One call compares it with the call before, so
+        that a whole timeout needs several calls: see ``PROGRESS_CHECKS``.
         """
         self.flush()  # bytes that were put off wait for this side, and say nothing of the client
         if not self.buffered:
@@ -193,7 +194,9 @@ class Link(ABC):
         if self.stalled() >= timeout:
             self.abort()
         else:
-            self._linger_timer = self.timers.call_later(timeout / LOOKS, partial(self._watch_last_bytes, timeout))
+            self._linger_timer = self.timers.call_later(
+                timeout / PROGRESS_CHECKS, partial(self._watch_last_bytes, timeout)
+            )
 
     def hurry(self) -> None:
         """Give a client that still sends no more than the time of one linger."""
@@ -228,8 +231,8 @@ class Link(ABC):
                 self._closed = trio.Event()
             await self._closed.wait()
 
-    def _is_gone(self) -> None:
-        """Let go of everything that the link holds: the common end of every kind."""
+    def _let_go(self) -> None:
+        """Release what the link holds. Every link ends here, whatever ended it."""
         self.receiver = None
         self.buffered = 0
         if self._linger_timer is not None:
@@ -262,6 +265,6 @@ def link_failed(link: Link) -> None:
         if receiver is not None:
             receiver.link_lost()
     except Exception:
-        logger.exception("a receiver failed to hear of it")
+        logger.exception("the receiver of the dropped connection failed too")
     finally:
         link.abort()

@@ -303,20 +303,22 @@ class SocketLink(Link):
             self._reactor.remove(self)
             with suppress(OSError):
                 self._socket.close()
-            self._is_gone()
+            self._let_go()
 
     def lose_descriptor(self) -> None:
         """Let go of a descriptor that somebody else has closed: its number is another client's by now."""
-        logger.error("another part of the program has closed descriptor %d, a client's; that one is lost", self.fileno)
+        logger.error(
+            "another part of the program has closed descriptor %d, a client's; that client is lost", self.fileno
+        )
         receiver = self.receiver
         self._socket.detach()
-        self._is_gone()
+        self._let_go()
         if receiver is not None:
             receiver.link_lost()
 
-    def _is_gone(self) -> None:
+    def _let_go(self) -> None:
         self.fileno = -1
         self._send = _DISCARD
         self._backlog = None
         self._joined.clear()
-        super()._is_gone()
+        super()._let_go()

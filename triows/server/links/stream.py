@@ -116,7 +116,7 @@ class StreamLink(Link):
                 await self._linger()
         finally:
             self._ended = True
-            self._is_gone()
+            self._let_go()
             with trio.move_on_after(_CLOSE_STREAM_WITHIN, shield=True):
                 await self._ignoring_breaks(self._stream.aclose)
 
