@@ -1,6 +1,6 @@
 """Sending, backpressure and cancellation (the contract's "Sending", "Receiving" and "A user's own cancel scopes").
 
-Tests triows/connection/transport.py.
+Tests triows/connection/senders.py and triows/connection/transport.py.
 """
 
 from __future__ import annotations

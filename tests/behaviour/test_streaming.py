@@ -548,7 +548,7 @@ async def test_sending_from_within_the_pieces_is_an_error_and_no_deadlock(target
         (0x81, b"other"),
     ]
     assert len(errors) == 2
-    assert "cannot send another one meanwhile" in errors[0]
+    assert "cannot send a message itself" in errors[0]
     await wire.stream.aclose()
 
 

@@ -414,7 +414,7 @@ async def send_behind_a_stream(turn: Turn) -> None:
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(streaming)
-        while turn.websocket.connection.fragment_sender is None and turn.websocket.connection.peer_reads:
+        while turn.websocket.connection.senders.fragment_sender is None and turn.websocket.connection.peer_reads:
             await wait_all_tasks_blocked()
         await turn.run(turn.send("behind"))
 

@@ -107,7 +107,8 @@ async def send_pieces(connection: WebSocketConnection, pieces: AsyncIterable[str
         async for given in pieces:
             piece = as_message(given)
             if kind is None:
-                await _wait_for_turn(connection)
+                await connection.wait_for_turn()
+                connection.set_fragment_sender(current_task())
                 has_turn = True
                 await _send_piece(connection, piece, first=True, final=False)
                 kind = type(piece)
@@ -130,14 +131,6 @@ async def send_pieces(connection: WebSocketConnection, pieces: AsyncIterable[str
     finally:
         if has_turn:
             connection.set_fragment_sender(None)
-
-
-async def _wait_for_turn(connection: WebSocketConnection) -> None:
-    """Wait until no other task sends, and reserve the connection for the pieces of one message."""
-    if connection.fragment_sender is current_task():
-        raise WebSocketStateError("send(): what gives the pieces of a message cannot send another one meanwhile")
-    await connection.wait_for_room()
-    connection.set_fragment_sender(current_task())
 
 
 async def _send_piece(connection: WebSocketConnection, piece: str | bytes, *, first: bool, final: bool) -> None:

@@ -87,7 +87,7 @@ class WebSocketTransport(Protocol):
     async def reject(self, status: int, headers: Headers, body: bytes) -> None: ...
 
     def send(self, message: str | bytes) -> None:
-        """Send a message, or put it into the buffer; while the inbox is not empty, it may wait to be joined with more."""
+        """Send a message, or put it into the buffer. While the inbox is not empty, it may wait for the next."""
 
     def send_fragment(self, piece: str | bytes, first: bool, final: bool) -> None:
         """Send a piece of a message. No other piece or message comes between."""

@@ -32,7 +32,7 @@ from math import inf
 from time import perf_counter
 
 import trio
-from trio.lowlevel import ParkingLot, Task, checkpoint, checkpoint_if_cancelled, current_task
+from trio.lowlevel import Task, checkpoint, checkpoint_if_cancelled
 
 from ..errors import WebSocketClosed, WebSocketStateError
 from ..protocol.disconnect import Disconnect
@@ -46,13 +46,14 @@ from ..tasks.timers import Timers
 from ..tasks.waiter import Waiter
 from .base import Connection
 from .limits import WebSocketLimits
+from .senders import Senders
 from .stats import Counters, Ending, Traffic
 from .transport import RoundTrips, WebSocketTransport, as_message
 
 # A call of receive() or send() that need not wait passes through Trio's scheduler once in 64 calls, or after 1 ms. Both
 # are promised in the docs; they were chosen for fairness, and no bench found them.
-_CALLS_PER_RUN = 63
-_SECONDS_PER_RUN = 0.001
+_CALLS_PER_BURST = 63
+_SECONDS_PER_BURST = 0.001
 
 
 class _State(Enum):
@@ -78,7 +79,7 @@ class WebSocketConnection(Connection):
     :ivar receiving: whether a task is receiving, a whole message or one in pieces.
     :ivar streaming: whether that task receives in pieces.
     :ivar streamed: the message that is received in pieces, once it has begun; or None.
-    :ivar fragment_sender: the task that is sending a message in pieces, or None.
+    :ivar senders: the tasks that send, and those that wait for room.
     :ivar implied_accept: called when the first ``receive()`` or ``send()`` finds the handshake unanswered.
     """
 
@@ -88,10 +89,10 @@ class WebSocketConnection(Connection):
         *("transport", "limits", "timers", "latency", "_round_trips"),
         *("_state", "implied_accept"),
         *("inbox", "receiving", "streaming", "streamed", "_reader"),
-        *("_can_send", "_gone", "_congested", "fragment_sender", "_senders"),
+        *("_can_send", "_gone", "senders"),
         *("_closed_with", "_close_deadline", "_peer_done"),
         *("_draining", "_last_receive"),
-        *("_calls_left", "_run_ends"),
+        *("_calls_left", "_burst_ends"),
     )
 
     def __init__(self, head: Head, transport: WebSocketTransport, limits: WebSocketLimits, timers: Timers) -> None:
@@ -110,12 +111,10 @@ class WebSocketConnection(Connection):
         self.streaming: bool = False
         self.streamed: PartialMessage | None = None
         self._reader = Waiter()
-        # Writing. send() looks at _can_send alone: open, and no _gone, _congested or fragment_sender stands in the way.
+        # Writing. send() looks at _can_send alone: open, not _gone, and no sender has to wait.
         self._can_send = False
         self._gone = False  # nobody reads any more what is sent
-        self._congested = False  # the transport buffers send_buffer bytes or more
-        self.fragment_sender: Task | None = None
-        self._senders: ParkingLot | None = None  # made by the first that has to wait
+        self.senders: Senders = Senders()
         # The closing handshake that this side began.
         self._closed_with: tuple[int, str] | None = None
         self._close_deadline = inf
@@ -123,9 +122,9 @@ class WebSocketConnection(Connection):
         # Draining.
         self._draining: ProgressWatch | None = None  # over the handler's calls of receive()
         self._last_receive = 0.0
-        # Fairness: what is left of the run in which calls return without a pass through Trio's scheduler.
-        self._calls_left = _CALLS_PER_RUN
-        self._run_ends = 0.0
+        # Fairness: what is left of the burst of calls that return without a pass through Trio's scheduler.
+        self._calls_left = _CALLS_PER_BURST
+        self._burst_ends = 0.0
 
     # What the handler calls
 
@@ -175,7 +174,7 @@ class WebSocketConnection(Connection):
         if self._state is not _OPEN or self._draining is not None:
             self.prepare_to_receive("receive")
         inbox = self.inbox
-        if inbox and self._calls_left > 0 and perf_counter() < self._run_ends:
+        if inbox and self._calls_left > 0 and perf_counter() < self._burst_ends:
             self._calls_left -= 1
             await checkpoint_if_cancelled()
         else:
@@ -183,7 +182,7 @@ class WebSocketConnection(Connection):
             try:
                 if inbox:
                     await checkpoint()
-                # wait() and _start_run(), spelled out: each call and coroutine on the way costs for each message.
+                # wait() and _start_burst(), spelled out: each call and coroutine on the way costs for each message.
                 while not inbox:
                     transport = self.transport
                     if transport.has_deferred_io:
@@ -197,8 +196,8 @@ class WebSocketConnection(Connection):
                         await self._reader.park()
             finally:
                 self.receiving = False
-            self._calls_left = _CALLS_PER_RUN
-            self._run_ends = perf_counter() + _SECONDS_PER_RUN
+            self._calls_left = _CALLS_PER_BURST
+            self._burst_ends = perf_counter() + _SECONDS_PER_BURST
         # No checkpoint from here to the return: a message removed from the inbox is always delivered.
         if len(inbox) == 1 and inbox.reset_size() >= self.limits.receive_buffer:
             # Resuming may find the end of the connection: the message is still in the inbox, and is delivered first.
@@ -231,7 +230,7 @@ class WebSocketConnection(Connection):
             await self._end_of_messages()
         else:
             await self._reader.park()
-            self._start_run()
+            self._start_burst()
 
     async def _end_of_messages(self) -> None:
         """No message is left: let the cancellation go on, which was held back while messages were unread."""
@@ -248,12 +247,12 @@ class WebSocketConnection(Connection):
 
         Cancelled, it has not sent anything.
         """
-        if self._calls_left > 0 and perf_counter() < self._run_ends:
+        if self._calls_left > 0 and perf_counter() < self._burst_ends:
             self._calls_left -= 1
             await checkpoint_if_cancelled()
         else:
             await checkpoint()
-            self._start_run()
+            self._start_burst()
         if self._can_send and type(message) in _MESSAGE_TYPES:
             self.transport.send(message)
         else:
@@ -263,43 +262,33 @@ class WebSocketConnection(Connection):
         message = as_message(message)
         if self._state is _CONNECTING:
             self.implied_accept()
-        if self.fragment_sender is current_task():
-            raise WebSocketStateError("send(): what gives the pieces of a message cannot send another one meanwhile")
-        await self.wait_for_room()
-        if not self._congested:
-            self.wake_a_sender()  # each wakes the next, as long as there is room
+        await self.wait_for_turn()
+        if not self.senders.congested:
+            self.senders.wake()  # each wakes the next, as long as there is room
         if self.peer_reads:
             self.transport.send(message)
         else:
             self.check_open("send")  # open, and the client is gone: the message is dropped
 
+    async def wait_for_turn(self) -> None:
+        """Wait for room to send a new message."""
+        self.senders.check_message_is_own()
+        await self.wait_for_room()
+
     async def wait_for_room(self) -> None:
         """Wait while there is no room to send, or another task is sending a message in pieces."""
-        while self.peer_reads and self._must_wait():
+        while self.peer_reads and self.senders.must_wait:
             self.transport.flush()
             self.room_made()  # by the flush; later the transport calls this itself
-            if self._must_wait():
-                if self._senders is None:
-                    self._senders = ParkingLot()
-                await self._senders.park()
-
-    def _must_wait(self) -> bool:
-        return self._congested or (self.fragment_sender is not None and self.fragment_sender is not current_task())
-
-    def wake_a_sender(self) -> None:
-        """Let a task that waits to send look again."""
-        if self._senders is not None:
-            if self.fragment_sender is not None:
-                self._senders.unpark_all()  # the fragment sender, which alone may go on, is among them
-            else:
-                self._senders.unpark()
+            if self.senders.must_wait:
+                await self.senders.park()
 
     def set_fragment_sender(self, task: Task | None) -> None:
         """Let this task send a message in pieces, and no other send anything; or, with None, all again."""
-        self.fragment_sender = task
+        self.senders.fragment_sender = task
         self._update_can_send()
         if task is None:
-            self.wake_a_sender()
+            self.senders.wake()
 
     def abort_message(self) -> None:
         """A message in pieces will not be completed: nothing can follow it but the Close frame."""
@@ -315,7 +304,7 @@ class WebSocketConnection(Connection):
         return self._state is _OPEN and not self._gone
 
     def _update_can_send(self) -> None:
-        self._can_send = self.peer_reads and not self._congested and self.fragment_sender is None
+        self._can_send = self.peer_reads and not self.senders.congested and self.senders.fragment_sender is None
 
     # Pinging
 
@@ -346,12 +335,12 @@ class WebSocketConnection(Connection):
         await self._wait_for_peer()
 
     def close_now(self, code: int, reason: str) -> None:
+        """Send the Close frame, and wait for nothing: :meth:`close` without the rest of the handshake."""
         self._state = _CLOSED
         self._closed_with = code, reason
         self._can_send = False
         self._reader.wake()
-        if self._senders is not None:
-            self._senders.unpark_all()
+        self.senders.wake_all()
         self._round_trips.end()
         if not self._gone:
             self._peer_done = trio.Event()
@@ -377,16 +366,16 @@ class WebSocketConnection(Connection):
     # Fairness
 
     async def pass_checkpoint(self) -> None:
-        if self._calls_left > 0 and perf_counter() < self._run_ends:
+        if self._calls_left > 0 and perf_counter() < self._burst_ends:
             self._calls_left -= 1
             await checkpoint_if_cancelled()
         else:
             await checkpoint()
-            self._start_run()
+            self._start_burst()
 
-    def _start_run(self) -> None:
-        self._calls_left = _CALLS_PER_RUN
-        self._run_ends = perf_counter() + _SECONDS_PER_RUN
+    def _start_burst(self) -> None:
+        self._calls_left = _CALLS_PER_BURST
+        self._burst_ends = perf_counter() + _SECONDS_PER_BURST
 
     # What the transport calls: see CarriedWebSocket
 
@@ -397,22 +386,21 @@ class WebSocketConnection(Connection):
             self._reader.wake()
 
     def buffer_filled(self) -> None:
-        self._congested = True
+        self.senders.congested = True
         self._can_send = False
 
     def room_made(self) -> None:
-        if self._congested and self.transport.buffered < self.limits.send_buffer:
-            self._congested = False
+        if self.senders.congested and self.transport.buffered < self.limits.send_buffer:
+            self.senders.congested = False
             self._update_can_send()
-            self.wake_a_sender()
+            self.senders.wake()
 
     def lose(self, disconnect: Disconnect) -> None:
         """See :meth:`Connection.lose`. After a local close, no disconnect but that of a shutdown is recorded."""
         if disconnect.kind in _PEER_IS_GONE:
             self._gone = True
             self._can_send = False
-            if self._senders is not None:
-                self._senders.unpark_all()
+            self.senders.wake_all()
         if self._peer_done is not None and disconnect.kind != "shutdown":
             self._peer_done.set()  # the client's Close will not be read any more
         if self.disconnect is not None or (self.closed and disconnect.kind != "shutdown"):
