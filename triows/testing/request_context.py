@@ -15,6 +15,7 @@ from ..framework.application import App
 from ..framework.pipeline.http import RequestPipeline
 from ..protocol.head import Head
 from ..web.context import Context
+from .content import header_bytes
 
 
 class ClientlessConnection(HTTPConnection):
@@ -86,7 +87,7 @@ def pipeline_for(
         method=method,
         raw_path=quote(url.path or "/", safe="/%:@!$&'()*+,;=~").encode("ascii"),
         query_string=query.encode("ascii", "replace"),
-        headers=[(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in all_headers],
+        headers=[(name.lower().encode("latin-1"), header_bytes(value)) for name, value in all_headers],
         http_version="1.1",
         scheme=scheme,
         root_path=root_path,

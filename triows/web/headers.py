@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from ..protocol.grammar import is_token
 
 WireHeaders = list[tuple[bytes, bytes]]
-"""Header lines for a connection: lower-case names and latin-1 values."""
+"""Header lines for a connection: lower-case names, and values in UTF-8."""
 
 # RFC 9110, section 5.5: what may not be in a value, above all what would let it start a line of its own.
 _UNSAFE_VALUE = re.compile(r"[\x00-\x08\n-\x1f\x7f]")
@@ -28,7 +28,10 @@ def _encode_name(name: str) -> bytes:
 def encode_headers(headers: Iterable[tuple[str, str]]) -> WireHeaders:
     """Return header lines for the wire.
 
-    :raises ValueError: if a name is not a token, or a value holds control characters or is not latin-1 (RFC 9110, 5.5).
+    Every value is encoded in UTF-8, as Quart does it, so that no client has to guess between two encodings.
+
+    :raises ValueError: if a name is not a token, or a value holds control characters (RFC 9110, 5.5) or half of a
+        surrogate pair.
     """
     lines = []
     for name, value in headers:
@@ -38,10 +41,10 @@ def encode_headers(headers: Iterable[tuple[str, str]]) -> WireHeaders:
                 " NUL least of all"
             )
         try:
-            encoded = value.encode("latin-1").strip(b" \t")
+            line = str.encode(value).strip(b" \t")
         except UnicodeEncodeError:
             raise ValueError(
-                f"header {name!r} has the value {value!r}, which is not latin-1; percent-encode or escape it"
+                f"header {name!r} has the value {value!r}, which UTF-8 cannot encode: it holds half of a surrogate pair"
             ) from None
-        lines.append((_encoded_names.get(name) or _encode_name(name), encoded))
+        lines.append((_encoded_names.get(name) or _encode_name(name), line))
     return lines
