@@ -397,3 +397,19 @@ async def test_request_headers_beyond_latin_1_are_sent_in_utf_8(app: Triows) -> 
     assert await response.get_json() == {"name": "€"}
     async with app.test_request_context("/", headers={"X-Name": "€"}):
         assert request.headers["x-name"] == "€".encode().decode("latin-1")
+
+
+async def test_a_path_outside_of_the_root_path_is_404(app: Triows) -> None:
+    app.get("/page")(lambda: request.root_path)
+    client = app.test_client()
+    assert (await client.get("/mounted/page", root_path="/mounted")).status_code == 200
+    assert (await client.get("/page", root_path="/mounted")).status_code == 404
+
+    @app.websocket("/room")
+    async def room() -> None:
+        await websocket.accept()
+
+    with pytest.raises(WebsocketResponseError) as caught:
+        async with client.websocket("/room", root_path="/mounted") as ws:
+            await ws.receive()
+    assert caught.value.response.status_code == 404
