@@ -219,7 +219,7 @@ def test_a_host_that_is_no_name_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_host_of_another_machine_is_one_line(tmp_path: Path) -> None:
-    line = complaint(write(tmp_path / "chat.py"), "--host", "203.0.113.1", "--port", "0")  # RFC 5737: nobody's
+    line = complaint(write(tmp_path / "chat.py"), "--host", "192.0.2.1", "--port", "0")  # RFC 5737: nobody's
     assert line == "cannot listen on 192.0.2.1:0: this machine has no such address"
 
 
@@ -314,11 +314,6 @@ def test_a_mode_that_is_none_is_refused(tmp_path: Path, mode: str) -> None:
 def test_only_a_unix_socket_has_a_mode(tmp_path: Path) -> None:
     line = complaint(write(tmp_path / "chat.py"), "--socket-mode", "0o660")
     assert line == "cannot listen: only the file of a Unix socket that is opened here has a mode (socket_mode)"
-
-
-def test_an_address_that_the_machine_does_not_have_is_one_line(tmp_path: Path) -> None:
-    line = complaint(write(tmp_path / "chat.py"), "--host", "203.0.113.1")
-    assert line == "cannot listen on 203.0.113.1:8000: this machine has no such address"
 
 
 def test_a_number_of_passed_sockets_that_is_none_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,8 +70,12 @@ def run(
 
 def _announce(announce: Callable[[str], object], secure: bool, server: Server) -> None:
     for address in server.addresses:
+        text = f"Running on {url(address, secure)} (CTRL + C to quit)"
         with suppress(OSError):  # a full disk or a closed pipe is no reason not to serve
-            announce(f"Running on {url(address, secure)} (CTRL + C to quit)")
+            try:
+                announce(text)
+            except UnicodeEncodeError:  # of a Unix socket whose path the terminal has no characters for
+                announce(ascii(text)[1:-1])
     systemd.notify("READY=1", f"MAINPID={os.getpid()}")
 
 
