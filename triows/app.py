@@ -137,7 +137,7 @@ class Triows(App):
             and ``port``; ``reuse_port=True``, to let other processes listen on the same port; ``socket_mode=0o660``,
             the permissions of a Unix socket's file, for ``unix:PATH``; ``access_log=False``.
         :raises ListenError: if the address cannot be listened on. It is an :exc:`OSError`.
-        :raises ValueError: if there is no such port, or a descriptor is none of a listening TCP or Unix socket.
+        :raises ValueError: if there is no such port or mode, or a descriptor is none of a listening TCP or Unix socket.
         """
         from .server import serving
 

@@ -165,6 +165,12 @@ async def test_a_port_that_cannot_be_is_refused_by_its_number(port: int, reuse_p
         await open_listeners("127.0.0.1", port, reuse_port=reuse_port)
 
 
+@pytest.mark.parametrize("port", ["8000", 8000.0, None])
+async def test_a_port_that_is_no_number_is_refused(port: Any) -> None:
+    with pytest.raises(TypeError, match=f"^port is {port!r}; it must be a number"):
+        await make_app().serve("127.0.0.1", port)
+
+
 async def test_a_context_that_is_none_is_refused_at_once() -> None:
     with pytest.raises(TypeError, match=r"^ssl_context is of the type str; it must be an ssl\.SSLContext$"):
         await make_app().serve("127.0.0.1", 0, ssl_context="cert.pem")  # type: ignore[arg-type]

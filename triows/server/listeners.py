@@ -67,7 +67,9 @@ async def _open_listeners(
         return _adopt(fds)
     if path is not None:
         return [_open_unix_listener(path, socket_mode)]
-    if isinstance(port, int) and not 0 <= port <= 65535:
+    if not isinstance(port, int):
+        raise TypeError(f"port is {port!r}; it must be a number")
+    if not 0 <= port <= 65535:
         # The system would cut it.
         raise ListenSettingError(f"port is {port}; it must be from 0, for any free one, to 65535")
     return await _open_tcp_listeners(host, port, reuse_port)

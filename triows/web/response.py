@@ -254,6 +254,8 @@ def _next_piece(iterator: Iterator[str | bytes]) -> bytes | None:
 
 
 def _to_bytes(piece: str | bytes | bytearray | memoryview) -> bytes:
+    if type(piece) is bytes:
+        return piece
     if isinstance(piece, str):
         return str.encode(piece)  # of a subclass too, see protocol/plain.py
     if isinstance(piece, bytes | bytearray | memoryview):
