@@ -265,7 +265,9 @@ def test_an_error_at_start_up_is_not_taken_for_one_of_the_address(tmp_path: Path
     assert result.exception.strerror == "no data"
 
 
-@pytest.mark.parametrize("option", [("--host", "127.0.0.1"), ("--port", "8000"), ("--reuse-port",)])
+@pytest.mark.parametrize(
+    "option", [("--host", "127.0.0.1"), ("--port", "8000"), ("--reuse-port",), ("--socket-mode", "660")]
+)
 def test_a_descriptor_beside_an_address_is_one_line(tmp_path: Path, option: tuple[str, ...]) -> None:
     line = complaint(write(tmp_path / "chat.py"), "--fd", "0", *option)
     assert line == f"--fd is given, a socket that listens already: leave out {option[0]}"
@@ -292,6 +294,26 @@ def test_a_descriptor_that_is_no_number_is_refused(tmp_path: Path, number: str) 
 def test_a_unix_socket_cannot_be_shared(tmp_path: Path) -> None:
     line = complaint(write(tmp_path / "chat.py"), "--host", f"unix:{tmp_path}/socket", "--reuse-port")
     assert line == "cannot listen: only a TCP port that is opened here can be shared (reuse_port)"
+
+
+async def test_a_unix_socket_has_the_permissions_of_the_option(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    address = ["--host", f"unix:{path}", "--socket-mode", "660"]
+    async with command(write(tmp_path / "chat.py"), address=address) as served:
+        assert await served.line() == f"Running on unix:{path} (CTRL + C to quit)"
+        assert path.stat().st_mode & 0o777 == 0o660
+
+
+@pytest.mark.parametrize("mode", ["rw", "888", "1777", "-1", "", "0x1b0"])
+def test_a_mode_that_is_none_is_refused(tmp_path: Path, mode: str) -> None:
+    result = run(write(tmp_path / "chat.py"), "--host", f"unix:{tmp_path}/socket", "--socket-mode", mode)
+    assert result.exit_code == 2
+    assert f"{mode!r} is no mode; it must be octal, from 0 to 777, like 660" in result.stderr
+
+
+def test_only_a_unix_socket_has_a_mode(tmp_path: Path) -> None:
+    line = complaint(write(tmp_path / "chat.py"), "--socket-mode", "0o660")
+    assert line == "cannot listen: only the file of a Unix socket that is opened here has a mode (socket_mode)"
 
 
 def test_a_number_of_passed_sockets_that_is_none_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -458,8 +480,10 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         await served.address()
         served.process.send_signal(signal.SIGINT)
         assert await served.line() == "shutting down"
-        code, _ = await served.end(signal.SIGINT)
-    assert code == 128 + signal.SIGINT
+        while served.process.poll() is None:
+            served.process.send_signal(signal.SIGINT)  # what comes at once is the same signal
+            await trio.sleep(0.02)
+    assert served.process.returncode == 128 + signal.SIGINT
 
 
 async def test_reloading_restarts_it_when_a_file_changes(tmp_path: Path) -> None:

@@ -134,9 +134,10 @@ class Triows(App):
         the app down.
 
         :param options: ``fds``, descriptors of sockets that listen already, which are taken over in place of ``host``
-            and ``port``; ``reuse_port=True``, to let other processes listen on the same port; ``access_log=False``.
+            and ``port``; ``reuse_port=True``, to let other processes listen on the same port; ``socket_mode=0o660``,
+            the permissions of a Unix socket's file, for ``unix:PATH``; ``access_log=False``.
         :raises ListenError: if the address cannot be listened on. It is an :exc:`OSError`.
-        :raises ValueError: if there is no such port, or a descriptor is none of a listening TCP or Unix socket.
+        :raises ValueError: if there is no such port or mode, or a descriptor is none of a listening TCP or Unix socket.
         """
         from .server import serving
 

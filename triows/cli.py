@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib.util
+import re
 import signal
 import socket
 import ssl
@@ -34,6 +35,15 @@ class UsageError(Exception):
     """A target, address or file that the user named cannot be used: one line and exit code 2."""
 
 
+def _read_mode(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    """Permissions of a file, in octal as chmod(1) takes them."""
+    if value is None:
+        return None
+    if not re.fullmatch("(0o?)?[0-7]{1,3}", value):
+        raise click.BadParameter(f"{value!r} is no mode; it must be octal, from 0 to 777, like 660")
+    return int(value, 8)
+
+
 @click.group()
 @click.version_option(package_name="triows")
 def main() -> None:
@@ -45,6 +55,7 @@ def main() -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on, or unix:PATH.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any free one.")
 @click.option("--fd", "fds", multiple=True, type=click.IntRange(0), help="Listening socket that is inherited, instead.")
+@click.option("--socket-mode", metavar="MODE", callback=_read_mode, help="Permissions of the Unix socket, like 660.")
 @click.option("--reuse-port", is_flag=True, help="Let other processes listen on the same port (SO_REUSEPORT).")
 @click.option("--certfile", type=click.Path(), help="TLS certificate chain (PEM).")
 @click.option("--keyfile", type=click.Path(), help="Its private key (PEM), unless it is in CERTFILE.")
@@ -57,6 +68,7 @@ def run(
     host: str,
     port: int,
     fds: tuple[int, ...],
+    socket_mode: int | None,
     reuse_port: bool,
     certfile: str | None,
     keyfile: str | None,
@@ -69,11 +81,11 @@ def run(
     """
     try:
         if fds:
-            _refuse_beside_descriptors(context, "host", "port", "reuse_port")
+            _refuse_beside_descriptors(context, "host", "port", "reuse_port", "socket_mode")
         if reload:
             _run_reloading(target, fds)
         else:
-            _run(target, host, port, fds, reuse_port, certfile, keyfile, access_log)
+            _run(target, host, port, fds, socket_mode, reuse_port, certfile, keyfile, access_log)
     except UsageError as error:
         click.echo(f"triows: {error}", err=True)
         sys.exit(2)
@@ -90,6 +102,7 @@ def _run(
     host: str,
     port: int,
     fds: Sequence[int],
+    socket_mode: int | None,
     reuse_port: bool,
     certfile: str | None,
     keyfile: str | None,
@@ -110,6 +123,7 @@ def _run(
                 port,
                 fds=fds,
                 reuse_port=reuse_port,
+                socket_mode=socket_mode,
                 ssl_context=ssl_context,
                 access_log=access_log,
                 announce=click.echo,
@@ -143,7 +157,7 @@ def _address_failure(error: ListenError) -> str:
         return "the address is in use by another program (choose another with --port)"
     if error.errno in (errno.EACCES, errno.EPERM):
         return "permission denied"
-    if error.errno == errno.EADDRNOTAVAIL:
+    if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
         return "this machine has no such address"
     if error.errno in _NO_SUCH_HOST:
         return "there is no such host"

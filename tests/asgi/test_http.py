@@ -28,12 +28,12 @@ async def test_a_response_is_a_start_and_a_body(app: Triows) -> None:
     assert body == {"type": "http.response.body", "body": b"hello", "more_body": False}
 
 
-async def test_header_names_are_lower_case_bytes(app: Triows) -> None:
+async def test_header_names_are_lower_case_bytes_and_values_utf_8(app: Triows) -> None:
     app.get("/", endpoint="view")(lambda: ("", {"X-UPPER": "Ü"}))
     async with http(app) as server:
         server.put("http.request")
         start, _ = await server.rest()
-    assert (b"x-upper", b"\xdc") in start["headers"]
+    assert (b"x-upper", b"\xc3\x9c") in start["headers"]
 
 
 async def test_a_body_is_read_from_its_events(app: Triows) -> None:

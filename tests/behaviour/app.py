@@ -15,6 +15,7 @@ import trio
 from triows import Response, Triows, WebSocket, WebSocketClosed, abort, g, request, websocket
 
 from .http_routes import add_routes
+from .text_routes import add_text_routes
 
 
 class Records:
@@ -599,4 +600,5 @@ def make_app(**limits: Any) -> Triows:
         raise ValueError("no")
 
     add_routes(app)
+    add_text_routes(app)
     return app

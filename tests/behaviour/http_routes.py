@@ -52,6 +52,11 @@ def add_routes(app: Triows) -> None:
     async def name(name: str) -> dict[str, str]:
         return {"name": name}
 
+    @app.get("/")
+    @app.get("/host")
+    async def host() -> str:
+        return f"{request.host} {request.path}"
+
     @app.get("/number/<int:number>")
     async def number(number: int) -> str:
         return str(number)

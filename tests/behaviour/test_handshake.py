@@ -139,8 +139,9 @@ async def test_a_foreign_origin_is_refused(target: Target) -> None:
     await wire.send(upgrade("/echo", "Origin: https://evil.example"))
     assert (await wire.read_response()).status == 403
     await wire.stream.aclose()
-    wire = await target.websocket("/echo", "Origin: http://localhost")
-    await wire.close()
+    for origin in ("http://localhost", "ws://localhost"):
+        wire = await target.websocket("/echo", f"Origin: {origin}")
+        await wire.close()
 
 
 @native_only  # hypercorn speaks permessage-deflate by itself, and drops the connection at this offer

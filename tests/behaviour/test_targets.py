@@ -16,7 +16,7 @@ from triows import Triows
 from ..support.asgi import http
 from ..support.served import served
 from ..support.wire import Wire, upgrade
-from .conftest import Target, native_only
+from .conftest import Target
 
 GOOD = b"GET /name/good HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -55,7 +55,6 @@ async def test_broken_percent_encoding_in_a_path_is_400(target: Target) -> None:
     assert await target.log() == []
 
 
-@native_only  # hypercorn does not resolve a target in absolute-form
 async def test_broken_percent_encoding_in_the_path_of_an_absolute_form_is_400(target: Target) -> None:
     for text in BROKEN:
         assert (await got(target, f"http://localhost/name/{text}"))[0] == "400 C", text
@@ -79,6 +78,37 @@ async def test_what_browsers_send_unencoded_is_let_through(target: Target) -> No
         assert await got(target, f"/fields?missing=a{character}b") == ("200 K", f"a{character}b".encode()), character
 
 
+# The absolute-form (RFC 9112, section 3.2.2)
+
+
+async def test_an_absolute_form_is_routed_by_its_path(target: Target) -> None:
+    for form in ("http://localhost/name/a%20b", "HTTP://localhost:80/name/a%20b?c=d", "wss://localhost/name/a%20b"):
+        answered, body = await got(target, form)
+        assert (answered, json.loads(body)) == ("200 K", {"name": "a b"}), form
+
+
+async def test_the_host_of_an_absolute_form_takes_the_place_of_the_host_field(target: Target) -> None:
+    for form in ("http://example.com:8080/host", "http://example.com:8080/host?a=b"):
+        assert await got(target, form) == ("200 K", b"example.com:8080 /host"), form
+
+
+async def test_an_absolute_form_without_a_path_is_the_root(target: Target) -> None:
+    for form in ("http://example.com", "http://example.com/", "http://example.com?a=b"):
+        assert await got(target, form) == ("200 K", b"example.com /"), form
+
+
+async def test_an_absolute_form_without_a_host_is_400(target: Target) -> None:
+    for form in ("http:///name/x", "http://", "ftp://localhost/name/x", "http:/name/x", "name/x"):
+        assert (await got(target, form))[0] == "400 C", form
+
+
+async def test_a_websocket_may_be_asked_for_in_absolute_form(target: Target) -> None:
+    for form in ("http://localhost/both", "ws://localhost/both"):
+        wire = await target.websocket(form)
+        assert await wire.read_text() == "websocket"
+        await wire.stream.aclose()
+
+
 # Hosts
 
 NO_HOSTS = ["a~b", "a..b", ".", "..", ".a", "~", ":", ":80", "x:0", "x:00080", "A" * 64, "A" * 64 + ".b"]
@@ -90,7 +120,6 @@ async def test_what_is_no_host_closes_the_connection(target: Target) -> None:
         assert (await got(target, "/name/x", host))[0] == "400 C", host
 
 
-@native_only
 async def test_what_is_no_host_in_an_absolute_form_closes_the_connection(target: Target) -> None:
     for host in NO_HOSTS:
         assert (await got(target, f"http://{host}/name/x"))[0] == "400 C", host
@@ -168,7 +197,6 @@ async def test_options_of_the_server_names_its_methods(target: Target) -> None:
     assert await target.log() == []
 
 
-@native_only
 async def test_options_of_a_url_without_a_path_is_for_the_server(target: Target) -> None:
     answered, _ = await answer(await target.connect(), b"OPTIONS http://localhost HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert answered == "204 K"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from triows import Compression, Config, Triows
+from triows import Compression, Config, Triows, session
 from triows.connection.limits import DEFAULTS, LIMITS
 from triows.framework.routes.rules import Rule, URLMap
 from triows.testing import TestApp, TestClient
@@ -224,3 +225,12 @@ def test_rules_and_url_maps_may_be_of_another_class() -> None:
     app.get("/", endpoint="view")(print)
     assert isinstance(app.url_map, MyMap)
     assert [type(rule) for rule in app.url_map.iter_rules()] == [MyRule]
+
+
+async def test_a_secret_of_the_environment_need_not_be_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIOWS_SECRET_KEY", os.fsdecode(b"a\xff"))
+    app = Triows(__name__)
+    app.config.from_prefixed_env()
+    assert app.secret_key == b"a\xff"
+    app.get("/")(lambda: str(session.setdefault("count", 1)))
+    assert "session=" in (await app.test_client().get("/")).headers["set-cookie"]

@@ -33,6 +33,13 @@ from triows.protocol.origins import origin_allowed
         ("https://example.com", "example.com."),
         ("https://xn--bcher-kva.example", "xn--bcher-kva.example"),
         ("http://my_service:8000", "my_service:8000"),
+        ("ws://example.com", "example.com"),  # of clients that are no browsers
+        ("wss://example.com", "example.com"),
+        ("wss://example.com", "example.com:443"),
+        ("wss://example.com:443", "example.com"),
+        ("ws://example.com:80", "example.com"),
+        ("WS://localhost:8000", "LOCALHOST:8000"),
+        ("wss://[::1]:8443", "[::1]:8443"),
     ],
 )
 def test_a_page_of_the_same_host_and_port_may_connect(origin: str, host: str) -> None:
@@ -53,6 +60,10 @@ def test_a_page_of_the_same_host_and_port_may_connect(origin: str, host: str) ->
         ("https://example.com:8443", "example.com:443"),
         ("http://localhost:3000", "localhost:8000"),
         ("http://127.0.0.1", "localhost"),
+        ("ws://evil.example", "example.com"),
+        ("wss://sub.example.com", "example.com"),
+        ("ws://example.com:443", "example.com"),
+        ("wss://example.com", "example.com:80"),
         ("https://[::1]", "[::2]"),
         ("https://example.com..", "example.com"),
         ("https://\u212aiosk.example", "kiosk.example"),  # the Kelvin sign is a k in lower case
@@ -95,7 +106,9 @@ def test_a_page_of_another_host_or_port_may_not(origin: str, host: str) -> None:
         "https://exam\u017fle.com",
         "https://[::1",
         "https://[::1%25eth0]",
-        "ws://example.com",
+        "wss://example.com/",
+        "wss://user@example.com",
+        "wsss://example.com",
         "ftp://example.com",
         "chrome-extension://example.com",
         "file://",
@@ -125,11 +138,11 @@ def authority(host: str, port: int | None) -> str:
 
 
 @settings(deadline=None)
-@given(st.sampled_from(["http", "https"]), HOSTS, PORTS, HOSTS, PORTS)
+@given(st.sampled_from(["http", "https", "ws", "wss"]), HOSTS, PORTS, HOSTS, PORTS)
 def test_only_the_same_host_and_port_pass(
     scheme: str, page: str, page_port: int | None, host: str, host_port: int | None
 ) -> None:
-    default = 80 if scheme == "http" else 443
+    default = 80 if scheme in ("http", "ws") else 443
     same = (page, page_port or default) == (host, host_port or default)
     origin = f"{scheme}://{authority(page, page_port)}"
     assert origin_allowed(origin, authority(host, host_port), None) is same
@@ -167,6 +180,8 @@ def allowed(*origins: str) -> tuple[str, ...] | None:
         ("https://*.example.com", "https://a.b.example.com:443"),
         ("https://*.example.com:8443", "https://a.example.com:8443"),
         ("https://*.localhost", "https://app.localhost"),
+        ("wss://example.com", "wss://example.com:443"),
+        ("wss://*.example.com", "wss://a.example.com"),
         ("null", "null"),
         ("chrome-extension://abcdefghijklmnop", "chrome-extension://abcdefghijklmnop"),
         ("file://", "file://"),
@@ -183,6 +198,8 @@ def test_a_listed_origin_may_connect(listed: str, origin: str) -> None:
     ("listed", "origin"),
     [
         ("https://example.com", "http://example.com"),
+        ("https://example.com", "wss://example.com"),
+        ("wss://example.com", "https://example.com"),
         ("https://example.com", "https://example.com:8443"),
         ("https://example.com", "https://a.example.com"),
         ("https://example.com", "https://example.com/"),

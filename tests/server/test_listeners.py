@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import socket
+import stat
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +165,12 @@ async def test_a_port_that_cannot_be_is_refused_by_its_number(port: int, reuse_p
         await open_listeners("127.0.0.1", port, reuse_port=reuse_port)
 
 
+@pytest.mark.parametrize("port", ["8000", 8000.0, None])
+async def test_a_port_that_is_no_number_is_refused(port: Any) -> None:
+    with pytest.raises(TypeError, match=f"^port is {port!r}; it must be a number"):
+        await make_app().serve("127.0.0.1", port)
+
+
 async def test_a_context_that_is_none_is_refused_at_once() -> None:
     with pytest.raises(TypeError, match=r"^ssl_context is of the type str; it must be an ssl\.SSLContext$"):
         await make_app().serve("127.0.0.1", 0, ssl_context="cert.pem")  # type: ignore[arg-type]
@@ -262,6 +271,75 @@ async def test_an_error_of_the_apps_own_start_up_is_none_of_listening() -> None:
     assert not isinstance(caught.value, ListenError)
 
 
+ABSENT = "203.0.113.1"  # an address of nobody (RFC 5737)
+
+
+class Resolver(trio.abc.HostnameResolver):
+    """Knows one host, by these families and addresses."""
+
+    def __init__(self, *found: tuple[int, str]) -> None:
+        self._found = found
+
+    async def getaddrinfo(self, host: Any, port: Any, *args: Any) -> Any:
+        return [(family, socket.SOCK_STREAM, 6, "", (address, port)) for family, address in self._found]
+
+    async def getnameinfo(self, sockaddr: Any, flags: Any) -> Any:
+        raise NotImplementedError
+
+
+IPV4 = socket.AF_INET
+NO_FAMILY = 999
+
+
+async def listened(*found: tuple[int, str], reuse_port: bool = False) -> list[Any]:
+    """The hosts that are listened on for a name that stands for these addresses."""
+    trio.socket.set_custom_hostname_resolver(Resolver(*found))
+    listeners = await open_listeners("name", 0, reuse_port=reuse_port)
+    hosts = [listener.socket.getsockname()[0] for listener in listeners]
+    for listener in listeners:
+        await listener.aclose()
+    return hosts
+
+
+@pytest.mark.parametrize("reuse_port", [False, True])
+async def test_a_host_is_listened_on_at_those_addresses_that_the_machine_has(
+    reuse_port: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "triows.error")
+    for absent in ((IPV4, ABSENT), (NO_FAMILY, "::1")):
+        for found in ([absent, (IPV4, "127.0.0.1")], [(IPV4, "127.0.0.1"), absent]):
+            assert await listened(*found, reuse_port=reuse_port) == ["127.0.0.1"]
+            assert caplog.messages.pop() == (
+                f"name is {absent[1]} too, which this machine does not have: not listening there"
+            )
+            caplog.clear()
+
+
+async def test_an_address_that_a_host_has_twice_is_listened_on_once() -> None:
+    assert await listened((IPV4, "127.0.0.1"), (IPV4, "127.0.0.1")) == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("family", "number"), [(IPV4, errno.EADDRNOTAVAIL), (NO_FAMILY, errno.EAFNOSUPPORT)], ids=["address", "family"]
+)
+async def test_a_host_without_an_address_of_the_machine_is_an_error_that_names_its_addresses(
+    family: int, number: int
+) -> None:
+    with pytest.raises(ListenError, match=r"203\.0\.113\.1 and 203\.0\.113\.2") as caught:
+        await listened((family, ABSENT), (family, "203.0.113.2"))
+    assert caught.value.errno == number
+
+
+async def test_a_host_with_one_address_in_use_is_not_listened_on() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        trio.socket.set_custom_hostname_resolver(Resolver((IPV4, "127.0.0.2"), (IPV4, "127.0.0.1")))
+        with pytest.raises(ListenError) as caught:
+            await open_listeners("name", port)
+        assert caught.value.errno == errno.EADDRINUSE
+        socket.create_server(("127.0.0.2", port)).close()
+
+
 async def test_an_ipv6_address_can_be_listened_on() -> None:
     async with trio.open_nursery() as nursery:
         try:
@@ -322,6 +400,100 @@ async def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ListenError):
         await make_app().serve(f"unix:{path}")
     assert path.read_text() == "precious"
+
+
+# Permissions of Unix sockets
+
+
+@pytest.fixture(params=[0o000, 0o022, 0o077])
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o600, 0o660, 0o666, 0o777, 0o602])
+async def test_a_unix_socket_has_the_permissions_that_are_asked_for(tmp_path: Path, umask: int, mode: int) -> None:
+    path = tmp_path / "socket"
+    async with trio.open_nursery() as nursery:
+        start = partial(make_app().serve, f"unix:{path}", socket_mode=mode)
+        server = await nursery.start(start)
+        assert mode_of(path) == mode
+        server.shutdown()
+    assert not path.exists()
+    assert os.umask(umask) == umask
+
+
+async def test_without_a_mode_the_umask_decides(tmp_path: Path, umask: int) -> None:
+    (listener,) = await open_listeners(f"unix:{tmp_path}/socket", 0)
+    assert mode_of(tmp_path / "socket") == 0o777 & ~umask
+    await listener.aclose()
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o660, 0o606])
+async def test_a_unix_socket_never_has_more_permissions(
+    tmp_path: Path, umask: int, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "socket"
+    seen = []
+
+    class Socket(socket.socket):
+        def bind(self, address: Any) -> None:
+            super().bind(address)
+            seen.append(mode_of(path))
+            (tmp_path / "of another thread").touch()
+            seen.append(mode_of(tmp_path / "of another thread") & umask)
+
+    monkeypatch.setattr(socket, "socket", Socket)
+    (listener,) = await open_listeners(f"unix:{path}", 0, socket_mode=mode)
+    assert [bits & ~mode for bits in seen] == [0, 0]
+    assert mode_of(path) == mode
+    await listener.aclose()
+
+
+async def test_a_unix_socket_whose_permissions_cannot_be_set_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str, mode: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chmod", refuse)
+    with pytest.raises(ListenError, match="not permitted"):
+        await open_listeners(f"unix:{tmp_path}/socket", 0, socket_mode=0o660)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_stale_unix_socket_is_replaced_by_one_with_the_permissions_that_are_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    path.chmod(0o777)
+    (listener,) = await open_listeners(f"unix:{path}", 0, socket_mode=0o600)
+    assert mode_of(path) == 0o600
+    await listener.aclose()
+
+
+@pytest.mark.parametrize(("mode", "named"), [(660, "0o1224"), (-1, "-0o1"), (0o1777, "0o1777")])
+async def test_a_mode_that_cannot_be_is_refused_with_its_octal_form(tmp_path: Path, mode: int, named: str) -> None:
+    with pytest.raises(ValueError, match=f"^socket_mode is {mode}, which is {named}; .* like 0o660"):
+        await make_app().serve(f"unix:{tmp_path}/socket", socket_mode=mode)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", ["660", True])
+async def test_a_mode_that_is_no_number_is_refused(tmp_path: Path, mode: Any) -> None:
+    with pytest.raises(TypeError, match=f"^socket_mode is {mode!r}; it must be a number like 0o660"):
+        await make_app().serve(f"unix:{tmp_path}/socket", socket_mode=mode)
+
+
+@pytest.mark.parametrize(("host", "fds"), [("127.0.0.1", []), (None, []), ("unix:/nowhere", [0])])
+async def test_only_a_unix_socket_that_is_opened_here_has_a_mode(host: str | None, fds: list[int]) -> None:
+    with pytest.raises(ValueError, match="only the file of a Unix socket that is opened here has a mode"):
+        await open_listeners(host, 0, fds=fds, socket_mode=0o660)
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ OF_CONNECTIONS = [
     Change("max_head_size", 100, lambda wire: status_of(wire, get("/", "X: " + "x" * 200)), 200, 431),
     Change("max_headers", 2, lambda wire: status_of(wire, get("/", "A: 1", "B: 2")), 200, 431),
     Change("head_timeout", 2, lambda wire: seconds_to_the_end(wire, b"GET /"), 10.0, 2.0),
-    Change("keep_alive_timeout", 5, lambda wire: seconds_to_the_end(wire, get()), 60.0, 5.0),
+    Change("keep_alive_timeout", 5, lambda wire: seconds_to_the_end(wire, get()), 75.0, 5.0),
 ]
 OF_REQUESTS = [
     Change("max_body_size", 50, body_status, 200, 413),

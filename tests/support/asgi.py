@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from math import inf
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import trio
@@ -106,7 +107,7 @@ def http(app: Triows, path: str = "/", method: str = "GET", **scope: Any) -> Any
         "http_version": "1.1",
         "method": method,
         "scheme": "http",
-        "path": path,
+        "path": path if "raw_path" in scope else unquote(path),
         "raw_path": path.encode(),
         "query_string": b"",
         "root_path": "",
@@ -121,7 +122,7 @@ def ws(app: Triows, path: str = "/", **scope: Any) -> Any:
     defaults = {
         "http_version": "1.1",
         "scheme": "ws",
-        "path": path,
+        "path": path if "raw_path" in scope else unquote(path),
         "raw_path": path.encode(),
         "query_string": b"",
         "root_path": "",

@@ -360,3 +360,56 @@ async def test_the_context_of_the_last_request_stays_in_a_clients_block(app: Tri
         )
     assert not request
     assert app.teardown_functions == []
+
+
+async def test_response_headers_beyond_ascii_are_read_as_the_app_gave_them(app: Triows) -> None:
+    app.get("/")(lambda: ("", {"X-Name": "naïve €"}))
+    assert (await app.test_client().get("/")).headers["x-name"] == "naïve €"
+
+    @app.websocket("/")
+    async def ws() -> Any:
+        if "reject" in websocket.args:
+            return "", 403, {"X-Name": "naïve €"}
+        websocket.accept({"X-Name": "naïve €"})
+        return None
+
+    async with app.test_client().websocket("/") as accepted:
+        await accepted.wait_closed()
+    assert accepted.headers is not None
+    assert accepted.headers["x-name"] == "naïve €"
+    with pytest.raises(WebsocketResponseError) as caught:
+        async with app.test_client().websocket("/?reject=1") as rejected:
+            await rejected.receive()
+    assert caught.value.response.headers["x-name"] == "naïve €"
+
+
+async def test_request_headers_in_latin_1_are_read_back_as_they_are(app: Triows) -> None:
+    app.get("/")(lambda: {"name": request.headers["x-name"]})
+    client = app.test_client()
+    assert await (await client.get("/", headers={"X-Name": "naïve"})).get_json() == {"name": "naïve"}
+    async with app.test_request_context("/", headers={"X-Name": "naïve"}):
+        assert request.headers["x-name"] == "naïve"
+
+
+async def test_request_headers_beyond_latin_1_are_sent_in_utf_8(app: Triows) -> None:
+    app.get("/")(lambda: {"name": request.headers["x-name"].encode("latin-1").decode()})
+    response = await app.test_client().get("/", headers={"X-Name": "€"})
+    assert await response.get_json() == {"name": "€"}
+    async with app.test_request_context("/", headers={"X-Name": "€"}):
+        assert request.headers["x-name"] == "€".encode().decode("latin-1")
+
+
+async def test_a_path_outside_of_the_root_path_is_404(app: Triows) -> None:
+    app.get("/page")(lambda: request.root_path)
+    client = app.test_client()
+    assert (await client.get("/mounted/page", root_path="/mounted")).status_code == 200
+    assert (await client.get("/page", root_path="/mounted")).status_code == 404
+
+    @app.websocket("/room")
+    async def room() -> None:
+        await websocket.accept()
+
+    with pytest.raises(WebsocketResponseError) as caught:
+        async with client.websocket("/room", root_path="/mounted") as ws:
+            await ws.receive()
+    assert caught.value.response.status_code == 404

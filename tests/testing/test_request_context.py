@@ -43,3 +43,10 @@ async def test_a_test_request_context_takes_a_query() -> None:
 async def test_a_test_request_context_without_a_route_says_why() -> None:
     async with Triows("tested").test_request_context("/nowhere"):
         assert getattr(request.routing_exception, "code", None) == 404
+
+
+@pytest.mark.parametrize("path", ["/page", "/mounted/page"])
+async def test_the_path_may_have_the_root_path_or_not(app: Triows, path: str) -> None:
+    app.get("/page", endpoint="page")(lambda: "")
+    async with app.test_request_context(path, root_path="/mounted"):
+        assert (request.path, request.root_path, request.endpoint) == ("/page", "/mounted", "page")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ..protocol.plain import plain_text
+
 Check = Callable[[str, Any], Any]
 
 MAX_NUMBER = 1e9
@@ -68,7 +70,7 @@ def names(name: str, value: Any, example: str) -> tuple[str, ...]:
     for item in names:
         if not isinstance(item, str):
             raise TypeError(f"{name} holds {short_repr(item)}; every item must be a string, like {example!r}")
-    return names
+    return tuple(map(plain_text, names))
 
 
 def parsed_names(name: str, value: Any, parse: Callable[[str], str], example: str) -> tuple[str, ...]:

@@ -88,8 +88,9 @@ class ServerLimits:
     None: no limit."""
     min_body_rate: float | None = 1024.0
     """Bytes of the body that add a second to ``body_timeout``. None: the client may be as slow as that allows."""
-    keep_alive_timeout: float | None = 60.0
-    """Seconds that a connection may idle between two requests. None: no limit."""
+    keep_alive_timeout: float | None = 75.0
+    """Seconds that a connection may idle between two requests. None: no limit. The default is longer than the 60 after
+    which common balancers drop an idle connection themselves."""
     max_connections: int = 10_000
     """Most connections at once (503 beyond)."""
     shutdown_timeout: float | None = 10.0

@@ -13,6 +13,7 @@ import trio
 from ..protocol.disconnect import Disconnect
 from ..protocol.head import Head
 from ..protocol.headers import Headers
+from ..protocol.plain import plain_bytes, plain_text
 from ..protocol.websocket.inbox import Inbox
 from ..protocol.websocket.partial_message import PartialMessage
 from ..tasks.timers import Timers
@@ -59,9 +60,9 @@ class RoundTrips(list[RoundTrip]):
 def as_message(message: object) -> str | bytes:
     """The message as str or bytes, which may be given as a subclass or as another bytes-like object."""
     if isinstance(message, str):
-        return str(message)
+        return plain_text(message)
     if isinstance(message, (bytes, bytearray, memoryview)):
-        return bytes(message)
+        return plain_bytes(message)
     raise TypeError(f"a websocket message is str or bytes, not {type(message).__name__}: use send_json()?")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -56,6 +57,7 @@ DEFAULT_CONFIG: dict[str, Any] = {
 
 
 _revisions = count()
+_SURROGATES = re.compile("[\udc80-\udcff]")
 
 
 class Config(dict[str, Any]):
@@ -199,7 +201,8 @@ def _secret(name: str, value: Any) -> str | bytes | None:
     if value is not None and not isinstance(value, str | bytes):
         # The value may be a mistyped secret, so that the message does not show it.
         raise TypeError(f"{name} is of the type {type(value).__name__}; it must be text or bytes, or None")
-    return value
+    # Python's form of an environment variable that is not UTF-8: no signature could be made with that text.
+    return os.fsencode(value) if isinstance(value, str) and _SURROGATES.search(value) else value
 
 
 def _secrets(name: str, value: Any) -> list[str | bytes] | None:

@@ -36,12 +36,17 @@ class Head:
 
     @property
     def path(self) -> str:
-        """The decoded path below ``root_path``."""
-        path = unquote_to_bytes(self.raw_path).decode("utf-8", "replace")
-        root = self.root_path.rstrip("/")
-        if root and (path == root or path.startswith(root + "/")):
-            path = path[len(root) :]
+        """The decoded path below ``root_path``; the whole path if it is not below."""
+        path = decoded_path(self.raw_path)
+        if self.root_path and self.is_below_root:
+            path = path[len(self.root_path.rstrip("/")) :]
         return path or "/"
+
+    @property
+    def is_below_root(self) -> bool:
+        """Whether the path is ``root_path``, or below it: nothing else is the app's."""
+        root = self.root_path.rstrip("/")
+        return not root or f"{decoded_path(self.raw_path)}/".startswith(f"{root}/")
 
     @property
     def host(self) -> str:
@@ -54,3 +59,8 @@ class Head:
     def subprotocols(self) -> list[str]:
         """The subprotocols that a websocket's client offers, in its order."""
         return list_values(self.headers, b"sec-websocket-protocol")
+
+
+def decoded_path(raw_path: bytes) -> str:
+    """A percent-encoded path as text."""
+    return unquote_to_bytes(raw_path).decode("utf-8", "replace")

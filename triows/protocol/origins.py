@@ -10,6 +10,7 @@ import re
 
 from .hosts import DEFAULT_PORTS, HOST_CHARACTERS, split_authority
 
+_DEFAULT_PORTS = {**DEFAULT_PORTS, "ws": 80, "wss": 443}
 _OTHER_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._~:-]*")
 
 
@@ -17,8 +18,8 @@ def origin_allowed(origin: str, host: str, allowed: tuple[str, ...] | None) -> b
     """Whether a browser's page from ``origin`` may open a websocket.
 
     Without ``allowed`` only a page of the same host and port may. The schemes are not compared then: behind a proxy
-    that ends TLS the page has https and the request http. A missing port is the default of the page's scheme, on
-    both sides.
+    that ends TLS the page has https and the request http, and clients that are no browsers send ws or wss. A missing
+    port is the default of the page's scheme, on both sides.
 
     :param origin: the Origin header.
     :param host: the Host header.
@@ -34,7 +35,7 @@ def origin_allowed(origin: str, host: str, allowed: tuple[str, ...] | None) -> b
 
 def _is_same(origin: str, host: str) -> bool:
     scheme, _, authority = origin.partition("://")
-    default = DEFAULT_PORTS.get(scheme.lower())
+    default = _DEFAULT_PORTS.get(scheme.lower())
     page, own = split_authority(authority), split_authority(host)
     if default is None or page is None or own is None:
         return False
@@ -45,13 +46,13 @@ def _normalised(origin: str) -> str | None:
     """The normal form of an origin; None if it is no origin that can be listed."""
     origin = origin.lower()
     scheme, _, rest = origin.partition("://")
-    if scheme not in DEFAULT_PORTS:
+    if scheme not in _DEFAULT_PORTS:
         return origin if origin == "null" or _OTHER_ORIGIN.fullmatch(origin) else None
     authority = split_authority(rest)
     if authority is None:
         return None
     host, port = authority
-    return f"{scheme}://{host}" if port in (None, DEFAULT_PORTS[scheme]) else f"{scheme}://{host}:{port}"
+    return f"{scheme}://{host}" if port in (None, _DEFAULT_PORTS[scheme]) else f"{scheme}://{host}:{port}"
 
 
 def _is_below(page: str, pattern: str) -> bool:
@@ -69,7 +70,7 @@ def parse_origin_pattern(text: str) -> str:
     scheme, wildcard, rest = text.partition("://*.")
     # Names below another one are found by their end: an IPv6 address has none below it.
     page = None if wildcard and rest.startswith("[") else _normalised(f"{scheme}://{rest}" if wildcard else text)
-    if page is None or (wildcard and scheme.lower() not in DEFAULT_PORTS):
+    if page is None or (wildcard and scheme.lower() not in _DEFAULT_PORTS):
         raise ValueError(
             "an origin is a scheme and a host without a path, like 'https://example.com' or 'http://localhost:8000';"
             f" 'https://*.example.com' stands for what is below that name; a host is {HOST_CHARACTERS}"

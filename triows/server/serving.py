@@ -346,12 +346,13 @@ async def serve(
     *,
     fds: Sequence[int] = (),
     reuse_port: bool = False,
+    socket_mode: int | None = None,
     ssl_context: ssl.SSLContext | None = None,
     access_log: bool = True,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Listen and serve; see :meth:`triows.Triows.serve`."""
-    listeners = await open_listeners(host, port, fds=fds, reuse_port=reuse_port)
+    listeners = await open_listeners(host, port, fds=fds, reuse_port=reuse_port, socket_mode=socket_mode)
     path = None if fds else unix_path(host)
     file = None if path is None else SocketFile(path)
     try:

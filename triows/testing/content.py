@@ -115,9 +115,25 @@ def make_headers(headers: HeadersLike | None, auth: Auth | None) -> Headers:
     return made
 
 
+def header_bytes(value: str) -> bytes:
+    """Return the value of a request's header as ``request.headers`` reads it back, in UTF-8 if latin-1 cannot be."""
+    try:
+        return str.encode(value, "latin-1")
+    except UnicodeEncodeError:
+        return str.encode(value)
+
+
+def header_text(value: bytes) -> str:
+    """Return the value of a response's header: in UTF-8, as apps send it."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
 def wire_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
     """Return the headers as bytes, Host first."""
-    lines = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    lines = [(name.encode("latin-1"), header_bytes(value)) for name, value in headers]
     return sorted(lines, key=lambda line: line[0].lower() != b"host")
 
 
@@ -208,7 +224,7 @@ def make_test_scope(
         "raw_path": quote(path, safe=_PATH_SAFE).encode("ascii"),
         "query_string": query_string,
         "root_path": root_path,
-        "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers],
+        "headers": [(name.lower().encode("latin-1"), header_bytes(value)) for name, value in headers],
         "extensions": {"websocket.http.response": {}} if type_ == "websocket" else {},
     }
     if type_ == "http":

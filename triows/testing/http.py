@@ -12,6 +12,7 @@ from werkzeug.datastructures import Headers
 from ..errors import HTTPDisconnectError
 from ..framework.application import App
 from ..web.response import Response
+from .content import header_text
 from .serving import Endpoint, Served, serve
 
 _MAX_HEAD = 1 << 20  # bytes
@@ -176,7 +177,7 @@ class TestHTTPConnection:
                 isinstance(event, h11.InformationalResponse) and event.status_code == _SWITCHING_PROTOCOLS
             ):
                 self.headers = Headers(
-                    [(name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers.raw_items()]
+                    [(name.decode("latin-1"), header_text(value)) for name, value in event.headers.raw_items()]
                 )
                 self.status_code = event.status_code
                 self._ended = isinstance(event, h11.InformationalResponse)

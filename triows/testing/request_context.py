@@ -15,6 +15,7 @@ from ..framework.application import App
 from ..framework.pipeline.http import RequestPipeline
 from ..protocol.head import Head
 from ..web.context import Context
+from .content import header_bytes
 
 
 class ClientlessConnection(HTTPConnection):
@@ -84,14 +85,20 @@ def pipeline_for(
     all_headers.update(headers or {})
     head = Head(
         method=method,
-        raw_path=quote(url.path or "/", safe="/%:@!$&'()*+,;=~").encode("ascii"),
+        raw_path=quote(_mounted(url.path or "/", root_path), safe="/%:@!$&'()*+,;=~").encode("ascii"),
         query_string=query.encode("ascii", "replace"),
-        headers=[(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in all_headers],
+        headers=[(name.lower().encode("latin-1"), header_bytes(value)) for name, value in all_headers],
         http_version="1.1",
         scheme=scheme,
         root_path=root_path,
     )
     return RequestPipeline(app, ClientlessConnection(head, body))
+
+
+def _mounted(path: str, root_path: str) -> str:
+    """The path with ``root_path`` in front of it: in Quart's ``test_request_context()`` it is without."""
+    root = root_path.rstrip("/")
+    return path if f"{path}/".startswith(f"{root}/") else root + path
 
 
 @asynccontextmanager

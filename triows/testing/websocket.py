@@ -11,11 +11,12 @@ from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnec
 from werkzeug.datastructures import Headers
 from wsproto.utilities import LocalProtocolError
 
+from ..connection.transport import as_message
 from ..errors import WebsocketDisconnectError, WebsocketResponseError
 from ..framework.application import App
 from ..protocol.websocket.close_codes import ABNORMAL, GOING_AWAY, NORMAL
 from ..tasks.exception_groups import leaves
-from .content import Target
+from .content import Target, header_text
 from .http import make_response
 from .serving import Served
 from .streams import MemoryStream
@@ -173,9 +174,7 @@ class TestWebSocket:
             scope.cancel()
 
     def _keep_rejection(self, rejection: ConnectionRejected) -> None:
-        headers = Headers(
-            [(name.decode("latin-1"), value.decode("latin-1")) for name, value in rejection.headers or ()]
-        )
+        headers = Headers([(name.decode("latin-1"), header_text(value)) for name, value in rejection.headers or ()])
         self._keep_cookies(headers)
         response = make_response(self._app, bytes(rejection.body or b""), rejection.status_code, headers)
         self._rejection = WebsocketResponseError(response)
@@ -201,10 +200,7 @@ class TestWebSocket:
         :raises WebsocketDisconnectError: if the connection has ended.
         :raises WebsocketResponseError: if the handshake was answered with an HTTP response.
         """
-        if not isinstance(message, str | bytes):
-            if not isinstance(message, bytearray | memoryview):
-                raise TypeError(f"a websocket message is str or bytes, not {type(message).__name__}: use send_json()?")
-            message = bytes(message)
+        message = as_message(message)
         wire = await self._opened()
         try:
             await wire.send_message(message)

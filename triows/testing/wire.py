@@ -10,6 +10,7 @@ from werkzeug.datastructures import Headers
 
 from ..protocol.websocket.close_codes import NO_STATUS, Close
 from ..protocol.websocket.frames import CLOSE
+from .content import header_text
 
 _EXTENDED = {126: 2, 127: 8}
 
@@ -36,10 +37,8 @@ class ServerBytes:
             head, end, rest = self._buffer.partition(b"\r\n\r\n")
             if not end:
                 return
-            lines = bytes(head).decode("latin-1").split("\r\n")[1:]
-            self.headers = Headers(
-                [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
-            )
+            fields = [line.partition(b":") for line in bytes(head).split(b"\r\n")[1:]]
+            self.headers = Headers([(name.decode("latin-1"), header_text(value.strip())) for name, _, value in fields])
             self._buffer = rest
         while self.close is None and self._skip_frame():
             pass

@@ -26,7 +26,10 @@ def _encode_name(name: str) -> bytes:
 def encode_headers(headers: Iterable[tuple[str, str]]) -> Headers:
     """Return header lines for the wire.
 
-    :raises ValueError: if a name is not a token, or a value holds control characters or is not latin-1 (RFC 9110, 5.5).
+    Every value is encoded in UTF-8, as Quart does it, so that no client has to guess between two encodings.
+
+    :raises ValueError: if a name is not a token, or a value holds control characters (RFC 9110, 5.5) or half of a
+        surrogate pair.
     """
     lines = []
     for name, value in headers:
@@ -36,10 +39,10 @@ def encode_headers(headers: Iterable[tuple[str, str]]) -> Headers:
                 " NUL least of all"
             )
         try:
-            encoded = value.encode("latin-1").strip(b" \t")
+            line = str.encode(value).strip(b" \t")
         except UnicodeEncodeError:
             raise ValueError(
-                f"header {name!r} has the value {value!r}, which is not latin-1; percent-encode or escape it"
+                f"header {name!r} has the value {value!r}, which UTF-8 cannot encode: it holds half of a surrogate pair"
             ) from None
-        lines.append((_encoded_names.get(name) or _encode_name(name), encoded))
+        lines.append((_encoded_names.get(name) or _encode_name(name), line))
     return lines

@@ -12,6 +12,7 @@ from werkzeug.sansio.response import Response as SansIOResponse
 from werkzeug.urls import iri_to_uri
 from werkzeug.utils import redirect as _redirect
 
+from ..protocol.plain import plain_text
 from .context import Context, current_context, require_context
 from .json import JSONProvider
 from .response import Response
@@ -54,6 +55,7 @@ def redirect(location: str, code: int = 302) -> Response:
 
     :param code: 301, 302, 303, 307 or 308 (RFC 9110, 15.4).
     """
+    location = plain_text(location)
     if not location.isascii():
         location = iri_to_uri(location)
     # Werkzeug's annotation wants its own WSGI response class, but any class will do: it is only constructed.

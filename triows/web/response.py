@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import trio
 from werkzeug import datastructures
@@ -18,6 +18,7 @@ from werkzeug.sansio.response import Response as SansIOResponse
 from werkzeug.utils import get_content_type
 
 from ..protocol.headers import Headers
+from ..protocol.plain import plain_bytes, plain_text
 from ..tasks.context import current
 from .headers import encode_headers
 from .json_codec import STANDARD_JSON, JSONCodec
@@ -161,6 +162,12 @@ class Response(SansIOResponse):
         context = current.get(None)
         return super().max_cookie_size if context is None else cast(int, context.app.config["MAX_COOKIE_SIZE"])
 
+    if not TYPE_CHECKING:  # for which Werkzeug's signature holds
+
+        def set_cookie(self, key: str, value: str = "", *args: Any, **kwargs: Any) -> None:
+            """See :meth:`werkzeug.sansio.response.Response.set_cookie`."""
+            super().set_cookie(key, plain_text(value), *args, **kwargs)
+
     async def iter_body(self) -> AsyncGenerator[bytes, None]:
         """Yield the body's pieces, none of them empty. Call :meth:`aclose` afterwards, after an error too.
 
@@ -239,7 +246,7 @@ class Response(SansIOResponse):
 
 @lru_cache(maxsize=64)
 def _content_type(mimetype: str | None) -> str | None:
-    return None if mimetype is None else get_content_type(mimetype, "utf-8")
+    return None if mimetype is None else get_content_type(plain_text(mimetype), "utf-8")
 
 
 def _next_piece(iterator: Iterator[str | bytes]) -> bytes | None:
@@ -250,10 +257,10 @@ def _next_piece(iterator: Iterator[str | bytes]) -> bytes | None:
 
 
 def _to_bytes(piece: str | bytes | bytearray | memoryview) -> bytes:
-    if isinstance(piece, bytes):
+    if type(piece) is bytes:
         return piece
     if isinstance(piece, str):
-        return piece.encode()
-    if isinstance(piece, bytearray | memoryview):
-        return bytes(piece)
+        return str.encode(piece)  # of a subclass too, see protocol/plain.py
+    if isinstance(piece, bytes | bytearray | memoryview):
+        return plain_bytes(piece)
     raise TypeError(f"a response body holds {type(piece).__name__} {piece!r}; its pieces are str or bytes")

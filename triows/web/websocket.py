@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Coroutine, Generator, Iterable, Mapping
+from operator import index
 from typing import Any
 
 import trio
@@ -12,6 +13,7 @@ from ..connection.streaming import MessageStream, send_pieces
 from ..connection.websocket import WebSocketConnection
 from ..errors import JSONMessageError, WebSocketStateError
 from ..protocol.headers import Headers
+from ..protocol.plain import plain_text
 from .headers import encode_headers
 from .request import RequestBase
 
@@ -63,6 +65,7 @@ class WebSocket(RequestBase):
         :raises ValueError: for a subprotocol that the client did not offer, or a header that only the server may set.
         """
         fields = encode_headers(datastructures.Headers(headers)) if headers is not None else []
+        subprotocol = None if subprotocol is None else plain_text(subprotocol)
         if self._accepted_with is not None:
             if (fields or subprotocol is not None) and (fields, subprotocol) != self._accepted_with:
                 raise WebSocketStateError(
@@ -180,7 +183,7 @@ class WebSocket(RequestBase):
         :param reason: at most 123 bytes of UTF-8.
         :raises ValueError: for a code or reason that may not be sent.
         """
-        await self.connection.close(code, reason)
+        await self.connection.close(index(code), plain_text(reason))
 
     async def ping(self) -> float:
         """Send a Ping and wait for the client's Pong; returns the round trip in seconds.

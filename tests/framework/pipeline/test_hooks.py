@@ -382,22 +382,6 @@ async def test_after_websocket_gets_the_rejection_or_none() -> None:
     assert seen == [403, None]
 
 
-async def test_an_after_hook_cannot_answer_an_accepted_websocket() -> None:
-    app = Triows(__name__)
-
-    @app.after_websocket
-    async def after(response: Response | None) -> Any:
-        return "too late"
-
-    @app.websocket("/")
-    async def handler() -> None:
-        await websocket.accept()
-
-    async with app.test_client().websocket("/") as ws:
-        await ws.wait_closed()
-        assert ws.close_code == 1000
-
-
 async def test_an_error_in_an_after_hook_of_a_websocket_is_raised() -> None:
     app = Triows(__name__)
 

@@ -9,8 +9,17 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 from werkzeug.exceptions import NotFound
 
-from triows import JSONMessageError, Triows, WebSocketClosed, WebSocketStateError, abort, websocket
+from triows import (
+    JSONMessageError,
+    Response,
+    Triows,
+    WebSocketClosed,
+    WebSocketStateError,
+    abort,
+    websocket,
+)
 from triows.testing import WebsocketDisconnectError
+from triows.web.helpers import after_this_websocket
 
 from ...support.records import logged
 from ...support.rejections import rejection
@@ -149,6 +158,83 @@ async def test_a_response_after_accepting_is_an_error_that_names_the_handler(
     assert isinstance(error, WebSocketStateError)
     assert "talkative()" in str(error)
     assert "test_websocket.py" in str(error)
+
+
+async def test_a_hooks_response_after_accepting_is_an_error_that_names_the_hook(
+    app: Triows, caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.before_websocket
+    async def check_token() -> Any:
+        return None if await websocket.receive() == "good" else ("bad token", 401)
+
+    @app.websocket("/")
+    async def handler() -> None:
+        await websocket.send("welcome")
+
+    async with app.test_client().websocket("/") as ws:
+        await ws.send("good")
+        assert await ws.receive() == "welcome"
+    assert logged(caplog) == []
+
+    async with app.test_client().websocket("/") as ws:
+        await ws.send("bad")
+        with pytest.raises(WebsocketDisconnectError) as caught:
+            await ws.receive()
+    assert (caught.value.code, caught.value.reason) == (1011, "")
+    [error] = logged(caplog)
+    assert isinstance(error, WebSocketStateError)
+    assert "check_token()" in str(error)
+    assert "bad token" in str(error)
+
+
+async def test_a_hooks_response_after_closing_is_an_error(app: Triows, caplog: pytest.LogCaptureFixture) -> None:
+    @app.before_websocket
+    async def turn_away() -> Any:
+        await websocket.accept()
+        await websocket.close(4001)
+        return "bad token", 401
+
+    app.websocket("/")(raising(Ours("is called")))
+    assert await end_of(app) == ([], 4001, "")
+    assert [type(error) for error in logged(caplog)] == [WebSocketStateError]
+
+
+@pytest.mark.parametrize("way", ["after_websocket", "after_this_websocket"])
+async def test_an_after_hooks_response_to_an_accepted_websocket_is_an_error_that_names_the_hook(
+    app: Triows, caplog: pytest.LogCaptureFixture, way: str
+) -> None:
+    async def too_late(response: Response | None) -> Any:
+        return response or "too late"
+
+    if way == "after_websocket":
+        app.after_websocket(too_late)
+
+    @app.websocket("/")
+    async def handler() -> None:
+        if way == "after_this_websocket":
+            after_this_websocket(too_late)
+        await websocket.accept()
+
+    assert await end_of(app) == ([], 1011, "")
+    [error] = logged(caplog)
+    assert isinstance(error, WebSocketStateError)
+    assert "too_late()" in str(error)
+
+
+async def test_a_response_of_an_error_handler_that_accepts_is_an_error_that_names_it(
+    app: Triows, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.websocket("/")(raising(Ours("early")))
+
+    @app.errorhandler(Ours)
+    async def apologise(error: Ours) -> Any:
+        await websocket.send("sorry")
+        return "a page", 500
+
+    assert await end_of(app) == (["sorry"], 1011, "")
+    [error] = logged(caplog)
+    assert isinstance(error, WebSocketStateError)
+    assert "apologise()" in str(error)
 
 
 async def test_a_response_after_closing_is_an_error(app: Triows, caplog: pytest.LogCaptureFixture) -> None:

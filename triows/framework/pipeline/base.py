@@ -29,7 +29,7 @@ from ...web.context import Context
 from ...web.request import RequestBase
 from ...web.response import Response
 from ..application import App
-from ..routes.hooks import ErrorHandler, HookTable, Kind, run_teardown
+from ..routes.hooks import ErrorHandler, Hook, HookTable, Kind, run_teardown
 from ..routes.make_response import is_trapped, make_response, response_from
 from ..routes.views import View
 
@@ -61,9 +61,9 @@ class Pipeline(ABC):
             self.match()
             await self.open_session()
             self.preprocess_url_values()
-            value = await self._run_before_hooks()
-            if value is not None:
-                await self._finish(await make_response(self.app, value))
+            answer = await self._run_before_hooks()
+            if answer is not None:
+                await self._finish(await self._response_of(*answer))
             elif self.subject.routing_exception is not None:
                 raise self.subject.routing_exception
             else:
@@ -102,11 +102,12 @@ class Pipeline(ABC):
             for function in self._hooks(table):
                 function(self.subject.endpoint, self.subject.view_args)
 
-    async def _run_before_hooks(self) -> Any:
+    async def _run_before_hooks(self) -> tuple[Hook, Any] | None:
+        """Run the before hooks; return the first that gives an answer, and the answer."""
         for function in self._hooks(self.app.hooks[self.kind].before):
             value = await call(function)
             if value is not None:
-                return value
+                return function, value
         return None
 
     def _hooks(self, table: HookTable, *, outwards: bool = False) -> Iterable[Any]:
@@ -133,14 +134,19 @@ class Pipeline(ABC):
     async def _process(self, response: Response | None) -> Response | None:
         """Run the after hooks and save the session."""
         for function in self.context.after_this_request or ():
-            response = await self._replace(response, await call(function, response))
+            response = await self._call_after_hook(function, response)
         for function in self._hooks(self.app.hooks[self.kind].after, outwards=True):
-            response = await self._replace(response, await call(function, response))
+            response = await self._call_after_hook(function, response)
         await self._save_session(response)
         return response
 
-    async def _replace(self, response: Response | None, value: Any) -> Response | None:
-        return response if value is None or value is response else await make_response(self.app, value)
+    async def _call_after_hook(self, function: Hook, response: Response | None) -> Response | None:
+        value = await call(function, response)
+        return response if value is None or value is response else await self._response_of(function, value)
+
+    async def _response_of(self, function: Hook, value: Any) -> Response:
+        """Make a response of what a hook or an error handler has returned."""
+        return await make_response(self.app, value, function)
 
     async def _save_session(self, response: Response | None) -> None:
         interface, session = self.app.session_interface, self.context.session
@@ -228,7 +234,7 @@ class Pipeline(ABC):
 
     async def _call_error_handler(self, handler: ErrorHandler, error: BaseException) -> Response:
         try:
-            return await make_response(self.app, await call(handler, error), handler)
+            return await self._response_of(handler, await call(handler, error))
         except HTTPException as http_error:
             return await make_response(self.app, http_error)
 

@@ -65,7 +65,7 @@ def _fault_of_target(head: Head) -> str | None:
     # Servers differ on a bare '%' in a path. In a query, browsers send it, and parsers of forms agree on it.
     if b"%" in path and _BROKEN_PERCENT.search(path):
         return "the path has a '%' without two hexadecimal digits behind it"
-    if path.startswith(b"*") and (path != b"*" or head.query_string or head.method != "OPTIONS"):
+    if not path.startswith(b"/") and (path != b"*" or head.query_string or head.method != "OPTIONS"):
         return "the target is neither a path nor a URL"
     return None
 

@@ -18,8 +18,7 @@ from ...tasks.functions import call, describe
 from ...web.context import Context
 from ...web.response import Response
 from ..application import App
-from ..routes.hooks import ErrorHandler, Kind
-from ..routes.make_response import make_response
+from ..routes.hooks import ErrorHandler, Hook, Kind
 from ..routes.rules import Rule
 from ..routes.views import View
 from .base import Pipeline
@@ -46,7 +45,7 @@ class WebSocketPipeline(Pipeline):
         if rule is not None:
             self.connection.limits = self.app.rule_limits(rule)
 
-    async def _run_before_hooks(self) -> Any:
+    async def _run_before_hooks(self) -> tuple[Hook, Any] | None:
         # Before the hooks: none of them may answer or accept a page of a forbidden origin, even where no route matches.
         if not admits_origin(self.connection, self._name):
             raise Forbidden("Websockets from this origin are not allowed.")
@@ -56,18 +55,21 @@ class WebSocketPipeline(Pipeline):
         return self.connection.run_handler(view, self.subject, self.subject.view_args, name=view.function)
 
     async def _handle_result(self, view: View, value: Any) -> None:
-        if self.connection.accepted or self.connection.closed:
-            if value is not None:
-                raise WebSocketStateError(
-                    f"{describe(view.function)} returned {type(value).__name__} {value!r:.100} after the websocket had"
-                    " been accepted or closed, when no response can be sent any more; send it as a message instead,"
-                    " or return it before accepting"
-                )
-            await self._finish(None)
-        elif value is None:
+        if value is not None:
+            await self._finish(await self._response_of(view.function, value))
+        elif self._can_answer():
             raise Forbidden()
         else:
-            await self._finish(await make_response(self.app, value, view.function))
+            await self._finish(None)
+
+    async def _response_of(self, function: Hook, value: Any) -> Response:
+        if not self._can_answer():
+            raise WebSocketStateError(
+                f"{describe(function)} returned {type(value).__name__} {value!r:.100} after the websocket had been"
+                " accepted or closed, when no response can be sent any more; send it as a message instead, or return it"
+                " before accepting"
+            )
+        return await super()._response_of(function, value)
 
     def _accept_headers(self) -> Headers:
         interface, session = self.app.session_interface, self.context.session

@@ -16,7 +16,8 @@ from ...tasks.shields import keep_shielded
 
 F = TypeVar("F", bound=Callable[..., Any])
 Kind = Literal["request", "websocket"]
-HookTable = dict[str | None, list[Callable[..., Any]]]
+Hook = Callable[..., Any]
+HookTable = dict[str | None, list[Hook]]
 """Functions by the name of the blueprint that they belong to; None: the whole app."""
 ErrorHandler = Callable[[Any], Any | Awaitable[Any]]
 HandlerTable = dict[str | None, dict[int | None, dict[type[BaseException], ErrorHandler]]]

@@ -10,6 +10,7 @@ from werkzeug.exceptions import BadRequest, BadRequestKeyError, HTTPException
 from werkzeug.routing import RoutingException
 from werkzeug.sansio.response import Response as SansIOResponse
 
+from ...protocol.plain import plain_text
 from ...tasks.functions import describe
 from ...web.json import JSONProvider
 from ...web.response import Response
@@ -94,7 +95,7 @@ def response_from(app: ResponseApp, value: Any, function: Callable[..., Any] | N
             raise TypeError(
                 f"{_view_name(function)} returned {status!r} as status; it is a number or a text like '404 Not Found'"
             )
-        response.status = str(status) if isinstance(status, str) else f"{int(status)}"
+        response.status = plain_text(status) if isinstance(status, str) else f"{int(status)}"
     if headers is not None:
         response.headers.update(headers)
     return response

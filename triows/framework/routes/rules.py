@@ -176,6 +176,8 @@ class URLMap(Map):
 
         :raises werkzeug.exceptions.HTTPException: if there is no rule, or the rule redirects.
         """
+        if subject.root_path and not subject.head.is_below_root:
+            raise NotFound()
         # Over HTTP/2 a websocket's method is CONNECT (RFC 8441).
         method = "GET" if websocket else subject.method
         if method != method.upper():  # werkzeug's search ignores case, and RFC 9110, section 9.1, does not

@@ -1,8 +1,9 @@
 """A process that serves one app: its signals, its announcement, and systemd's sockets and notifications.
 
 The first SIGINT or SIGTERM begins an orderly shutdown. A second one ends the process at once, also while a handler
-blocks the event loop: no task handles signals, but the interpreter does, between two instructions. SIGHUP ends the
-process, as it does by default.
+blocks the event loop: no task handles signals, but the interpreter does, between two instructions. Wrappers (docker,
+npm, honcho) pass on a signal that the terminal has sent already, so that two in quick succession are one. SIGHUP ends
+the process, as it does by default.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from ..serving import Server, serve
 from . import systemd
 from .watchdog import ShutdownWatchdog
 
+_SAME_SIGNAL = 0.5  # seconds after the first signal in which others are the same one
+
 
 def run(
     app: App,
@@ -33,6 +36,7 @@ def run(
     *,
     fds: Sequence[int] = (),
     reuse_port: bool = False,
+    socket_mode: int | None = None,
     certfile: str | os.PathLike[str] | None = None,
     keyfile: str | os.PathLike[str] | None = None,
     ssl_context: ssl.SSLContext | None = None,
@@ -57,6 +61,7 @@ def run(
         port,
         fds=fds or passed,
         reuse_port=reuse_port,
+        socket_mode=socket_mode,
         ssl_context=ssl_context,
         access_log=access_log,
     )
@@ -65,8 +70,12 @@ def run(
 
 def _announce(announce: Callable[[str], object], secure: bool, server: Server) -> None:
     for address in server.addresses:
+        text = f"Running on {url(address, secure)} (CTRL + C to quit)"
         with suppress(OSError):  # a full disk or a closed pipe is no reason not to serve
-            announce(f"Running on {url(address, secure)} (CTRL + C to quit)")
+            try:
+                announce(text)
+            except UnicodeEncodeError:  # of a Unix socket whose path the terminal has no characters for
+                announce(ascii(text)[1:-1])
     systemd.notify("READY=1", f"MAINPID={os.getpid()}")
 
 
@@ -88,7 +97,8 @@ def _stopping_on_signals(stop: trio.CancelScope, watchdog: ShutdownWatchdog) -> 
         yield
         return
     token = trio.lowlevel.current_trio_token()
-    received = False
+    clock = trio.lowlevel.current_clock()
+    received: float | None = None
 
     def begin(number: int) -> None:
         systemd.notify("STOPPING=1")
@@ -96,9 +106,12 @@ def _stopping_on_signals(stop: trio.CancelScope, watchdog: ShutdownWatchdog) -> 
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal received
-        if received:
-            os._exit(128 + number)
-        received = True
+        now = clock.current_time()
+        if received is not None:
+            if now - received >= _SAME_SIGNAL:
+                os._exit(128 + number)
+            return
+        received = now
         watchdog.begin()
         token.run_sync_soon(begin, number)
 

@@ -1,0 +1,17 @@
+"""Subclasses of str and bytes as what goes out: the text and the bytes that they are.
+
+``str(value)`` is the name of a member of ``(str, Enum)``, and whatever another subclass makes of it. ``value.encode()``
+and ``bytes(value)`` may be overridden too: ``str.encode(value)`` is the text in UTF-8 for every subclass.
+"""
+
+from __future__ import annotations
+
+
+def plain_text(value: str) -> str:
+    """The text as a str of no subclass."""
+    return str.__str__(value)
+
+
+def plain_bytes(value: bytes | bytearray | memoryview) -> bytes:
+    """The bytes as bytes of no subclass."""
+    return value if type(value) is bytes else bytes(memoryview(value))
