@@ -21,9 +21,8 @@ _SEND_SIZE = 65536
 
 def make_response(app: App, body: bytes, status: int, headers: Headers) -> Response:
     """Return a received response as one of the app's class."""
-    response = app.response_class(body, status, headers.copy())
-    if "content-type" not in headers:
-        response.headers.pop("content-type", None)  # the default of the class
+    response = app.response_class(body, status)
+    response.headers = headers.copy()  # not those of the class: what it adds is not on the wire
     response.json_provider = app.json
     return response
 

@@ -55,11 +55,13 @@ class Response(SansIOResponse):
             # Werkzeug would make the same content type, after a search in empty headers.
             content_type = _content_type(self.default_mimetype if mimetype is None else mimetype)
         super().__init__(status, headers, mimetype, content_type)
-        self._complete: bytes | None = b""
+        self._complete: bytes | None = b"" if response is None else None
         self._stream: Iterable[str | bytes] | AsyncIterable[str | bytes] | None = None
         self._started = False
         if response is not None:
             self.response = response
+        elif not headers or "content-length" not in self.headers:
+            self._note_length(0)
 
     @property
     def timeout(self) -> None:
@@ -88,6 +90,8 @@ class Response(SansIOResponse):
             case list() | tuple():
                 self.set_data(b"".join(_to_bytes(piece) for piece in body))
             case AsyncIterable() | Iterable():
+                if self._complete is not None and self.content_length == len(self._complete):
+                    del self.headers["Content-Length"]  # that of the former body
                 self._complete, self._stream, self._started = None, body, False
             case _:
                 raise TypeError(
@@ -101,8 +105,19 @@ class Response(SansIOResponse):
         return self._stream is not None
 
     def set_data(self, data: str | bytes | bytearray) -> None:
-        """Replace the body by a complete one."""
-        self._complete, self._stream = _to_bytes(data), None
+        """Replace the body by a complete one. The Content-Length in :attr:`headers` is that of the new one."""
+        complete = self._complete = _to_bytes(data)
+        self._stream = None
+        self._note_length(len(complete))
+
+    def _note_length(self, length: int) -> None:
+        """Put the length into the headers, for hooks to read."""
+        if self._status_code == HTTPStatus.NOT_MODIFIED:
+            return  # its length is that of the response that it stands for
+        if "content-length" in self.headers:
+            self.headers["Content-Length"] = str(length)
+        else:
+            self.headers.add("Content-Length", str(length))  # a third of the time, at each response
 
     @overload
     async def get_data(self, as_text: Literal[True]) -> str: ...
@@ -209,9 +224,12 @@ class Response(SansIOResponse):
         if not 200 <= status <= 999:
             raise ValueError(f"a response cannot have the status {status}; it is from 200 to 999")
         lines = encode_headers(self.headers)
-        if self._complete is not None and status != HTTPStatus.NOT_MODIFIED:
+        if self._complete is None:
+            return lines
+        if status != HTTPStatus.NOT_MODIFIED:
             return [line for line in lines if line[0] != b"content-length"]
-        return lines
+        # A hook may have emptied the body before it made the response a 304: the length of nothing stands for nothing.
+        return [line for line in lines if line != (b"content-length", b"0")]
 
     def wire_body(self) -> bytes | None:
         """Return the complete body; None if it must be streamed."""
