@@ -213,13 +213,20 @@ class Pipeline(ABC):
         for error in errors:
             handler = self._find_handler(error)
             if handler is not None:
-                return await self._call_error_handler(handler, error)
+                try:
+                    return await self._call_error_handler(handler, error)
+                except Exception as failure:
+                    return await self._internal_error([failure])
         faults = [error for error in errors if not isinstance(error, HTTPException) or is_trapped(self.app, error)]
         if not faults:
             return await make_response(self.app, errors[0])
-        self._leave_unhandled(errors, log=len(errors) == 1)
         # An HTTPException beside a fault is an error of this handler too, but the fault decides the answer.
-        failure = InternalServerError(original_exception=self.unhandled)
+        return await self._internal_error(errors, log=len(errors) == 1)
+
+    async def _internal_error(self, errors: Sequence[BaseException], *, log: bool = True) -> Response:
+        """Return the response of the handler of 500, for errors that no other has answered."""
+        self._leave_unhandled(errors, log=log)
+        failure = InternalServerError(original_exception=errors[0] if len(errors) == 1 else self.unhandled)
         handler = self._find_handler(failure)
         if handler is None:
             return await make_response(self.app, failure)
