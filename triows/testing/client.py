@@ -22,7 +22,7 @@ from ..framework.application import App
 from ..tasks.context import TaskContext
 from ..web.context import Context, current_context
 from ..web.response import Response
-from ..web.sessions import SessionMixin
+from ..web.sessions import SessionMixin, open_session, save_session
 from . import cookies
 from .content import (
     UNSET,
@@ -333,17 +333,16 @@ class TestClient:
         assert context.request is not None
         token = context.push()
         try:
-            session = await interface.open_session(self.app, context.request)
+            session = await open_session(interface, self.app, context.request)
         finally:
             context.pop(token)
-        if session is None:
+        if interface.is_null_session(session):
             raise RuntimeError("the app has no session here; does it have a secret key?")
         yield session
         response = self.app.response_class()
         token = context.push()
         try:
-            if not interface.is_null_session(session):
-                await interface.save_session(self.app, session, response)
+            await save_session(interface, self.app, session, response)
         finally:
             context.pop(token)
         cookies.keep_cookies(self.cookie_jar, response.headers, context.request.url)

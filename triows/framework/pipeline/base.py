@@ -28,6 +28,7 @@ from ...tasks.functions import call
 from ...web.context import Context
 from ...web.request import RequestBase
 from ...web.response import Response
+from ...web.sessions import open_session, save_session
 from ..application import App
 from ..routes.hooks import ErrorHandler, HookTable, Kind, run_teardown
 from ..routes.make_response import is_trapped, make_response, response_from
@@ -92,9 +93,7 @@ class Pipeline(ABC):
 
     async def open_session(self) -> None:
         """Put the session into the context."""
-        interface = self.app.session_interface
-        session = await interface.open_session(self.app, self.subject)
-        self.context.session = session if session is not None else await interface.make_null_session(self.app)
+        self.context.session = await open_session(self.app.session_interface, self.app, self.subject)
 
     def preprocess_url_values(self) -> None:
         """Let the hooks change the URL's variables. They run behind :meth:`open_session`, so that they may read it."""
@@ -136,16 +135,11 @@ class Pipeline(ABC):
             response = await self._replace(response, await call(function, response))
         for function in self._hooks(self.app.hooks[self.kind].after, outwards=True):
             response = await self._replace(response, await call(function, response))
-        await self._save_session(response)
+        await save_session(self.app.session_interface, self.app, self.context.session, response)
         return response
 
     async def _replace(self, response: Response | None, value: Any) -> Response | None:
         return response if value is None or value is response else await make_response(self.app, value)
-
-    async def _save_session(self, response: Response | None) -> None:
-        interface, session = self.app.session_interface, self.context.session
-        if session is not None and not interface.is_null_session(session):
-            await interface.save_session(self.app, session, response)
 
     @abstractmethod
     async def _send(self, response: Response | None) -> None:

@@ -17,6 +17,7 @@ from ...tasks.functions import call, describe
 from ...web.context import Context
 from ...web.headers import WireHeaders
 from ...web.response import Response
+from ...web.sessions import accept_headers
 from ..application import App
 from ..routes.hooks import ErrorHandler, Kind
 from ..routes.make_response import make_response
@@ -70,10 +71,7 @@ class WebSocketPipeline(Pipeline):
             await self._finish(await make_response(self.app, value, view.function))
 
     def _accept_headers(self) -> WireHeaders:
-        interface, session = self.app.session_interface, self.context.session
-        if session is None or interface.is_null_session(session):
-            return []
-        return interface.accept_headers(self.app, session)
+        return accept_headers(self.app.session_interface, self.app, self.context.session)
 
     def _can_answer(self) -> bool:
         return not (self.connection.accepted or self.connection.closed)
