@@ -9,7 +9,7 @@ from datetime import timedelta
 from logging import Logger
 from typing import TYPE_CHECKING, Any, cast
 
-from ..connection.base import Connection
+from ..connection.base import Connection, NoNurseryError
 from ..connection.limits import (
     KEYS,
     LIMITS,
@@ -22,8 +22,8 @@ from ..connection.limits import (
 from ..connection.logs import error_log
 from ..connection.stats import Counters, Stats
 from ..tasks.context import Namespace
-from ..tasks.functions import TEARDOWN_REMEDY, check_no_generator
-from ..web.context import Context
+from ..tasks.functions import TEARDOWN_REMEDY, check_no_generator, describe
+from ..web.context import Context, current_context
 from ..web.json import JSONProvider
 from ..web.quart_names import refuse_definitions
 from ..web.request import Request
@@ -291,12 +291,12 @@ class App(WithMiddleware, Scaffold):
         return self._lifespan.add_before(function)
 
     def after_serving(self, function: F) -> F:
-        """Call ``function()`` when the app shuts down, after connections and background tasks have ended."""
+        """Call ``function()`` when the app shuts down, after the second halves of ``while_serving``."""
         return self._lifespan.add_after(function)
 
     def while_serving(self, function: F) -> F:
         """Run an async generator function: up to its ``yield`` at start-up, and on from there at shutdown."""
-        return self._lifespan.add_context(function)
+        return self._lifespan.add_during(function)
 
     def lifespan(self, function: F) -> F:
         """Register an async context manager function, around everything that the app does.
@@ -305,10 +305,13 @@ class App(WithMiddleware, Scaffold):
         :func:`contextlib.asynccontextmanager`, and may take the app as its argument. Nurseries may be open across the
         ``yield``.
         """
-        return self._lifespan.add_context(function)
+        return self._lifespan.add_around(function)
 
     def teardown_appcontext(self, function: F) -> F:
-        """Call ``function(error)`` at the end of each request, websocket, and :meth:`app_context`."""
+        """Call ``function(error)`` at the end of each app context, in the order of registration, as in Quart.
+
+        Requests, websockets, background functions, the app's own life and :meth:`app_context` have one each.
+        """
         check_no_generator(function, TEARDOWN_REMEDY)
         self.teardown_functions.append(function)
         return function
@@ -324,11 +327,21 @@ class App(WithMiddleware, Scaffold):
     def add_background_task(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """Call ``function(*args, **kwargs)`` in the background; if it is not async, in a worker thread.
 
-        A crash is logged.
+        The call has an app context of its own, with another ``g``; it sees the request that it was started in. A crash
+        is logged.
 
-        :raises RuntimeError: if the app does not serve.
+        :raises RuntimeError: if the app does not serve: there is no life then that the task could be a part of.
         """
-        self.nursery.start_call(function, args, kwargs)
+        try:
+            nursery = self.nursery
+        except NoNurseryError:
+            raise NoNurseryError(
+                f"add_background_task({describe(function)}) needs an app that serves; in tests, use 'async with"
+                " app.test_app():' around the client, and under an ASGI server leave its lifespan events on"
+            ) from None
+        outer = current_context()
+        context = Context(self) if outer is None else outer.for_background()
+        nursery.start_call(function, args, kwargs, self._within(context))
 
     def serving(self) -> AbstractAsyncContextManager[None]:
         """Return an async context manager in which the app lives: started up, and shut down at its end.
@@ -341,7 +354,11 @@ class App(WithMiddleware, Scaffold):
     @asynccontextmanager
     async def app_context(self) -> AsyncIterator[Context]:
         """Make ``current_app`` and ``g`` available in the block, outside of requests."""
-        context = Context(self)
+        async with self._within(Context(self)) as context:
+            yield context
+
+    @asynccontextmanager
+    async def _within(self, context: Context) -> AsyncIterator[Context]:
         error: BaseException | None = None
         token = context.push()
         try:
@@ -351,7 +368,7 @@ class App(WithMiddleware, Scaffold):
             raise
         finally:
             if self.teardown_functions:
-                await run_teardown(self.logger, [*reversed(self.teardown_functions)], error)  # noqa: ASYNC102 - shields itself
+                await run_teardown(self.logger, self.teardown_functions, error)  # noqa: ASYNC102 - shields itself
             context.pop(token)
 
     # Serving

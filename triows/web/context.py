@@ -43,6 +43,12 @@ class Context:
         """The name of the request or websocket in messages; None if there is neither."""
         return None if self.subject is None else self.subject.connection.name
 
+    def for_background(self) -> Context:
+        """Return a context with a ``g`` of its own, for what outlives this one; the request and the rest are shared."""
+        context = Context(self.app, self.request, self.websocket)
+        context.session, context.url_adapter = self.session, self.url_adapter
+        return context
+
     def push(self) -> Token[TaskContext]:
         """Make this the current context of the task. Pass the returned token to :meth:`pop`."""
         return current.set(self)

@@ -147,7 +147,7 @@ class Pipeline(ABC):
 
     async def _tear_down(self) -> None:
         app = self.app
-        functions = [*self._hooks(app.hooks[self.kind].teardown, outwards=True), *reversed(app.teardown_functions)]
+        functions = [*self._hooks(app.hooks[self.kind].teardown, outwards=True), *app.teardown_functions]
         if functions:
             await run_teardown(app.logger, functions, self.unhandled)
 
