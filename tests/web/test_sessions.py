@@ -349,7 +349,7 @@ async def test_a_cookie_that_cannot_be_set_at_a_websockets_end_is_reported(
         await websocket.accept()
         session["count"] = 5
 
-    async with app.test_client().websocket("/late"):
-        pass
+    async with app.test_client().websocket("/late") as ws:
+        await ws.wait_closed()
     assert "SessionInterface" in caplog.text or "InMemory" in caplog.text
     assert "none can be set any more" in caplog.text

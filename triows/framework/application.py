@@ -31,6 +31,7 @@ from ..web.response import Response
 from ..web.sessions import SecureCookieSessionInterface, SessionInterface
 from ..web.websocket import WebSocket
 from . import quart_names
+from .assignments import check_assignment
 from .background import BackgroundNursery
 from .config import DEFAULT_CONFIG, Config
 from .lifespan import Lifespan
@@ -217,10 +218,10 @@ class App(WithMiddleware, Scaffold):
         return any(rule.websocket and rule.endpoint == endpoint for rule in self.url_map.iter_rules())
 
     def endpoint(self, endpoint: str) -> Callable[[F], F]:
-        """Register the decorated function as the view of an endpoint whose rules are added without one."""
+        """Register the decorated function as the view of an endpoint, in place of the one that it has, if any."""
 
         def decorator(function: F) -> F:
-            self.set_view(endpoint, function, websocket=self._is_websocket(endpoint))
+            self.view_functions[endpoint] = function
             return function
 
         return decorator
@@ -272,6 +273,7 @@ class App(WithMiddleware, Scaffold):
     if not TYPE_CHECKING:
 
         def __setattr__(self, name: str, value: Any) -> None:
+            check_assignment(name, value)
             if name == "view_functions":
                 # A new object: a test that has kept the former functions can put them back.
                 if not isinstance(value, ViewFunctions):

@@ -153,12 +153,18 @@ class Response(SansIOResponse):
     async def get_json(self, force: bool = False, silent: bool = False) -> Any:
         """Return the value of the body's JSON; None if the mimetype is another one and ``force`` is False.
 
+        The provider of the current app reads it.
+
         :raises ValueError: if it is not JSON, unless ``silent``: None then.
         """
         if not (force or self.is_json):
             return None
+        context = current.get(None)
+        codec = self.json_provider
+        if codec is STANDARD_JSON and context is not None:
+            codec = context.app.json
         try:
-            return self.json_provider.loads(await self.get_data())
+            return codec.loads(await self.get_data())
         except ValueError:
             if silent:
                 return None
