@@ -8,9 +8,10 @@ a worker thread, since they may block.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
+from copy import deepcopy
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Literal, cast, overload
+from typing import Any, Literal, Self, cast, overload
 
 import trio
 from werkzeug.datastructures import Headers
@@ -252,6 +253,21 @@ class Response(SansIOResponse):
         if "content-type" not in response.headers:
             converted.headers.pop("content-type", None)
         return converted
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The provider knows its app, which cannot be pickled: the app of the context that it is read in has another.
+        return {name: value for name, value in self.__dict__.items() if name != "json_provider"}
+
+    def __copy__(self) -> Self:
+        response = type(self).__new__(type(self))
+        response.__dict__.update(self.__dict__)
+        return response
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        memo[id(self.json_provider)] = self.json_provider
+        response = memo[id(self)] = type(self).__new__(type(self))
+        response.__dict__.update(deepcopy(self.__dict__, memo))
+        return response
 
     def __repr__(self) -> str:
         body = "streamed" if self._complete is None else f"{len(self._complete)} bytes"
