@@ -275,6 +275,25 @@ async def test_the_teardown_of_a_background_function_gets_its_error(caplog: pyte
     assert "crash() (" in record.getMessage()
 
 
+async def test_a_view_that_is_not_async_may_start_a_background_function() -> None:
+    app = Triows(__name__)
+    done, seen = trio.Event(), list[str]()
+
+    async def work(word: str) -> None:
+        seen.append(f"{word} {request.path}")
+        done.set()
+
+    @app.get("/view")
+    def view() -> str:
+        app.add_background_task(work, word="done")
+        return ""
+
+    async with app.test_app() as tested:
+        assert (await tested.test_client().get("/view")).status_code == 200
+        await done.wait()
+    assert seen == ["done /view"]
+
+
 async def test_a_background_function_without_a_serving_app_says_how() -> None:
     app = Triows(__name__)
 

@@ -6,8 +6,11 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Mutable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from logging import Logger
 from typing import TYPE_CHECKING, Any, cast
+
+import trio
 
 from ..connection.base import Connection, NoNurseryError
 from ..connection.limits import (
@@ -343,7 +346,11 @@ class App(WithMiddleware, Scaffold):
             ) from None
         outer = current_context()
         context = Context(self) if outer is None else outer.for_background()
-        nursery.start_call(function, args, kwargs, self._within(context))
+        start = partial(nursery.start_call, function, args, kwargs, self._within(context))
+        if trio.lowlevel.in_trio_task():
+            start()
+        else:  # in the worker thread of a view or hook that is not async
+            trio.from_thread.run_sync(start)
 
     def serving(self) -> AbstractAsyncContextManager[None]:
         """Return an async context manager in which the app lives: started up, and shut down at its end.

@@ -187,6 +187,7 @@ class _Life:
         self.failure: BaseException | None = None
         self.stopping = False
         self.lifespans_open = False
+        self._shutdown_begun = False
         self._is_cut = False
         self.started = trio.Event()
         self.ended = trio.Event()
@@ -272,8 +273,9 @@ class _Life:
 
     async def _begin_shutdown(self, *scopes: trio.CancelScope) -> None:
         """End the background tasks, and shield the scopes for as long as the shutdown may take; do it once."""
-        if self._background_ended.is_set():
+        if self._shutdown_begun:
             return
+        self._shutdown_begun = True
         assert self.nursery is not None
         self.nursery.cancel_scope.cancel(reason="the app stops serving")
         timeout = self.app.limits.shutdown_timeout

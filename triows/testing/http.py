@@ -12,6 +12,7 @@ from werkzeug.datastructures import Headers
 from ..errors import HTTPDisconnectError
 from ..framework.application import App
 from ..web.response import Response
+from .headers import decode_headers
 from .serving import Endpoint, Served, serve
 
 _MAX_HEAD = 1 << 20  # bytes
@@ -174,9 +175,7 @@ class TestHTTPConnection:
             if isinstance(event, h11.Response) or (
                 isinstance(event, h11.InformationalResponse) and event.status_code == _SWITCHING_PROTOCOLS
             ):
-                self.headers = Headers(
-                    [(name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers.raw_items()]
-                )
+                self.headers = decode_headers(event.headers.raw_items())
                 self.status_code = event.status_code
                 self._ended = isinstance(event, h11.InformationalResponse)
                 self._keep_cookies(self.headers)

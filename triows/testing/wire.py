@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from werkzeug.datastructures import Headers
 
+from .headers import decode_headers
+
 _CLOSE = 0x8
 _NO_STATUS = 1005
 _EXTENDED = {126: 2, 127: 8}
@@ -44,10 +46,8 @@ class ServerBytes:
             head, end, rest = self._buffer.partition(b"\r\n\r\n")
             if not end:
                 return
-            lines = bytes(head).decode("latin-1").split("\r\n")[1:]
-            self.headers = Headers(
-                [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
-            )
+            lines = (line.partition(b":") for line in bytes(head).split(b"\r\n")[1:])
+            self.headers = decode_headers((name, value.strip()) for name, _, value in lines)
             self._buffer = rest
         while self.close is None and self._skip_frame():
             pass
