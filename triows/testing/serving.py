@@ -79,7 +79,7 @@ class Served:
         self._shield = trio.CancelScope(shield=True)
 
     async def run(self) -> None:
-        """Serve the connection until it has ended. A cancellation of the client does not stop the server, see lose()."""
+        """Serve the connection until it has ended. What becomes of a cancellation of the client, :meth:`lose` says."""
         try:
             with self._shield:
                 await Server(self, access_log=False, use_reactor=False).run_stream(self._server_stream)
