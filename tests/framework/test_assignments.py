@@ -61,3 +61,12 @@ def test_subclasses_and_instances_are_taken() -> None:
     for name, value in (("json", JSONProvider()), ("session_interface", SessionInterface())):
         setattr(app, name, value)
         assert getattr(app, name) is value
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("response_class", dict), ("request_class", None), ("session_interface", SessionInterface)]
+)
+def test_what_a_subclass_defines_is_checked_when_an_app_is_made(name: str, value: Any) -> None:
+    class_ = type("App", (Triows,), {name: value})
+    with pytest.raises(TypeError, match=f"app.{name} is"):
+        class_(__name__)

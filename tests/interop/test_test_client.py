@@ -75,7 +75,7 @@ def pairs() -> dict[str, Any]:
 
 # What the test client is given; what aiohttp is given, if that is something else.
 REQUESTS: dict[str, tuple[dict[str, Any], Callable[[], dict[str, Any]]]] = {
-    "path": ({"path": "/ü/→ x/100%?q=ü&r=a%20b+c#f"}, dict),
+    "path": ({"path": "/ü/→ x/100%25?q=ü&r=a%20b+c#f"}, dict),
     "encoded path": ({"path": "/%C3%BC;v=1,2:@&=+$!*'()~"}, dict),
     "query": ({"path": "/", "query_string": {"ü": "→ &=+%#"}}, lambda: {"params": {"ü": "→ &=+%#"}}),
     "repeated query": ({"path": "/", "query_string": [("a", "1"), ("a", "ü")]}, pairs),

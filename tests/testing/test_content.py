@@ -59,8 +59,7 @@ async def seen(app: Triows, path: str = "/", method: str = "GET", **options: Any
     [
         ("/ü/→ x", "/ü/→ x"),
         ("/%C3%BC/a%2Fb", "/ü/a/b"),
-        ("/100%", "/100%"),
-        ("/50%-%zz%C3%BC", "/50%-%zzü"),
+        ("/100%25", "/100%"),
         ("/a;b=c,d:@&=+$!*'()~", "/a;b=c,d:@&=+$!*'()~"),
         ('/[]|^`{}"<>\\', '/[]|^`{}"<>\\'),
         ("/a%3Fb%23c", "/a?b#c"),
@@ -170,9 +169,11 @@ async def test_a_name_does_not_break_out_of_its_header(app: Triows) -> None:
 
 @pytest.mark.parametrize(
     ("filename", "given", "kind"),
-    [("a.png", None, "image/png"), ("a", None, "application/octet-stream"), ("a.png", "text/x-mine", "text/x-mine")],
+    [("a.png", None, "image/png"), ("a", None, None), ("a.png", "text/x-mine", "text/x-mine")],
 )
-async def test_a_file_has_a_content_type(app: Triows, filename: str, given: str | None, kind: str) -> None:
+async def test_a_file_has_the_content_type_of_its_name(
+    app: Triows, filename: str, given: str | None, kind: str
+) -> None:
     files = {"f": FileStorage(BytesIO(b"x"), filename=filename, content_type=given)}
     assert (await seen(app, method="POST", files=files))["files"][0][2] == kind
 

@@ -34,7 +34,7 @@ from ..web.response import Response
 from ..web.sessions import SecureCookieSessionInterface, SessionInterface
 from ..web.websocket import WebSocket
 from . import quart_names
-from .assignments import check_assignment
+from .assignments import check_assignment, check_definitions
 from .background import BackgroundNursery
 from .config import DEFAULT_CONFIG, Config
 from .lifespan import Lifespan
@@ -78,6 +78,7 @@ class App(WithMiddleware, Scaffold):
         self, import_name: str, *, host_matching: bool = False, subdomain_matching: bool = False, **limits: Any
     ) -> None:
         super().__init__(import_name)
+        check_definitions(self)
         if host_matching and subdomain_matching:
             raise ValueError("host_matching and subdomain_matching exclude each other; leave one of them out")
         self.name = import_name

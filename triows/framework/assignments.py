@@ -18,6 +18,12 @@ _METHODS: Mapping[str, tuple[str, ...]] = {
 """Attributes that hold an instance of any class with these methods."""
 
 
+def check_definitions(app: object) -> None:
+    """Check what a class defines for its apps, as :func:`check_assignment` does what is assigned to one."""
+    for name in (*_CLASSES, "session_interface"):
+        check_assignment(name, getattr(app, name))
+
+
 def check_assignment(name: str, value: Any) -> None:
     """Check the value of ``app.name``, and give a config the settings that it lacks.
 

@@ -25,7 +25,6 @@ _READ_SIZE = 16384
 _PATH_SAFE = "/%:@!$&'()*+,;=~"
 _QUERY_SAFE = _PATH_SAFE + "?[]"
 _ABSOLUTE = re.compile(r"(?i)(?:http|ws)s?://")
-_LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _SECURE = ("https", "wss")
 
 Query = Mapping[str, Any] | Iterable[tuple[str, Any]] | str | bytes
@@ -129,8 +128,8 @@ def _split_query(path: str, query_string: Query | None) -> tuple[str, str]:
 
 
 def _quoted(text: str, safe: str) -> str:
-    """Percent-encode what may not be in a URL, a percent sign that encodes nothing too."""
-    return quote(_LONE_PERCENT.sub("%25", text), safe=safe, errors="surrogateescape")
+    """Percent-encode what may not be in a URL, but for percent signs, which may have encoded something already."""
+    return quote(text, safe=safe, errors="surrogateescape")
 
 
 def _items(values: Form) -> Iterator[tuple[str, Any]]:
@@ -194,7 +193,8 @@ def _multipart(form: Form, files: Files) -> bytes:
     pieces = [encoder.send_event(Preamble(data=b""))]
     for name, file in _files(files):
         headers = file.headers.copy()
-        headers.setdefault("Content-Type", guess_type(file.filename or "")[0] or "application/octet-stream")
+        if (kind := guess_type(file.filename or "")[0]) is not None:
+            headers.setdefault("Content-Type", kind)
         filename = _in_quotes(file.filename or "")
         pieces.append(encoder.send_event(File(name=_in_quotes(name), filename=filename, headers=headers)))
         while piece := file.read(_READ_SIZE):

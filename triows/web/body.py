@@ -93,7 +93,7 @@ class Body:
             kept = self._kept
             if kept is None:
                 return await self._next(), position
-            if position >= kept.size:
+            if position >= kept.size or self._too_large:
                 kept.append(await self._next())
             if not self._is_wanted_whole:
                 await kept.spill()
