@@ -59,6 +59,7 @@ READERS: dict[str, Callable[[Request], Awaitable[Any]]] = {
     "body": lambda request: request.body.read(),
     "json": lambda request: request.get_json(silent=True),
     "json by force": lambda request: request.get_json(force=True, silent=True),
+    "json anew": lambda request: request.get_json(force=True, silent=True, cache=False),
     "form": read_form,
     "files": read_files,
 }
@@ -134,6 +135,13 @@ async def test_a_body_that_was_not_kept_is_empty_for_the_next(kind: str) -> None
     if kind == "json":
         with pytest.raises(BadRequest):
             await request.get_json()
+
+
+async def test_json_is_read_anew_where_that_is_asked_for() -> None:
+    request = request_of("json")
+    first, second = await request.get_json(cache=False), await request.get_json(cache=False)
+    assert first == second == {"a": "é"}
+    assert first is not second
 
 
 async def test_a_form_that_was_parsed_stays_when_its_body_is_dropped() -> None:

@@ -81,6 +81,14 @@ async def test_a_wrong_length_of_a_complete_body_gives_way_and_that_of_a_stream_
     assert response.content_length == 3
 
 
+def test_a_response_has_one_length_whatever_was_set_when() -> None:
+    for response in (Response("x", 304), Response(iter(["x"])), Response(), Response("x")):
+        response.headers["content-length"] = "9"
+        response.status_code = 200
+        response.set_data("ab")
+        assert response.headers.getlist("Content-Length") == ["2"]
+
+
 @pytest.mark.parametrize("emptied", [True, False])
 def test_a_304_has_the_length_of_what_it_stands_for_or_none(emptied: bool) -> None:
     response = Response("text")

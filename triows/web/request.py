@@ -305,14 +305,14 @@ class Request(RequestBase):
         """Return the value of the body's JSON; None if the mimetype is another one and ``force`` is False.
 
         :param silent: return None instead of raising if the body is not JSON.
-        :param cache: keep the result for the next call.
+        :param cache: keep the result for the next call; the body is kept in any case.
         :raises werkzeug.exceptions.BadRequest: if the body is not JSON; :meth:`on_json_loading_failed` may change that.
         """
         if cache and self._json is not _UNSET:
             return self._json
         if not (force or self.is_json):
             return None
-        data = await self.get_data(cache=cache)
+        data = await self.get_data()
         try:
             value = self.json_provider.loads(data)
         except (ValueError, RecursionError) as error:

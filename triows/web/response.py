@@ -59,6 +59,7 @@ class Response(SansIOResponse):
         self._complete: bytes | None = b"" if response is None else None
         self._stream: Iterable[str | bytes] | AsyncIterable[str | bytes] | None = None
         self._started = False
+        self._may_have_length = bool(headers)  # so that the headers need not be searched for one at each response
         if response is not None:
             self.response = response
         elif not headers or "content-length" not in self.headers:
@@ -94,6 +95,7 @@ class Response(SansIOResponse):
                 if self._complete is not None and self.content_length == len(self._complete):
                     del self.headers["Content-Length"]  # that of the former body
                 self._complete, self._stream, self._started = None, body, False
+                self._may_have_length = True
             case _:
                 raise TypeError(
                     f"a response body cannot be {type(body).__name__} {body!r};"
@@ -113,12 +115,13 @@ class Response(SansIOResponse):
 
     def _note_length(self, length: int) -> None:
         """Put the length into the headers, for hooks to read."""
+        is_first, self._may_have_length = not self._may_have_length, True
         if self._status_code == HTTPStatus.NOT_MODIFIED:
             return  # its length is that of the response that it stands for
-        if "content-length" in self.headers:
-            self.headers["Content-Length"] = str(length)
+        if is_first:
+            self.headers.add("Content-Length", str(length))
         else:
-            self.headers.add("Content-Length", str(length))  # a third of the time, at each response
+            self.headers["Content-Length"] = str(length)
 
     @overload
     async def get_data(self, as_text: Literal[True]) -> str: ...
