@@ -14,7 +14,10 @@ def app(app: Triows) -> Triows:
     @app.get("/set")
     async def set_cookie() -> Response:
         response = Response()
-        options: dict[str, Any] = {name: request.args[name] for name in ("domain", "path") if name in request.args}
+        names = ("domain", "path", "secure", "max_age", "expires")
+        options: dict[str, Any] = {name: request.args[name] for name in names if name in request.args}
+        if "max_age" in options:
+            options["max_age"] = int(options["max_age"])
         response.set_cookie("c", request.args.get("value", "1"), **options)
         return response
 
@@ -64,6 +67,30 @@ async def test_a_cookie_goes_to_its_domain_and_path(
     for url in (*urls, *others):
         response = await client.get(url)
         assert await response.get_data(as_text=True) == ("1" if url in urls else "none"), url
+
+
+@pytest.mark.parametrize(
+    ("host", "plain"),
+    [("example.com", "none"), ("localhost", "1"), ("api.localhost:8000", "1"), ("127.0.0.1", "1"), ("[::1]", "1")],
+)
+async def test_a_secure_cookie_goes_over_tls_or_to_this_machine(app: Triows, host: str, plain: str) -> None:
+    client = app.test_client()
+    await client.get(f"https://{host}/set?secure=1")
+    assert await (await client.get(f"https://{host}/")).get_data(as_text=True) == "1"
+    assert await (await client.get(f"http://{host}/")).get_data(as_text=True) == plain
+    async with client.websocket(f"wss://{host}/") as ws:
+        assert await ws.receive() == "1"
+    async with client.websocket(f"ws://{host}/") as ws:
+        assert await ws.receive() == plain
+
+
+@pytest.mark.parametrize("over", ["max_age=0", "max_age=-5", "expires=Thu,%2001%20Jan%201970%2000:00:01%20GMT"])
+async def test_a_cookie_that_is_over_is_gone(app: Triows, over: str) -> None:
+    client = app.test_client()
+    await client.get("/set?value=kept&max_age=60")
+    assert await (await client.get("/")).get_data() == b"kept"
+    await client.get(f"/set?{over}")
+    assert await (await client.get("/")).get_data() == b"none"
 
 
 @pytest.mark.parametrize("value", ["ü→", 'x y;"\\,', "%3D=", ""])

@@ -25,8 +25,12 @@ class _Answer:
 class _Policy(DefaultCookiePolicy):
     """The rules of RFC 6265, which are stricter and more lenient than the jar's own.
 
-    A cookie without a Domain goes back to its host alone. One with a Domain goes to that host and those below it.
+    A cookie without a Domain goes back to its host alone. One with a Domain goes to that host and those below it. A
+    Secure cookie goes to https URLs, and, as browsers have it, to this machine.
     """
+
+    def return_ok_secure(self, cookie: Cookie, request: Request) -> bool:
+        return not cookie.secure or request.type == "https" or _is_loopback(_host(request))
 
     def set_ok_domain(self, cookie: Cookie, request: Request) -> bool:
         return not cookie.domain_specified or _matches(cookie.domain, _host(request))
@@ -42,6 +46,11 @@ class _Policy(DefaultCookiePolicy):
         return True  # return_ok_domain() decides
 
 
+def _is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by its name or its address."""
+    return host in ("localhost", "127.0.0.1", "::1") or host.endswith(".localhost")
+
+
 def _host(request: Request) -> str:
     return urlsplit(request.full_url).hostname or ""
 
@@ -53,11 +62,8 @@ def _matches(domain: str, host: str) -> bool:
 
 
 def make_jar() -> CookieJar:
-    """Return an empty jar.
-
-    The jar sends ``Secure`` cookies to http URLs too, as browsers do for localhost.
-    """
-    return CookieJar(_Policy(secure_protocols=("https", "http")))
+    """Return an empty jar."""
+    return CookieJar(_Policy())
 
 
 def add_cookies(jar: CookieJar | None, headers: Headers, url: str) -> None:

@@ -34,6 +34,9 @@ class KeptBody:
         """Move what is in memory to the disk if it is much. Cancelled, it has moved nothing."""
         if self.size - self._on_disk > _MAX_IN_MEMORY:
             await trio.to_thread.run_sync(self._write_to_disk)
+            # Not in the thread: a task that looks meanwhile sees all of it either here or there.
+            self._memory = BytesIO()
+            self._on_disk = self.size
 
     def _write_to_disk(self) -> None:
         if self._disk is None:
@@ -42,8 +45,6 @@ class KeptBody:
         self._disk.seek(self._on_disk)
         self._disk.write(self._memory.getbuffer())
         self._disk.flush()
-        self._memory = BytesIO()
-        self._on_disk = self.size
 
     async def read(self, position: int) -> bytes:
         """Return some bytes from this position on; ``b""`` if there are none."""
