@@ -58,7 +58,7 @@ EXTRAS = {
     "watchfiles": "reload",
     "websockets": "speedups",
 }
-BROUGHT_ALONG = {"markupsafe": "werkzeug", "wsproto": "trio-websocket"}
+BROUGHT_ALONG = {"idna": "trio", "markupsafe": "werkzeug", "wsproto": "trio-websocket"}
 
 
 @dataclass(frozen=True)

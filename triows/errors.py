@@ -15,11 +15,15 @@
 
 A client's disconnect is not among them: it arrives as :exc:`trio.Cancelled`.
 HTTP errors are werkzeug's (:mod:`werkzeug.exceptions`).
+
+All of them, and subclasses with any ``__init__()``, can be pickled and copied, as process pools and test runners do: an
+exception comes back with its ``args`` and its attributes, and its ``__init__()`` is not called again.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from copy import deepcopy
+from typing import Any, Self
 
 __all__ = [
     "CancelledSwallowedError",
@@ -35,8 +39,20 @@ __all__ = [
 ]
 
 
+def _restore(class_: type[TriowsError], args: tuple[Any, ...]) -> TriowsError:
+    error = class_.__new__(class_, *args)
+    if isinstance(error, OSError):
+        OSError.__init__(error, *args)  # which sets errno and its like, where the class has an __init__() of its own
+    error.args = args
+    return error
+
+
 class TriowsError(Exception):
     """The base of all exceptions of triows."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Not Exception's, which calls the class with args: those of super().__init__(), which may be others.
+        return _restore, (type(self), self.args), self.__dict__.copy()
 
 
 class WebSocketClosed(TriowsError):
@@ -44,12 +60,29 @@ class WebSocketClosed(TriowsError):
 
     A handler that lets it escape, alone or in a group, has ended normally.
 
-    :ivar connection: the websocket's connection. Only for its handler is the exception a normal end.
+    :ivar connection: the websocket's connection. Only for its handler is the exception a normal end. Copies have it
+        too; a pickle leaves it behind, and has None.
     """
 
     def __init__(self, message: str, connection: object = None) -> None:
         super().__init__(message)
         self.connection = connection
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        restore, arguments, attributes = super().__reduce__()
+        return restore, arguments, {**attributes, "connection": None}
+
+    def __copy__(self) -> Self:
+        return self._copied(self.args, self.__dict__)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        memo[id(self.connection)] = self.connection
+        return self._copied(deepcopy(self.args, memo), deepcopy(self.__dict__, memo))
+
+    def _copied(self, args: tuple[Any, ...], attributes: dict[str, Any]) -> Self:
+        error = type(self).__new__(type(self), *args)
+        error.__dict__.update(attributes)
+        return error
 
 
 class WebSocketStateError(TriowsError, RuntimeError):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import decimal
+import hashlib
 from contextvars import ContextVar
 from typing import Any
+
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from triows import Response, Triows, abort, make_response, redirect, request, websocket
 
@@ -47,6 +50,32 @@ def add_routes(app: Triows) -> None:
     @app.post("/only-small-unread", max_body_size=10)
     async def only_small_unread() -> str:
         raise AssertionError("called for a body that is too large")
+
+    @app.post("/signed")
+    async def signed() -> dict[str, Any]:
+        """Reads the body in the order that the query gives."""
+        seen: list[Any] = []
+        for what in request.args["order"].split():
+            if what == "data":
+                seen.append(hashlib.sha256(await request.get_data()).hexdigest())
+            elif what == "body":
+                seen.append(hashlib.sha256(b"".join([piece async for piece in request.body])).hexdigest())
+            else:
+                files = {name: file.seek(0) or len(file.read()) for name, file in (await request.files).items()}
+                seen.append([(await request.form).to_dict(), files])
+        return {"seen": seen}
+
+    @app.post("/over-and-over", max_body_size=10)
+    async def over_and_over() -> list[int]:
+        """Asks again for a body that is too large."""
+        statuses = []
+        for _ in range(3):
+            for read in (request.get_data, request.body.read, lambda: anext(request.body)):
+                try:
+                    await read()
+                except RequestEntityTooLarge as error:
+                    statuses.append(error.code)
+        return statuses
 
     @app.get("/name/<name>")
     async def name(name: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ Tests triows/connection/http.py and triows/server/exchange.py.
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -30,6 +31,31 @@ async def test_a_chunked_body_is_streamed_in(target: Target) -> None:
         await wire.send(b"1000\r\n" + b"x" * 4096 + b"\r\n")
     await wire.send(b"0\r\n\r\n")
     assert (await wire.read_response()).body == b"204800"
+    await wire.stream.aclose()
+
+
+FORM = (
+    b'--B\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'
+    b'--B\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n%s\r\n--B--\r\n'
+)
+
+
+@pytest.mark.parametrize("order", ["data form data", "form data form body data", "form body form data"])
+@pytest.mark.parametrize("size", [10, 1_000_000])
+async def test_a_body_that_was_read_is_there_for_the_next_reader(order: str, size: int, target: Target) -> None:
+    body = FORM % (b"x" * size)
+    path = f"/signed?order={order.replace(' ', '+')}"
+    response = await target.request("POST", path, "Content-Type: multipart/form-data; boundary=B", body=body)
+    digest, form = hashlib.sha256(body).hexdigest(), [{"a": "1"}, {"f": size}]
+    expected = [form if what == "form" else digest for what in order.split()]
+    assert json.loads(response.body) == {"seen": expected}
+
+
+async def test_a_body_over_the_limit_is_refused_each_time(target: Target) -> None:
+    wire = await target.connect()
+    await wire.send(b"POST /over-and-over HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+    await wire.send(b"8\r\n01234567\r\n8\r\n01234567\r\n0\r\n\r\n")
+    assert json.loads((await wire.read_response()).body) == [413] * 9
     await wire.stream.aclose()
 
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from triows import Triows
+from triows import Triows, current_app, g, request, session, url_for
 
 
 async def test_background_tasks_end_before_the_shutdown_functions_run() -> None:
@@ -220,3 +220,89 @@ async def test_a_function_that_yields_is_no_background_task() -> None:
     async with app.test_app():
         with pytest.raises(TypeError, match=r"yields, .* iterate over it in an async function"):
             app.add_background_task(task)
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_a_background_function_has_an_app_context_of_its_own_and_the_request(is_async: bool) -> None:
+    app = Triows(__name__)
+    app.secret_key = "secret"
+    seen: list[object] = []
+    closed: set[str | None] = set()
+    request_over, all_over = trio.Event(), trio.Event()
+
+    def look() -> None:
+        seen.extend([current_app.name, request.path, session["user"], "user" in g, url_for("view")])
+        g.connection = "opened"
+
+    async def look_later() -> None:
+        await request_over.wait()
+        look()
+
+    @app.teardown_appcontext
+    async def close(error: BaseException | None) -> None:
+        closed.add(g.pop("connection", None))
+        if len(closed) == 2:
+            all_over.set()
+
+    @app.get("/view", endpoint="view")
+    async def view() -> str:
+        g.user = session["user"] = "Ann"
+        app.add_background_task(look_later if is_async else look)
+        return ""
+
+    async with app.test_app() as tested:
+        assert (await tested.test_client().get("/view")).status_code == 200
+        request_over.set()
+        await all_over.wait()
+    assert seen == [__name__, "/view", "Ann", False, "/view"]
+    assert closed == {None, "opened"}
+
+
+async def test_the_teardown_of_a_background_function_gets_its_error(caplog: pytest.LogCaptureFixture) -> None:
+    app = Triows(__name__)
+    failure, errors = ValueError("crashed"), list[BaseException | None]()
+    app.teardown_appcontext(errors.append)
+
+    async def crash(name: str) -> None:
+        raise failure
+
+    async with app.test_app():
+        app.add_background_task(crash, name="Ann")
+        await wait_all_tasks_blocked()
+    assert errors == [failure, None]
+    [record] = caplog.records
+    assert record.getMessage().startswith("background task test_the_teardown")
+    assert "crash() (" in record.getMessage()
+
+
+async def test_a_view_that_is_not_async_may_start_a_background_function() -> None:
+    app = Triows(__name__)
+    done, seen = trio.Event(), list[str]()
+
+    async def work(word: str) -> None:
+        seen.append(f"{word} {request.path}")
+        done.set()
+
+    @app.get("/view")
+    def view() -> str:
+        app.add_background_task(work, word="done")
+        return ""
+
+    async with app.test_app() as tested:
+        assert (await tested.test_client().get("/view")).status_code == 200
+        await done.wait()
+    assert seen == ["done /view"]
+
+
+async def test_a_background_function_without_a_serving_app_says_how() -> None:
+    app = Triows(__name__)
+
+    async def work() -> None: ...
+
+    @app.get("/")
+    async def view() -> str:
+        app.add_background_task(work)
+        return ""
+
+    with pytest.raises(RuntimeError, match=r"add_background_task\(.*work\(\) .*'async with app\.test_app\(\):'"):
+        await app.test_client().get("/")

@@ -46,8 +46,160 @@ async def test_start_up_and_shutdown_nest() -> None:
 
     async with app.test_app() as tested:
         assert tested.app is app
-        assert events == ["before", "while", "life"]
-    assert events[3:] == ["after", "end life", "end while"]
+        assert events == ["life", "before", "while"]
+    assert events[3:] == ["end while", "after", "end life"]
+
+
+async def test_the_order_at_the_end_is_quarts() -> None:
+    app = Triows(__name__)
+    events: list[str] = []
+
+    async def background() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            events.append("background")
+
+    def around(name: str) -> Any:
+        async def context() -> AsyncIterator[None]:
+            yield
+            events.append(name)
+
+        return context
+
+    for number in (1, 2):
+        app.teardown_appcontext(lambda error, number=number: events.append(f"teardown {number}"))
+        app.after_serving(lambda number=number: events.append(f"after {number}"))
+        app.while_serving(around(f"while {number}"))
+        app.lifespan(around(f"lifespan {number}"))
+    async with app.test_app():
+        app.add_background_task(background)
+        app.nursery.start_soon(background)
+        await wait_all_tasks_blocked()
+    # The function of add_background_task() has an app context of its own, and the app's life has one.
+    assert sorted(events[:4]) == ["background", "background", "teardown 1", "teardown 2"]
+    assert events[4:] == [
+        *("while 2", "while 1"),
+        *("after 1", "after 2"),
+        *("teardown 1", "teardown 2"),
+        *("lifespan 2", "lifespan 1"),
+    ]
+
+
+async def test_what_follows_a_failure_at_the_end_still_runs() -> None:
+    app = Triows(__name__)
+    events: list[str] = []
+
+    @app.while_serving
+    async def fails() -> AsyncIterator[None]:
+        yield
+        raise OSError("flush failed")
+
+    @app.lifespan
+    async def life() -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            events.append("lifespan")
+
+    app.after_serving(lambda: events.append("after"))
+    app.teardown_appcontext(lambda error: events.append(f"teardown {error!r}"))
+    with pytest.raises(OSError, match="flush failed"):
+        async with app.serving():
+            pass
+    assert events == ["after", "teardown OSError('flush failed')", "lifespan"]
+
+
+async def test_a_failed_start_up_ends_the_background_tasks_before_what_was_opened() -> None:
+    app = Triows(__name__)
+    events: list[str] = []
+
+    async def background() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            events.append("background")
+
+    @app.lifespan
+    async def first() -> AsyncIterator[None]:
+        app.nursery.start_soon(background)
+        await wait_all_tasks_blocked()
+        try:
+            yield
+        finally:
+            events.append("lifespan")
+
+    @app.lifespan
+    async def second() -> AsyncIterator[None]:
+        raise OSError("no database")
+        yield
+
+    app.after_serving(lambda: events.append("after"))
+    with pytest.raises(OSError, match="no database"):
+        async with app.serving():
+            pytest.fail("the app must not serve")
+    assert events == ["background", "lifespan"]
+
+
+async def test_a_lifespan_whose_nursery_crashes_leaves_the_others_time_for_their_end() -> None:
+    app = Triows(__name__)
+    events: list[str] = []
+
+    async def crash() -> None:
+        raise ValueError("crashed")
+
+    @app.while_serving
+    async def during() -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await trio.lowlevel.checkpoint()
+            events.append("while")
+
+    @app.lifespan
+    async def life() -> AsyncIterator[None]:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(crash)
+            yield
+
+    @app.after_serving
+    async def after() -> None:
+        await trio.lowlevel.checkpoint()
+        events.append("after")
+
+    with pytest.raises(ValueError, match="crashed"):
+        async with app.serving():
+            await trio.sleep_forever()
+    assert events == ["while", "after"]
+
+
+async def test_a_shutdown_is_cut_once(autojump_clock: MockClock, caplog: pytest.LogCaptureFixture) -> None:
+    app = Triows(__name__, shutdown_timeout=3)
+
+    @app.while_serving
+    @app.lifespan
+    async def slow() -> AsyncIterator[None]:
+        yield
+        await trio.sleep(100)
+
+    app.after_serving(trio.sleep_forever)
+    start = trio.current_time()
+    async with app.serving():
+        pass
+    assert trio.current_time() - start == pytest.approx(3, abs=0.1)
+    assert len(caplog.records) == 1
+
+
+async def test_a_lifespan_cannot_be_added_by_what_begins_after_it() -> None:
+    app = Triows(__name__)
+
+    async def late() -> AsyncIterator[None]:
+        yield
+
+    app.before_serving(lambda: app.lifespan(late))
+    with pytest.raises(RuntimeError, match=r"late\(\).* register it before the app serves"):
+        async with app.serving():
+            pytest.fail("the app must not serve")
 
 
 async def test_start_up_errors_are_raised_unwrapped_and_undo_what_was_done() -> None:

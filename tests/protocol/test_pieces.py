@@ -24,37 +24,19 @@ def given_out(pieces: Pieces) -> list[bytes]:
 @given(sizes)
 def test_what_came_is_given_out_in_order(lengths: list[int]) -> None:
     came = [bytes([number]) * length for number, length in enumerate(lengths)]
-    joined, taken = Pieces(), Pieces()
-    for piece in came:
-        joined.append(piece)
-        taken.append(piece)
-        assert joined.size == taken.size
-    out = given_out(taken)
-    assert joined.joined() == b"".join(out) == b"".join(came)
-    assert b"" not in out
-    assert len(given_out(joined)) == (1 if out else 0)
-
-
-def test_what_was_joined_is_one_object_from_then_on() -> None:
     pieces = Pieces()
-    pieces.append(b"a" * 10)
-    pieces.append(b"b" * 10_000)
-    assert pieces.joined() is pieces.joined()
-    assert type(pieces.joined()) is bytes
+    for piece in came:
+        pieces.append(piece)
+    assert pieces.size == sum(lengths)
+    out = given_out(pieces)
+    assert b"".join(out) == b"".join(came)
+    assert b"" not in out
 
 
 def test_a_large_piece_is_not_copied() -> None:
     pieces, data = Pieces(), b"x" * 4096
     pieces.append(data)
-    assert pieces.joined() is data
     assert pieces.popleft() is data
-
-
-def test_after_it_is_cleared_nothing_is_there() -> None:
-    pieces = Pieces()
-    pieces.append(b"x")
-    pieces.clear()
-    assert (pieces.size, pieces.joined()) == (0, b"")
 
 
 @pytest.mark.parametrize("piece", [1, 2, 100, 4095, 4096])

@@ -1,5 +1,6 @@
 """Sessions, and where they are kept."""
 
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import Any, assert_type
 
@@ -28,8 +29,11 @@ class InMemory(SessionInterface):
 
 
 class NotAsync(SessionInterface):
-    def open_session(self, app: Triows, request: Any) -> SessionMixin | None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+    def open_session(self, app: Triows, request: Any) -> SessionMixin | None:
         return None
+
+    def save_session(self, app: Triows, session: SessionMixin, response: Response | None) -> None:
+        pass
 
 
 async def use(interface: SessionInterface, app: Triows) -> None:
@@ -41,6 +45,6 @@ async def use(interface: SessionInterface, app: Triows) -> None:
     assert_type(interface.get_cookie_partitioned(app), bool)
     assert_type(interface.get_expiration_time(app, session), datetime | None)
     assert_type(interface.is_null_session(session), bool)
-    assert_type(await interface.make_null_session(app), SessionMixin)
+    assert_type(interface.make_null_session(app), SessionMixin | Awaitable[SessionMixin])
     app.session_interface = InMemory()
     interface.get_cookie_name()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

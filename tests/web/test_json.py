@@ -5,6 +5,7 @@ Tests triows/web/json_codec.py.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,7 +14,7 @@ from uuid import UUID
 
 import pytest
 
-from triows import JSONProvider, Request, Response, Triows, WebSocket, jsonify
+from triows import JSONProvider, Request, Response, Triows, WebSocket, jsonify, request, websocket
 
 
 @dataclass
@@ -135,3 +136,92 @@ async def test_responses_are_indented_in_debug_mode_or_where_it_is_asked_for(
     app.debug = debug
     app.json.compact = compact
     assert await (await app.make_response({"a": 1})).get_data() == text
+
+
+# Providers as Quart's and Flask's users write them
+
+
+class Sorting(JSONProvider):
+    compact = False
+    sort_keys = False
+    ensure_ascii = False
+    mimetype = "application/vnd.api+json"
+
+    def default(self, value: Any) -> Any:  # type: ignore[override]
+        return sorted(value) if isinstance(value, set) else JSONProvider.default(value)
+
+
+def sorting_of_flask() -> Any:
+    provider = pytest.importorskip("flask.json.provider").DefaultJSONProvider
+
+    class SortingOfFlask(provider):  # type: ignore[misc]
+        compact = False
+        sort_keys = False
+        ensure_ascii = False
+        mimetype = "application/vnd.api+json"
+
+        def default(self, value: Any) -> Any:
+            return sorted(value) if isinstance(value, set) else super().default(value)
+
+    return SortingOfFlask
+
+
+class InBytes(JSONProvider):
+    """The dumps() of a C library, which returns bytes."""
+
+    def dumps(self, obj: Any, **kwargs: Any) -> Any:
+        return json.dumps(obj, default=sorted, indent=kwargs.get("indent")).encode()
+
+
+@pytest.mark.parametrize("by_class", [True, False])
+@pytest.mark.parametrize("make", [lambda: Sorting, sorting_of_flask])
+async def test_a_provider_may_change_types_order_characters_layout_and_mimetype(make: Any, by_class: bool) -> None:
+    provider = make()
+    if by_class:
+        app: Triows = type("App", (Triows,), {"json_provider_class": provider})(__name__)
+    else:
+        app = Triows(__name__)
+        app.json = provider(app)
+
+    @app.post("/")
+    async def view() -> dict[str, Any]:
+        return {"b": {2, 1}, "a": "\xe9", "when": date(2024, 1, 2), "sent": await request.get_json()}
+
+    @app.websocket("/")
+    async def ws() -> None:
+        await websocket.send_json({"b": {1}, "got": await websocket.receive_json()})
+
+    value = {"b": [1, 2], "a": "\xe9", "when": "Tue, 02 Jan 2024 00:00:00 GMT", "sent": {"x": [3]}}
+    response = await app.test_client().post("/", json={"x": {3}})
+    assert response.mimetype == "application/vnd.api+json"
+    assert await response.get_data(as_text=True) == json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    assert await response.get_json() == value
+    async with app.test_client().websocket("/") as client:
+        await client.send_json({"q": "\xe9"})
+        assert await client.receive() == '{"b": [1], "got": {"q": "\xe9"}}'
+    async with app.app_context():
+        assert await jsonify([{2}]).get_json() == [[2]]
+
+
+async def test_a_provider_whose_text_is_bytes_makes_responses() -> None:
+    app = Triows(__name__)
+    app.json = InBytes(app)
+    assert await (await app.make_response({"a": {1}})).get_data() == b'{"a": [1]}\n'
+
+
+async def test_the_json_of_a_response_is_read_by_the_apps_provider() -> None:
+    class Wrapping(JSONProvider):
+        def loads(self, text: str | bytes, **kwargs: Any) -> Any:
+            return {"loaded": super().loads(text, **kwargs)}
+
+    app, seen = Triows(__name__), list[Any]()
+    app.json = Wrapping(app)
+
+    @app.after_request
+    async def look(response: Response) -> Response:
+        seen.append(await response.get_json())
+        return response
+
+    app.get("/", endpoint="view")(lambda: [1])
+    response = await app.test_client().get("/")
+    assert [await response.get_json(), *seen] == [{"loaded": [1]}] * 2

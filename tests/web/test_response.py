@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
 
 import pytest
 
-from triows import Response, Triows
+from triows import Response, Triows, abort, redirect, request
 
 
 async def pieces(closed: list[str]) -> AsyncIterator[str]:
@@ -41,6 +41,94 @@ async def test_get_data_completes_an_async_stream_and_closes_it() -> None:
     assert closed == ["closed"]
     assert not response.is_streamed
     assert await response.get_data() == b"abc"
+
+
+# The length
+
+
+@pytest.mark.parametrize(
+    ("body", "length"), [("héllo", 6), (b"ab", 2), (["a", b"b", "é"], 4), ("", 0), (None, 0), (iter(["a"]), None)]
+)
+def test_the_length_is_known_where_the_body_is_complete(body: Any, length: int | None) -> None:
+    response = Response(body)
+    assert response.content_length == length
+    assert response.headers.get("Content-Length") == (None if length is None else str(length))
+    assert b"content-length" not in dict(response.wire_headers())
+
+
+async def test_the_length_follows_the_body() -> None:
+    response = Response("abc")
+    response.set_data("abcd")
+    assert response.content_length == 4
+    response.data = b"x"
+    assert response.content_length == 1
+    response.response = iter(["ab", "c"])
+    assert (response.content_length, "Content-Length" in response.headers) == (None, False)
+    await response.get_data()
+    assert response.content_length == 3
+    response = Response()
+    response.response = pieces([])
+    assert response.content_length is None
+
+
+async def test_a_wrong_length_of_a_complete_body_gives_way_and_that_of_a_stream_stays() -> None:
+    assert Response("abc", headers={"Content-Length": "9"}).content_length == 3
+    response = Response(iter(["abc"]), headers={"Content-Length": "3"})
+    assert response.content_length == 3
+    assert (b"content-length", b"3") in response.wire_headers()
+    response = Response(headers={"Content-Length": "3"})
+    response.response = iter(["abc"])
+    assert response.content_length == 3
+
+
+def test_a_response_has_one_length_whatever_was_set_when() -> None:
+    for response in (Response("x", 304), Response(iter(["x"])), Response(), Response("x")):
+        response.headers["content-length"] = "9"
+        response.status_code = 200
+        response.set_data("ab")
+        assert response.headers.getlist("Content-Length") == ["2"]
+
+
+@pytest.mark.parametrize("emptied", [True, False])
+def test_a_304_has_the_length_of_what_it_stands_for_or_none(emptied: bool) -> None:
+    response = Response("text")
+    if emptied:
+        response.set_data("")
+    response.status_code = 304
+    assert dict(response.wire_headers()).get(b"content-length") == (None if emptied else b"4")
+    told = Response("" if emptied else "text", 304, {"Content-Length": "9"})
+    assert dict(told.wire_headers())[b"content-length"] == b"9"
+
+
+async def test_hooks_know_the_length_of_every_kind_of_response() -> None:
+    app, seen = Triows(__name__), dict[str, int | None]()
+
+    @app.after_request
+    async def note(response: Response) -> Response:
+        assert response.headers.get("Content-Length", type=int) == response.content_length
+        seen[request.path] = response.content_length
+        return response
+
+    answers: dict[str, Callable[[], Any]] = {
+        "/text": lambda: "héllo",
+        "/bytes": lambda: b"abc",
+        "/dict": lambda: {"a": 1},
+        "/tuple": lambda: ("abcd", 404, {"X-A": "b"}),
+        "/abort": lambda: abort(Response("abc", 418)),  # type: ignore[arg-type]
+        "/redirect": lambda: redirect("/text"),
+        "/made": lambda: Response(),
+        "/stream": lambda: iter(["a"]),
+    }
+    for path, answer in answers.items():
+        app.add_url_rule(path, path.strip("/"), answer)
+    client, lengths = app.test_client(), {}
+    for path in (*answers, "/missing"):
+        response = await client.get(path)
+        lengths[path] = None if path == "/stream" else len(await response.get_data())
+        assert response.content_length == lengths[path]
+    assert seen == lengths
+    head = await client.head("/text")
+    assert (head.content_length, seen["/text"], await head.get_data()) == (6, 6, b"")
 
 
 async def test_aclose_closes_a_generator_half_way() -> None:

@@ -5,6 +5,7 @@ Tests triows/web/tagged_json.py.
 
 from __future__ import annotations
 
+import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,10 +14,11 @@ from uuid import UUID
 
 import pytest
 
-from triows import Response, Triows, session
+from triows import Response, SessionInterface, SessionMixin, Triows, session, websocket
+from triows.testing import WebsocketResponseError
 from triows.testing.request_context import pipeline_for
 from triows.web.request import RequestBase
-from triows.web.sessions import SecureCookieSession, SecureCookieSessionInterface
+from triows.web.sessions import NullSession, SecureCookieSession, SecureCookieSessionInterface
 from triows.web.tagged_json import TaggedJSONSerializer
 
 
@@ -182,3 +184,172 @@ async def test_a_session_interface_that_is_set_late_is_used_by_the_next_request(
     assert await (await client.get("/")).get_data() == b"None"
     app.session_interface = Elsewhere()
     assert await (await client.get("/")).get_data() == b"from elsewhere"
+
+
+# Interfaces of other kinds
+
+
+class InMemory:
+    """A synchronous interface, as those for Flask are: it knows nothing of triows, and wants a response always."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, dict[str, Any]] = {}
+        self.threads: set[threading.Thread] = set()
+
+    def open_session(self, app: Triows, request: RequestBase) -> SessionMixin | None:
+        self.threads.add(threading.current_thread())
+        if "X-None" in request.headers:
+            return None
+        return SecureCookieSession(self.kept.get(request.cookies.get("sid", ""), {}))
+
+    def save_session(self, app: Triows, session: SessionMixin, response: Response) -> None:
+        self.threads.add(threading.current_thread())
+        if session.modified:
+            self.kept["1"] = dict(session)
+            response.set_cookie("sid", "1")
+
+    def make_null_session(self, app: Triows) -> SessionMixin:
+        return NullSession()
+
+    def is_null_session(self, obj: object) -> bool:
+        return isinstance(obj, NullSession)
+
+
+class SyncInterface(InMemory, SessionInterface):  # type: ignore[misc]
+    """A synchronous interface of triows's."""
+
+    def save_session(self, app: Triows, session: SessionMixin, response: Response | None) -> None:
+        super().save_session(app, session, response or Response())
+
+
+class HalfAsync(SecureCookieSessionInterface):
+    """Functions that are not async, and return what is to be awaited."""
+
+    def open_session(self, *args: Any) -> Any:
+        return super().open_session(*args)
+
+    def save_session(self, *args: Any) -> Any:
+        return super().save_session(*args)
+
+    def make_null_session(self, *args: Any) -> Any:
+        return super().make_null_session(*args)
+
+
+def flasks() -> Any:
+    sessions = pytest.importorskip("flask.sessions")
+    return sessions.SecureCookieSessionInterface()
+
+
+INTERFACES = [InMemory, SyncInterface, HalfAsync, SecureCookieSessionInterface, flasks]
+
+
+def app_with(interface: Any) -> Triows:
+    app = make_app()
+    app.session_interface = interface
+
+    @app.get("/")
+    async def count() -> dict[str, Any]:
+        session["count"] = session.get("count", 0) + 1
+        return dict(session)
+
+    @app.get("/look")
+    async def look() -> str:
+        return str(session.get("count"))
+
+    @app.websocket("/")
+    async def ws() -> Any:
+        if "X-Reject" in websocket.headers:
+            session["count"] = 10
+            return "no", 403
+        await websocket.send(str(session.get("count")))
+        return None
+
+    return app
+
+
+@pytest.mark.parametrize("make", INTERFACES)
+async def test_an_interface_may_be_async_or_not(make: Any) -> None:
+    app = app_with(make())
+    client, other = app.test_client(), app.test_client()
+    for count in (1, 2, 3):
+        assert await (await client.get("/")).get_json() == {"count": count}
+    assert await (await other.get("/look")).get_data() == b"None"
+    async with client.session_transaction() as opened:
+        assert opened["count"] == 3
+        opened["count"] = 7
+    async with client.websocket("/") as ws:
+        assert await ws.receive() == "7"
+    with pytest.raises(WebsocketResponseError):
+        async with client.websocket("/", headers={"X-Reject": "1"}) as ws:
+            await ws.receive()
+    assert await (await client.get("/look")).get_data() == b"10"
+    async with app.test_request_context("/"):
+        assert dict(session) == {}
+
+
+@pytest.mark.parametrize("make", [InMemory, SyncInterface])
+async def test_an_interface_that_is_not_async_runs_in_a_worker_thread(make: Any) -> None:
+    interface = make()
+    app = app_with(interface)
+    await app.test_client().get("/")
+    assert interface.threads
+    assert threading.current_thread() not in interface.threads
+
+
+@pytest.mark.parametrize("make", [InMemory, SyncInterface])
+async def test_an_interface_that_is_not_async_may_have_no_session(make: Any) -> None:
+    client = app_with(make()).test_client()
+    assert await (await client.get("/look", headers={"X-None": "1"})).get_data() == b"None"
+    with pytest.raises(RuntimeError, match="does it have a secret key"):
+        async with client.session_transaction(headers={"X-None": "1"}):
+            pass
+
+
+@pytest.mark.parametrize("make", [HalfAsync, flasks])
+async def test_an_interface_has_no_session_without_a_key(make: Any) -> None:
+    app = app_with(make())
+    app.secret_key = None
+    async with app.test_request_context("/"):
+        assert app.session_interface.is_null_session(session)
+
+
+async def test_an_interface_may_be_set_on_a_subclass_and_have_functions_set_on_it() -> None:
+    class App(Triows):
+        session_interface: Any = SyncInterface()
+
+    app = App(__name__)
+    opened = SecureCookieSession({"user": "Ann"})
+
+    async def open_session(app: Triows, request: RequestBase) -> SessionMixin:
+        return opened
+
+    app.session_interface.open_session = open_session
+    app.get("/", endpoint="view")(lambda: session["user"])
+    assert await (await app.test_client().get("/")).get_data() == b"Ann"
+
+
+async def test_an_error_of_an_interface_that_is_not_async_is_answered() -> None:
+    class Broken(InMemory):
+        def open_session(self, app: Triows, request: RequestBase) -> SessionMixin | None:
+            raise OSError("the store is down")
+
+    app = app_with(Broken())
+    app.errorhandler(OSError)(lambda error: ("try later", 503))
+    assert (await app.test_client().get("/")).status_code == 503
+
+
+@pytest.mark.parametrize("make", [InMemory, flasks])
+async def test_a_cookie_that_cannot_be_set_at_a_websockets_end_is_reported(
+    make: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = app_with(make())
+
+    @app.websocket("/late")
+    async def late() -> None:
+        await websocket.accept()
+        session["count"] = 5
+
+    async with app.test_client().websocket("/late") as ws:
+        await ws.wait_closed()
+    assert "SessionInterface" in caplog.text or "InMemory" in caplog.text
+    assert "none can be set any more" in caplog.text

@@ -6,10 +6,13 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Mutable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from logging import Logger
 from typing import TYPE_CHECKING, Any, cast
 
-from ..connection.base import Connection
+import trio
+
+from ..connection.base import Connection, NoNurseryError
 from ..connection.limits import (
     KEYS,
     LIMITS,
@@ -22,8 +25,8 @@ from ..connection.limits import (
 from ..connection.stats import Counters, Stats
 from ..tasks.context import Namespace
 from ..tasks.error_log import error_log
-from ..tasks.functions import TEARDOWN_REMEDY, check_no_generator
-from ..web.context import Context
+from ..tasks.functions import TEARDOWN_REMEDY, check_no_generator, describe
+from ..web.context import Context, current_context
 from ..web.json import JSONProvider
 from ..web.quart_names import refuse_definitions
 from ..web.request import Request
@@ -31,6 +34,7 @@ from ..web.response import Response
 from ..web.sessions import SecureCookieSessionInterface, SessionInterface
 from ..web.websocket import WebSocket
 from . import quart_names
+from .assignments import check_assignment, check_definitions
 from .background import BackgroundNursery
 from .config import DEFAULT_CONFIG, Config
 from .lifespan import Lifespan
@@ -74,6 +78,7 @@ class App(WithMiddleware, Scaffold):
         self, import_name: str, *, host_matching: bool = False, subdomain_matching: bool = False, **limits: Any
     ) -> None:
         super().__init__(import_name)
+        check_definitions(self)
         if host_matching and subdomain_matching:
             raise ValueError("host_matching and subdomain_matching exclude each other; leave one of them out")
         self.name = import_name
@@ -217,10 +222,10 @@ class App(WithMiddleware, Scaffold):
         return any(rule.websocket and rule.endpoint == endpoint for rule in self.url_map.iter_rules())
 
     def endpoint(self, endpoint: str) -> Callable[[F], F]:
-        """Register the decorated function as the view of an endpoint whose rules are added without one."""
+        """Register the decorated function as the view of an endpoint, in place of the one that it has, if any."""
 
         def decorator(function: F) -> F:
-            self.set_view(endpoint, function, websocket=self._is_websocket(endpoint))
+            self.view_functions[endpoint] = function
             return function
 
         return decorator
@@ -272,6 +277,7 @@ class App(WithMiddleware, Scaffold):
     if not TYPE_CHECKING:
 
         def __setattr__(self, name: str, value: Any) -> None:
+            check_assignment(name, value)
             if name == "view_functions":
                 # A new object: a test that has kept the former functions can put them back.
                 if not isinstance(value, ViewFunctions):
@@ -291,12 +297,12 @@ class App(WithMiddleware, Scaffold):
         return self._lifespan.add_before(function)
 
     def after_serving(self, function: F) -> F:
-        """Call ``function()`` when the app shuts down, after connections and background tasks have ended."""
+        """Call ``function()`` when the app shuts down, after the second halves of ``while_serving``."""
         return self._lifespan.add_after(function)
 
     def while_serving(self, function: F) -> F:
         """Run an async generator function: up to its ``yield`` at start-up, and on from there at shutdown."""
-        return self._lifespan.add_context(function)
+        return self._lifespan.add_during(function)
 
     def lifespan(self, function: F) -> F:
         """Register an async context manager function, around everything that the app does.
@@ -305,10 +311,13 @@ class App(WithMiddleware, Scaffold):
         :func:`contextlib.asynccontextmanager`, and may take the app as its argument. Nurseries may be open across the
         ``yield``.
         """
-        return self._lifespan.add_context(function)
+        return self._lifespan.add_around(function)
 
     def teardown_appcontext(self, function: F) -> F:
-        """Call ``function(error)`` at the end of each request, websocket, and :meth:`app_context`."""
+        """Call ``function(error)`` at the end of each app context, in the order of registration, as in Quart.
+
+        Requests, websockets, background functions, the app's own life and :meth:`app_context` have one each.
+        """
         check_no_generator(function, TEARDOWN_REMEDY)
         self.teardown_functions.append(function)
         return function
@@ -324,11 +333,25 @@ class App(WithMiddleware, Scaffold):
     def add_background_task(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """Call ``function(*args, **kwargs)`` in the background; if it is not async, in a worker thread.
 
-        A crash is logged.
+        The call has an app context of its own, with another ``g``; it sees the request that it was started in. A crash
+        is logged.
 
-        :raises RuntimeError: if the app does not serve.
+        :raises RuntimeError: if the app does not serve: there is no life then that the task could be a part of.
         """
-        self.nursery.start_call(function, args, kwargs)
+        try:
+            nursery = self.nursery
+        except NoNurseryError:
+            raise NoNurseryError(
+                f"add_background_task({describe(function)}) needs an app that serves; in tests, use 'async with"
+                " app.test_app():' around the client, and under an ASGI server leave its lifespan events on"
+            ) from None
+        outer = current_context()
+        context = Context(self) if outer is None else outer.for_background()
+        start = partial(nursery.start_call, function, args, kwargs, self._within(context))
+        if trio.lowlevel.in_trio_task():
+            start()
+        else:  # in the worker thread of a view or hook that is not async
+            trio.from_thread.run_sync(start)
 
     def serving(self) -> AbstractAsyncContextManager[None]:
         """Return an async context manager in which the app lives: started up, and shut down at its end.
@@ -341,7 +364,11 @@ class App(WithMiddleware, Scaffold):
     @asynccontextmanager
     async def app_context(self) -> AsyncIterator[Context]:
         """Make ``current_app`` and ``g`` available in the block, outside of requests."""
-        context = Context(self)
+        async with self._within(Context(self)) as context:
+            yield context
+
+    @asynccontextmanager
+    async def _within(self, context: Context) -> AsyncIterator[Context]:
         error: BaseException | None = None
         token = context.push()
         try:
@@ -351,7 +378,7 @@ class App(WithMiddleware, Scaffold):
             raise
         finally:
             if self.teardown_functions:
-                await run_teardown(self.logger, [*reversed(self.teardown_functions)], error)  # noqa: ASYNC102 - shields itself
+                await run_teardown(self.logger, self.teardown_functions, error)  # noqa: ASYNC102 - shields itself
             context.pop(token)
 
     # Serving

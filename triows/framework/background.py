@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
 
@@ -42,10 +43,15 @@ class BackgroundNursery:
         """
         self._nursery.start_soon(partial(self._guard, async_fn, *args), name=name or async_fn)
 
-    def start_call(self, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
-        """Start a task that calls ``function(*args, **kwargs)``, in a worker thread if it is not async."""
+    def start_call(
+        self, function: Callable[..., Any], args: Any, kwargs: Any, within: AbstractAsyncContextManager[object]
+    ) -> None:
+        """Start a task that calls ``function(*args, **kwargs)``, in a worker thread if it is not async.
+
+        :param within: around the call.
+        """
         check_no_generator(function, "iterate over it in an async function")
-        self._nursery.start_soon(partial(self._guard, partial(call, function, *args, **kwargs)), name=function)
+        self._nursery.start_soon(self._guard_call, function, args, kwargs, within, name=function)
 
     async def start(self, async_fn: Callable[..., Awaitable[Any]], *args: Any, name: object = None) -> Any:
         """Start a task and wait until it calls ``task_status.started(value)``; return the value.
@@ -60,6 +66,16 @@ class BackgroundNursery:
             await async_fn(*args, **kwargs)
         except BaseException as raised:  # noqa: ASYNC103 - raised again by the call below, unless it is an error
             self._report_failure(async_fn, raised)
+
+    async def _guard_call(
+        self, function: Callable[..., Any], args: Any, kwargs: Any, within: AbstractAsyncContextManager[object]
+    ) -> None:
+        background_task.set(trio.lowlevel.current_task().name)
+        try:
+            async with within:
+                await call(function, *args, **kwargs)
+        except BaseException as raised:  # noqa: ASYNC103 - raised again by the call below, unless it is an error
+            self._report_failure(function, raised)
 
     async def _guard_start(
         self, async_fn: Callable[..., Awaitable[Any]], *args: Any, task_status: trio.TaskStatus[Any]

@@ -6,10 +6,11 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from datetime import timedelta
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, Self
 
 from werkzeug.utils import import_string
 
@@ -84,6 +85,17 @@ class Config(dict[str, Any]):
     def _touch(self) -> None:
         # Values that were derived from a config hold for one revision. No two configs have the same revision.
         self.revision: int = next(_revisions)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "revision"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._touch()
+
+    def copy(self) -> Self:
+        """Return a config with the same settings, which may be another app's ``config``."""
+        return copy(self)
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Set many keys, each as ``config[key] = value`` does."""

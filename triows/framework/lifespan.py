@@ -1,15 +1,18 @@
 """The app's lifespan: its start-up, its background tasks and its shutdown.
 
 A lifespan runs in a task of its own: several servers may use the app, and its lifespan must not end with the server
-that has started it. At the end of the lifespan, the background tasks are cancelled and waited for. Then the start-up is
-undone, in reverse. The shutdown functions are never cancelled half-way, except after ``shutdown_timeout``; the log says
-so then.
+that has started it. Its order is Quart's, with the functions of ``app.lifespan`` around all of it:
+
+    lifespans - before_serving - while_serving - the app serves - background tasks are cancelled and waited for -
+    while_serving, in reverse - after_serving - teardown_appcontext - lifespans, in reverse
+
+The shutdown functions are never cancelled half-way, except after ``shutdown_timeout``; the log says so then.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from contextvars import copy_context
 from functools import partial
@@ -28,9 +31,11 @@ from ..tasks.shields import FORCE_EVERY, open_shields
 from ..tasks.stalls import stalls_watched
 from ..web.context import Context
 from .background import BackgroundNursery
+from .routes.hooks import run_teardown
 
 F = TypeVar("F", bound=Callable[..., Any])
 _Steps = list[Callable[..., Any]]
+_OpenContext = Callable[[], AbstractAsyncContextManager[Any]]
 
 
 class LifespanApp(Protocol):
@@ -45,6 +50,8 @@ class LifespanApp(Protocol):
     def config(self) -> Mapping[str, Any]: ...
     @property
     def limits(self) -> ServerLimits: ...
+    @property
+    def teardown_functions(self) -> Sequence[Callable[..., Any]]: ...
 
 
 class Lifespan:
@@ -54,7 +61,8 @@ class Lifespan:
         self._app = app
         self.before: _Steps = []
         self.after: _Steps = []
-        self.contexts: list[Callable[[], AbstractAsyncContextManager[Any]]] = []
+        self.around: list[_OpenContext] = []
+        self.during: list[_OpenContext] = []
         self._current: _LifespanRun | None = None
 
     def add_before(self, function: F) -> F:
@@ -78,21 +86,40 @@ class Lifespan:
         return function
 
     def _check_not_started(self) -> None:
-        if self._current is not None and self._current.started.is_set() and not self._current.stopping:
+        run = self._current
+        if run is not None and run.started.is_set() and not run.stopping:
             raise RuntimeError(
                 "the app has started up already, so that what is to run at its start-up would not run;"
                 " register it before the app serves, or start a task in app.nursery"
             )
 
-    def add_context(self, function: F) -> F:
+    def add_around(self, function: F) -> F:
+        """Add a context around all other steps; see :meth:`add_during`.
+
+        :raises RuntimeError: if the app starts up or has started up.
+        """
+        self._check_not_started()
+        run = self._current
+        if run is not None and run.lifespans_open and not run.stopping:
+            raise RuntimeError(
+                f"{describe(function)} is a lifespan, which begins before the app's other start-up functions; register"
+                " it before the app serves"
+            )
+        self.around.append(self._context(function))
+        return function
+
+    def add_during(self, function: F) -> F:
         """Add an async generator function, or one that returns an async context manager; it may take the app.
 
         :raises TypeError: if it is another kind of function.
         :raises RuntimeError: if the app has started up.
         """
         self._check_not_started()
-        self.contexts.append(partial(_open_context, _context_factory(function), self._app))
+        self.during.append(self._context(function))
         return function
+
+    def _context(self, function: Callable[..., Any]) -> _OpenContext:
+        return partial(_open_context, _context_factory(function), self._app)
 
     @property
     def nursery(self) -> BackgroundNursery:
@@ -159,6 +186,9 @@ class _LifespanRun:
         self.nursery: BackgroundNursery | None = None
         self.failure: BaseException | None = None
         self.stopping = False
+        self.lifespans_open = False
+        self._shutdown_begun = False
+        self._is_cut = False
         self.started = trio.Event()
         self.ended = trio.Event()
         self._stop = trio.Event()
@@ -202,42 +232,70 @@ class _LifespanRun:
             if self._stop.is_set():
                 return  # noqa: ASYNC121 - nothing was started
             self.nursery = await self._outer.start(self._run_background_tasks)
-            # The scope is around everything that start-up opens, so that it can shield the exits later.
-            with trio.CancelScope() as scope:
+            # Each scope is around everything that is opened in it, so that it can shield the exits later. They are
+            # two: the nursery of a lifespan that has crashed cancels what is inside of the outer one.
+            inner = trio.CancelScope()
+            with trio.CancelScope() as outer:
                 async with AsyncExitStack() as stack:
+                    self.lifespans_open = True
                     try:
-                        await self._start_up(stack)
-                        self.started.set()
-                        await self._stop.wait()
+                        for open_context in self.lifespan.around:
+                            await stack.enter_async_context(open_context())
+                        with inner:
+                            await self._live_inside(outer, inner)
                     finally:
-                        await self._begin_shutdown(scope)  # noqa: ASYNC102 - shields itself
-            if scope.cancelled_caught:
+                        await self._begin_shutdown(outer)  # noqa: ASYNC102 - shields itself
+            if outer.cancelled_caught or inner.cancelled_caught:
                 self._log_timeout()
+
+    async def _live_inside(self, *scopes: trio.CancelScope) -> None:
+        """Live inside of the lifespans. The scopes are those around this call."""
+        error: BaseException | None = None
+        try:
+            async with AsyncExitStack() as stack:
+                try:
+                    await self._start_up(stack)
+                    self.started.set()
+                    await self._stop.wait()
+                finally:
+                    await self._begin_shutdown(*scopes)  # noqa: ASYNC102 - shields itself
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            await self._call_last_functions(scopes[0].deadline, error)  # noqa: ASYNC102 - shields itself
 
     async def _start_up(self, stack: AsyncExitStack) -> None:
         for function in self.lifespan.before:
             await call(function)
-        for open_context in self.lifespan.contexts:
+        for open_context in self.lifespan.during:
             await stack.enter_async_context(open_context())
 
-    async def _begin_shutdown(self, scope: trio.CancelScope) -> None:
+    async def _begin_shutdown(self, *scopes: trio.CancelScope) -> None:
+        """End the background tasks, and shield the scopes for as long as the shutdown may take; do it once."""
+        if self._shutdown_begun:
+            return
+        self._shutdown_begun = True
         assert self.nursery is not None
-        scope.shield = True
         self.nursery.cancel_scope.cancel(reason="the app stops serving")
         timeout = self.app.limits.shutdown_timeout
         with trio.move_on_after(inf if timeout is None else timeout, shield=True):
             await self._background_ended.wait()
         with trio.CancelScope(shield=True):
             await self._force_background_tasks(self.nursery)
-        scope.deadline = inf if timeout is None else trio.current_time() + timeout
-        if not self.started.is_set():
-            return
-        # A scope of its own: if a lifespan's nursery has crashed, everything inside the outer one is cancelled.
-        with trio.CancelScope(shield=True, deadline=scope.deadline) as after_scope:
-            for function in self.lifespan.after:
-                await self._call_after_serving(function)
-        if after_scope.cancelled_caught:
-            self._log_timeout()
+        for scope in scopes:
+            scope.deadline = inf if timeout is None else trio.current_time() + timeout
+            scope.shield = True
+
+    async def _call_last_functions(self, deadline: float, error: BaseException | None) -> None:
+        if self.started.is_set():
+            with trio.CancelScope(shield=True, deadline=deadline) as scope:
+                for function in self.lifespan.after:
+                    await self._call_after_serving(function)
+            if scope.cancelled_caught:
+                self._log_timeout()
+        if self.app.teardown_functions:
+            await run_teardown(self.app.logger, self.app.teardown_functions, error or self.failure)
 
     async def _force_background_tasks(self, nursery: BackgroundNursery) -> None:
         """Log the background tasks that are left, and break their shields until they have ended."""
@@ -262,6 +320,9 @@ class _LifespanRun:
             self.failure = self.failure or unwrap_group(error)
 
     def _log_timeout(self) -> None:
+        if self._is_cut:
+            return
+        self._is_cut = True
         timeout = self.app.limits.shutdown_timeout
         self.app.logger.error("the app's shutdown was cut: it took longer than shutdown_timeout, %s seconds", timeout)
 

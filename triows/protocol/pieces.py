@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-# Pieces from this size on, in bytes, are kept as they arrived, and not copied until they are joined.
+# Pieces from this size on, in bytes, are kept as they arrived, and not copied.
 LARGE_PIECE = 4096
 # Smaller ones are put together up to this size: an object for each would take some forty bytes more.
 _FULL = 65_536
@@ -38,19 +38,3 @@ class Pieces:
         data = bytes(self._pieces.popleft())
         self.size -= len(data)
         return data
-
-    def joined(self) -> bytes:
-        """All bytes; they are kept, as one piece."""
-        pieces = self._pieces
-        if not self.size:
-            return b""
-        if len(pieces) != 1 or isinstance(pieces[0], bytearray):
-            data = b"".join(pieces)
-            pieces.clear()
-            pieces.append(data)
-        return bytes(pieces[0])
-
-    def clear(self) -> None:
-        """Drop all bytes."""
-        self.size = 0
-        self._pieces.clear()

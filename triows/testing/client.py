@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import Token
@@ -20,22 +21,12 @@ from werkzeug.http import dump_cookie
 from ..connection.base import Connection
 from ..framework.application import App
 from ..tasks.context import TaskContext
-from ..web.context import Context, current_context
+from ..web.context import BackgroundContext, Context, current_context
 from ..web.response import Response
-from ..web.sessions import SessionMixin
+from ..web.sessions import SessionMixin, open_session, save_session
 from . import cookies
-from .content import (
-    UNSET,
-    Auth,
-    Files,
-    HeadersLike,
-    Query,
-    Target,
-    make_headers,
-    make_target,
-    make_test_body_with_headers,
-    wire_headers,
-)
+from .content import UNSET, Files, Form, Query, Target, jar_url, make_target, make_test_body_with_headers
+from .headers import Auth, HeadersLike, encode_headers, make_headers, offered_subprotocols
 from .http import KeptConnection, TestHTTPConnection
 from .request_context import pipeline_for
 from .serving import serve
@@ -63,6 +54,7 @@ class TestClient:
     def __init__(self, app: App, use_cookies: bool = True) -> None:
         self.app = app
         self.cookie_jar: CookieJar | None = cookies.make_jar() if use_cookies else None
+        self._block: contextvars.Context | None = None  # of the task that is in the client's block
         self._token: Token[TaskContext] | None = None
         self._first: Context | None = None
         self._preserving = False
@@ -78,7 +70,7 @@ class TestClient:
         method: str = "GET",
         headers: HeadersLike | None = None,
         data: str | bytes | None = None,
-        form: Mapping[str, Any] | None = None,
+        form: Form | None = None,
         files: Files | None = None,
         query_string: Query | None = None,
         json: Any = UNSET,
@@ -91,10 +83,11 @@ class TestClient:
     ) -> Response:
         """Make a request and return the whole response, when the app has handled the request.
 
-        :param path: the path, with its query or without. The client percent-encodes it where needed.
-        :param data: the body. Instead of it: ``json``, a value; ``form``, a mapping, and ``files``, a mapping of
-            :class:`~triows.FileStorage`.
-        :param query_string: a mapping, or text.
+        :param path: the path, with its query or without, or a URL. The client percent-encodes it where needed.
+        :param headers: a mapping, or pairs. A value beyond latin-1 is sent as UTF-8.
+        :param data: the body. Instead of it: ``json``, a value; ``form``, a mapping or pairs, and ``files``, a mapping
+            of :class:`~triows.FileStorage`.
+        :param query_string: a mapping, pairs, or text. Values that are None are left out, of forms too.
         :param scheme: the scheme that the app sees, ``http`` or ``https``; there is no encryption.
         :param root_path: the path under which the app seems to be mounted; ``path`` begins with it.
         :param scope_base: ``{"client": (host, port)}`` sets the client's address, ``"server"`` the server's.
@@ -137,7 +130,7 @@ class TestClient:
         cookies.add_cookies(self.cookie_jar, headers, target.url)
         if (body or method in _METHODS_WITH_BODY) and "transfer-encoding" not in headers:
             headers.setdefault("Content-Length", str(len(body)))
-        request = h11.Request(method=method, target=target.resource, headers=wire_headers(headers))
+        request = h11.Request(method=method, target=target.resource, headers=encode_headers(headers))
         keep_cookies = partial(cookies.keep_cookies, self.cookie_jar, url=target.url)
         endpoint = target.endpoint(root_path, scope_base)
         if self._kept is not None:
@@ -198,7 +191,7 @@ class TestClient:
         cookies.add_cookies(self.cookie_jar, made, target.url)
         if not any(name in made for name in ("content-length", "transfer-encoding", "upgrade")):
             made["Transfer-Encoding"] = "chunked"
-        request = h11.Request(method=method, target=target.resource, headers=wire_headers(made))
+        request = h11.Request(method=method, target=target.resource, headers=encode_headers(made))
         keep_cookies = partial(cookies.keep_cookies, self.cookie_jar, url=target.url)
         async with serve(self.app, target.endpoint(root_path, scope_base)) as served:
             connection = TestHTTPConnection(self.app, served, request, keep_cookies)
@@ -268,12 +261,12 @@ class TestClient:
         target = make_target(self.app, path, query_string, scheme, subdomain, made)
         cookies.add_cookies(self.cookie_jar, made, target.url)
         # trio-websocket sends these itself, and checks the server's subprotocol against its own list.
-        offered = [*(subprotocols or ()), *(name.strip() for name in made.get("sec-websocket-protocol", "").split(","))]
+        offered = offered_subprotocols(subprotocols, made)
         for name in ("host", "sec-websocket-protocol"):
             made.remove(name)
         keep_cookies = partial(cookies.keep_cookies, self.cookie_jar, url=target.url)
         async with serve(self.app, target.endpoint(root_path, scope_base)) as served:
-            ws = TestWebSocket(self.app, served, target, wire_headers(made), [*filter(None, offered)], keep_cookies)
+            ws = TestWebSocket(self.app, served, target, encode_headers(made), offered, keep_cookies)
             await ws.open()
             yield ws
             await ws.leave()
@@ -310,7 +303,7 @@ class TestClient:
             httponly=httponly,
             samesite=samesite,
         )
-        cookies.keep_cookies(self.cookie_jar, Headers([("set-cookie", cookie)]), url=f"http://{server_name}{path}")
+        cookies.keep_cookies(self.cookie_jar, Headers([("set-cookie", cookie)]), url=jar_url(server_name, path))
 
     def delete_cookie(self, server_name: str, key: str, path: str = "/", domain: str | None = None) -> None:
         """Remove a cookie from the jar."""
@@ -326,24 +319,24 @@ class TestClient:
         :raises RuntimeError: if the client has no cookies or the app no secret key.
         """
         self._require_cookies()
-        made = Headers(headers)
-        cookies.add_cookies(self.cookie_jar, made, make_target(self.app, path, None, "http", None, Headers()).url)
-        context = pipeline_for(self.app, path, headers=dict(made), **options).context
+        made = make_headers(headers, None)
+        where = (options.get("query_string"), options.get("scheme", "http"), options.get("subdomain"))
+        cookies.add_cookies(self.cookie_jar, made, make_target(self.app, path, *where, made).url)
+        context = pipeline_for(self.app, path, headers=made, **options).context
         interface = self.app.session_interface
         assert context.request is not None
         token = context.push()
         try:
-            session = await interface.open_session(self.app, context.request)
+            session = await open_session(interface, self.app, context.request)
         finally:
             context.pop(token)
-        if session is None:
+        if interface.is_null_session(session):
             raise RuntimeError("the app has no session here; does it have a secret key?")
         yield session
         response = self.app.response_class()
         token = context.push()
         try:
-            if not interface.is_null_session(session):
-                await interface.save_session(self.app, session, response)
+            await save_session(interface, self.app, session, response)
         finally:
             context.pop(token)
         cookies.keep_cookies(self.cookie_jar, response.headers, context.request.url)
@@ -352,12 +345,13 @@ class TestClient:
         if self.cookie_jar is None:
             raise RuntimeError("this test client has no cookies; make it without use_cookies=False")
 
-    # The context of the last request
+    # The context of the last request. In other tasks it is set too, and ends with them.
 
     async def __aenter__(self) -> Self:
         if self._preserving:
             raise RuntimeError("this test client is in use in an 'async with' block already; make another one")
         self._preserving = True
+        self._block = trio.lowlevel.current_task().context
         self.app.teardown_functions.append(self._note_context)
         return self
 
@@ -368,20 +362,20 @@ class TestClient:
         self.app.teardown_functions.remove(self._note_context)
         self._contexts.clear()
         token, self._token = self._token, None
-        if token is not None and self._first is not None:
+        if token is not None and self._first is not None and self._block is trio.lowlevel.current_task().context:
             self._first.pop(token)
 
     async def _note_context(self, error: BaseException | None) -> None:
         """Keep the context of a request; the app calls this at the request's end, inside of its context."""
         context = current_context()
-        if context is not None and context.request is not None:
+        if context is not None and context.request is not None and not isinstance(context, BackgroundContext):
             self._contexts[context.request.connection] = context
 
     def _enter_context_of(self, connection: Connection) -> None:
         context = self._contexts.pop(connection, None)
         if context is not None:
             token = context.push()
-            if self._token is None:
+            if self._token is None and self._block is trio.lowlevel.current_task().context:
                 self._token, self._first = token, context
 
 

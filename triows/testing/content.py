@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from mimetypes import guess_type
 from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
-from werkzeug.datastructures import Authorization, FileStorage, Headers
+import idna
+from werkzeug.datastructures import Authorization, FileStorage, Headers, iter_multi_items
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartEncoder, Preamble
 
 from ..framework.application import App
 from ..protocol.hosts import USES_TLS, default_port
 from ..web.json import JSONProvider
+from .headers import Auth, HeadersLike, encode_headers, make_headers
 from .serving import Endpoint
 
 UNSET: Any = object()
-USER_AGENT = "triows"
 
 _BOUNDARY = "----TriowsBoundary"
 _READ_SIZE = 16384
@@ -25,9 +27,8 @@ _PATH_SAFE = "/%:@!$&'()*+,;=~"
 _QUERY_SAFE = _PATH_SAFE + "?[]"
 _ABSOLUTE = re.compile(r"(?i)(?:http|ws)s?://")
 
-HeadersLike = Mapping[str, Any] | Headers | Iterable[tuple[str, str]]
-Query = Mapping[str, Any] | str
-Auth = Authorization | tuple[str, str]
+Query = Mapping[str, Any] | Iterable[tuple[str, Any]] | str | bytes
+Form = Mapping[str, Any] | Iterable[tuple[str, Any]]
 Files = Mapping[str, "FileStorage | Iterable[FileStorage]"]
 
 
@@ -66,16 +67,23 @@ class Target:
 def make_target(
     app: App, path: str, query_string: Query | None, scheme: str, subdomain: str | None, headers: Headers
 ) -> Target:
-    """Return the target of a request and set the Host header.
+    """Return the target of a request and set the Host header, and Authorization if a URL has a user's name.
 
-    :param path: a path, with its query or without, or a URL.
+    :param path: a path, with its query or without, or a URL. What follows a ``#`` is not sent.
     :raises ValueError: if there is a query in the path and in ``query_string`` as well.
     """
     host = headers.get("host")
+    path = path.partition("#")[0]
     if _ABSOLUTE.match(path):
         url = urlsplit(path)
         scheme = url.scheme.replace("http", "ws") if scheme in ("ws", "wss") else url.scheme.replace("ws", "http")
-        host = host or url.netloc
+        user, _, place = url.netloc.rpartition("@")
+        if user:
+            name, _, password = map(unquote, user.partition(":"))
+            headers.setdefault(
+                "Authorization", Authorization("basic", {"username": name, "password": password}).to_header()
+            )
+        host = host or _ascii_host(place)
         path = (url.path or "/") + (f"?{url.query}" if url.query else "")
     elif scheme not in ("http", "https", "ws", "wss"):
         raise ValueError(f"scheme is {scheme!r}; the test client speaks http, https, ws and wss")
@@ -84,57 +92,51 @@ def make_target(
     path, query = _split_query(path, query_string)
     if not path.startswith("/") and path != "*":
         path = f"/{path}"
-    resource = quote(path, safe=_PATH_SAFE)
+    resource = _quoted(path, _PATH_SAFE)
     return Target(scheme, host, f"{resource}?{query}" if query else resource)
 
 
 def _default_host(app: App, subdomain: str | None) -> str:
     host = app.config["SERVER_NAME"] or "localhost"
-    return f"{subdomain}.{host}" if subdomain is not None else host
+    return _ascii_host(f"{subdomain}.{host}" if subdomain else host)
+
+
+def _ascii_host(host: str) -> str:
+    """Return a host, with its port or without, as clients send it (RFC 5891, UTS 46)."""
+    if host.isascii():
+        return host
+    name, colon, port = host.partition(":")
+    return idna.encode(name, uts46=True).decode("ascii") + colon + port
+
+
+def jar_url(server_name: str, path: str) -> str:
+    """Return the URL of a path on a host, as cookie jars know it."""
+    return f"http://{_ascii_host(server_name)}{_quoted(path, _PATH_SAFE)}"
 
 
 def _split_query(path: str, query_string: Query | None) -> tuple[str, str]:
     if query_string is None:
         path, _, query = path.partition("?")
-        return path, quote(query, safe=_QUERY_SAFE)
+        return path, _quoted(query, _QUERY_SAFE)
     if "?" in path:
         raise ValueError(f"the path {path!r} has a query, and query_string is given too; use one of them")
+    if isinstance(query_string, bytes):
+        query_string = query_string.decode("utf-8", "surrogateescape")
     if isinstance(query_string, str):
-        return path, quote(query_string, safe=_QUERY_SAFE)
-    return path, urlencode(query_string, doseq=True)
+        return path, _quoted(query_string, _QUERY_SAFE)
+    return path, urlencode([*_items(query_string)])
 
 
-def make_headers(headers: HeadersLike | None, auth: Auth | None) -> Headers:
-    """Return a copy of the headers, with the client's own headers added."""
-    made = Headers(headers)
-    if auth is not None:
-        if isinstance(auth, tuple):
-            auth = Authorization("basic", {"username": auth[0], "password": auth[1]})
-        made.setdefault("Authorization", auth.to_header())
-    made.setdefault("User-Agent", USER_AGENT)
-    return made
+def _quoted(text: str, safe: str) -> str:
+    """Percent-encode what may not be in a URL, but for percent signs, which may have encoded something already."""
+    return quote(text, safe=safe, errors="surrogateescape")
 
 
-def header_bytes(value: str) -> bytes:
-    """Return the value of a request's header as ``request.headers`` reads it back, in UTF-8 if latin-1 cannot be."""
-    try:
-        return str.encode(value, "latin-1")
-    except UnicodeEncodeError:
-        return str.encode(value)
-
-
-def header_text(value: bytes) -> str:
-    """Return the value of a response's header: in UTF-8, as apps send it."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
-
-
-def wire_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
-    """Return the headers as bytes, Host first."""
-    lines = [(name.encode("latin-1"), header_bytes(value)) for name, value in headers]
-    return sorted(lines, key=lambda line: line[0].lower() != b"host")
+def _items(values: Form) -> Iterator[tuple[str, Any]]:
+    """Yield each name with each of its values; None is left out, as clients do."""
+    for name, value in iter_multi_items(values):
+        if value is not None:
+            yield name, value
 
 
 def make_test_headers_path_and_query_string(
@@ -158,7 +160,7 @@ def make_test_headers_path_and_query_string(
 def make_test_body_with_headers(
     *,
     data: str | bytes | None = None,
-    form: Mapping[str, Any] | None = None,
+    form: Form | None = None,
     files: Files | None = None,
     json: Any = UNSET,
     app: App | None = None,
@@ -177,7 +179,7 @@ def make_test_body_with_headers(
     if files is not None:
         return _multipart(form or {}, files), Headers({"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"})
     if form is not None:
-        body = urlencode(form, doseq=True).encode()
+        body = urlencode([*_items(form)]).encode()
         return body, Headers({"Content-Type": "application/x-www-form-urlencoded"})
     if isinstance(data, str):
         return data.encode(), Headers()
@@ -186,21 +188,38 @@ def make_test_body_with_headers(
     return bytes(data or b""), Headers()
 
 
-def _multipart(form: Mapping[str, Any], files: Files) -> bytes:
+def _multipart(form: Form, files: Files) -> bytes:
     encoder = MultipartEncoder(_BOUNDARY.encode())
     pieces = [encoder.send_event(Preamble(data=b""))]
-    for name, given in files.items():
-        for file in [given] if isinstance(given, FileStorage) else given:
-            pieces.append(encoder.send_event(File(name=name, filename=file.filename or "", headers=file.headers)))
-            while piece := file.read(_READ_SIZE):
-                pieces.append(encoder.send_event(Data(data=piece, more_data=True)))
-            pieces.append(encoder.send_event(Data(data=b"", more_data=False)))
-    for name, value in form.items():
-        for item in value if isinstance(value, list | tuple) else [value]:
-            pieces.append(encoder.send_event(Field(name=name, headers=Headers())))
-            pieces.append(encoder.send_event(Data(data=str(item).encode(), more_data=False)))
+    for name, file in _files(files):
+        headers = file.headers.copy()
+        if (kind := guess_type(file.filename or "")[0]) is not None:
+            headers.setdefault("Content-Type", kind)
+        filename = _in_quotes(file.filename or "")
+        pieces.append(encoder.send_event(File(name=_in_quotes(name), filename=filename, headers=headers)))
+        while piece := file.read(_READ_SIZE):
+            pieces.append(encoder.send_event(Data(data=piece, more_data=True)))
+        pieces.append(encoder.send_event(Data(data=b"", more_data=False)))
+    for name, value in _items(form):
+        pieces.append(encoder.send_event(Field(name=_in_quotes(name), headers=Headers())))
+        data = value if isinstance(value, bytes) else str(value).encode()
+        pieces.append(encoder.send_event(Data(data=data, more_data=False)))
     pieces.append(encoder.send_event(Epilogue(data=b"")))
     return b"".join(pieces)
+
+
+def _files(files: Files) -> Iterator[tuple[str, FileStorage]]:
+    given: Any
+    for name, given in iter_multi_items(files):
+        for file in [given] if isinstance(given, FileStorage | str | bytes) else given:
+            if not isinstance(file, FileStorage):
+                raise TypeError(f"the file {name!r} is {type(file).__name__} {file!r:.100}; it is a triows.FileStorage")
+            yield name, file
+
+
+def _in_quotes(text: str) -> str:
+    """Escape a name for a part's header, as browsers do; and backslashes, which servers take for escapes."""
+    return text.replace("\\", "\\\\").replace("\r", "%0D").replace("\n", "%0A").replace('"', "%22")
 
 
 def make_test_scope(
@@ -224,7 +243,7 @@ def make_test_scope(
         "raw_path": quote(path, safe=_PATH_SAFE).encode("ascii"),
         "query_string": query_string,
         "root_path": root_path,
-        "headers": [(name.lower().encode("latin-1"), header_bytes(value)) for name, value in headers],
+        "headers": [(name.lower(), value) for name, value in encode_headers(headers)],
         "extensions": {"websocket.http.response": {}} if type_ == "websocket" else {},
     }
     if type_ == "http":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from email.message import Message
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
+from urllib.parse import urlsplit
 from urllib.request import Request
 
 from werkzeug.datastructures import Headers
@@ -21,12 +22,48 @@ class _Answer:
         return self._message
 
 
-def make_jar() -> CookieJar:
-    """Return an empty jar.
+class _Policy(DefaultCookiePolicy):
+    """The rules of RFC 6265, which are stricter and more lenient than the jar's own.
 
-    The jar sends ``Secure`` cookies to http URLs too, as browsers do for localhost.
+    A cookie without a Domain goes back to its host alone. One with a Domain goes to that host and those below it. A
+    Secure cookie goes to https URLs, and, as browsers have it, to this machine.
     """
-    return CookieJar(DefaultCookiePolicy(secure_protocols=("https", "http")))
+
+    def return_ok_secure(self, cookie: Cookie, request: Request) -> bool:
+        return not cookie.secure or request.type == "https" or _is_loopback(_host(request))
+
+    def set_ok_domain(self, cookie: Cookie, request: Request) -> bool:
+        return not cookie.domain_specified or _matches(cookie.domain, _host(request))
+
+    def return_ok_domain(self, cookie: Cookie, request: Request) -> bool:
+        host = _host(request)
+        if cookie.domain_specified:
+            return _matches(cookie.domain, host)
+        # The jar keeps an address of IPv6 in its brackets, and knows a host without a dot as one below local.
+        return cookie.domain.removesuffix(".local").strip("[]") in (host, host.removesuffix(".local"))
+
+    def domain_return_ok(self, domain: str, request: Request) -> bool:
+        return True  # return_ok_domain() decides
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by its name or its address."""
+    return host in ("localhost", "127.0.0.1", "::1") or host.endswith(".localhost")
+
+
+def _host(request: Request) -> str:
+    return urlsplit(request.full_url).hostname or ""
+
+
+def _matches(domain: str, host: str) -> bool:
+    """Whether a host is the domain of a cookie or below it (RFC 6265, 5.1.3); names without a dot have none below."""
+    domain = domain.lstrip(".")
+    return host == domain or ("." in domain and host.endswith(f".{domain}"))
+
+
+def make_jar() -> CookieJar:
+    """Return an empty jar."""
+    return CookieJar(_Policy())
 
 
 def add_cookies(jar: CookieJar | None, headers: Headers, url: str) -> None:

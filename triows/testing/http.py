@@ -12,7 +12,7 @@ from werkzeug.datastructures import Headers
 from ..errors import HTTPDisconnectError
 from ..framework.application import App
 from ..web.response import Response
-from .content import header_text
+from .headers import decode_headers
 from .serving import Endpoint, Served, serve
 
 _MAX_HEAD = 1 << 20  # bytes
@@ -22,9 +22,8 @@ _SEND_SIZE = 65536
 
 def make_response(app: App, body: bytes, status: int, headers: Headers) -> Response:
     """Return a received response as one of the app's class."""
-    response = app.response_class(body, status, headers.copy())
-    if "content-type" not in headers:
-        response.headers.pop("content-type", None)  # the default of the class
+    response = app.response_class(body, status)
+    response.headers = headers.copy()  # not those of the class: what it adds is not on the wire
     response.json_provider = app.json
     return response
 
@@ -176,9 +175,7 @@ class TestHTTPConnection:
             if isinstance(event, h11.Response) or (
                 isinstance(event, h11.InformationalResponse) and event.status_code == _SWITCHING_PROTOCOLS
             ):
-                self.headers = Headers(
-                    [(name.decode("latin-1"), header_text(value)) for name, value in event.headers.raw_items()]
-                )
+                self.headers = decode_headers(event.headers.raw_items())
                 self.status_code = event.status_code
                 self._ended = isinstance(event, h11.InformationalResponse)
                 self._keep_cookies(self.headers)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
-
-from werkzeug.datastructures import Headers
+from urllib.parse import quote
 
 from ..connection.http import HTTPConnection
 from ..framework.application import App
 from ..framework.pipeline.http import RequestPipeline
 from ..protocol.head import Head
 from ..web.context import Context
-from .content import header_bytes
+from .content import UNSET, Form, Query, make_target, make_test_body_with_headers
+from .headers import Auth, HeadersLike, encode_headers, make_headers
 
 
 class ClientlessConnection(HTTPConnection):
@@ -58,45 +56,40 @@ def pipeline_for(
     path: str,
     *,
     method: str = "GET",
-    headers: Mapping[str, str] | None = None,
-    query_string: str | Mapping[str, Any] | None = None,
+    headers: HeadersLike | None = None,
+    query_string: Query | None = None,
     data: str | bytes | None = None,
     json: Any = None,
-    form: Mapping[str, Any] | None = None,
+    form: Form | None = None,
     scheme: str = "http",
     root_path: str = "",
-    auth: tuple[str, str] | None = None,
+    auth: Auth | None = None,
+    subdomain: str | None = None,
 ) -> RequestPipeline:
     """Return the pipeline of such a request, before its first stage."""
-    url = urlsplit(path)
-    query = url.query if query_string is None else query_string
-    if not isinstance(query, str):
-        query = urlencode(query, doseq=True)
-    body = data.encode() if isinstance(data, str) else data or b""
-    all_headers = Headers({"Host": app.config["SERVER_NAME"] or "localhost"})
-    if json is not None:
-        body, all_headers["Content-Type"] = app.json.dumps(json).encode(), "application/json"
-    elif form is not None:
-        body, all_headers["Content-Type"] = urlencode(form, doseq=True).encode(), "application/x-www-form-urlencoded"
+    given_json = UNSET if json is None else json
+    body, body_headers = make_test_body_with_headers(data=data, form=form, json=given_json, app=app)
+    made = make_headers(headers, auth)
+    for name, value in body_headers:
+        made.setdefault(name, value)
     if body:
-        all_headers["Content-Length"] = str(len(body))
-    if auth is not None:
-        all_headers["Authorization"] = "Basic " + base64.b64encode(":".join(auth).encode()).decode("ascii")
-    all_headers.update(headers or {})
+        made.setdefault("Content-Length", str(len(body)))
+    target = make_target(app, path, query_string, scheme, subdomain, made)
+    raw_path, _, query = target.resource.partition("?")
     head = Head(
         method=method,
-        raw_path=quote(_mounted(url.path or "/", root_path), safe="/%:@!$&'()*+,;=~").encode("ascii"),
-        query_string=query.encode("ascii", "replace"),
-        headers=[(name.lower().encode("latin-1"), header_bytes(value)) for name, value in all_headers],
+        raw_path=_mounted(raw_path, quote(root_path)).encode("ascii"),
+        query_string=query.encode("ascii"),
+        headers=[(name.lower(), value) for name, value in encode_headers(made)],
         http_version="1.1",
-        scheme=scheme,
+        scheme=target.scheme,
         root_path=root_path,
     )
     return RequestPipeline(app, ClientlessConnection(head, body))
 
 
 def _mounted(path: str, root_path: str) -> str:
-    """The path with ``root_path`` in front of it: in Quart's ``test_request_context()`` it is without."""
+    """The path with ``root_path`` in front of it, both percent-encoded. As Quart adds it."""
     root = root_path.rstrip("/")
     return path if f"{path}/".startswith(f"{root}/") else root + path
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from math import inf
 from typing import NoReturn
 
 import trio
@@ -75,13 +76,28 @@ class Served:
         self.handled: trio.Event = trio.Event()
         self.ended: trio.Event = trio.Event()
         self._raised: Connection | None = None  # the one whose error was raised in the test
+        self._shield = trio.CancelScope(shield=True)
 
     async def run(self) -> None:
-        """Serve the connection until it has ended."""
+        """Serve the connection until it has ended. What becomes of a cancellation of the client, :meth:`lose` says."""
         try:
-            await Server(self, access_log=False, use_reactor=False).run_stream(self._server_stream)
+            with self._shield:
+                await Server(self, access_log=False, use_reactor=False).run_stream(self._server_stream)
         finally:
             self.ended.set()
+
+    async def lose(self, *, cancelled: bool) -> None:
+        """Lose the connection, and wait for its end.
+
+        :param cancelled: whether the client was cancelled. The server is stopped then, if the app's handler has not
+            ended within ``shutdown_timeout``.
+        """
+        self.stream.reset()
+        timeout = self.limits.shutdown_timeout if cancelled else None
+        # Raised before the server has seen that the client is gone, the error would cancel the server.
+        with trio.move_on_after(inf if timeout is None else timeout, shield=cancelled):
+            await self.ended.wait()
+        self._shield.shield = False
 
     def pending_error(self) -> BaseException | None:
         """Return the handler's error, once, if it has one that the test should see."""
@@ -132,12 +148,10 @@ async def _serve(served: Served) -> AsyncIterator[Served]:
             served.nursery.start_soon(served.run)
             try:
                 yield served
+                await served.ended.wait()
             except BaseException as error:
                 in_block = error
-                served.stream.reset()
-                if not isinstance(error, trio.Cancelled):
-                    # Raised before the server has seen that the client is gone, the error would cancel the server.
-                    await served.ended.wait()  # noqa: ASYNC102 - not cancelled
+                await served.lose(cancelled=isinstance(error, trio.Cancelled))  # noqa: ASYNC102 - shields itself
                 raise
     except BaseException as error:  # noqa: ASYNC103 - raised below
         raised = error

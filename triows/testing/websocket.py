@@ -16,7 +16,8 @@ from ..errors import WebsocketDisconnectError, WebsocketResponseError
 from ..framework.application import App
 from ..protocol.websocket.close_codes import ABNORMAL, GOING_AWAY, NORMAL
 from ..tasks.exception_groups import leaves
-from .content import Target, header_text
+from .content import Target
+from .headers import decode_headers
 from .http import make_response
 from .serving import Served
 from .streams import MemoryStream
@@ -90,6 +91,7 @@ class TestWebSocket:
         self._rejection: WebsocketResponseError | None = None
         self._rejection_raised = False
         self._bounded: set[trio.CancelScope] = set()
+        self._closing: trio.Event | None = None  # set when the closing handshake of this side is over
 
     # The handshake
 
@@ -174,7 +176,7 @@ class TestWebSocket:
             scope.cancel()
 
     def _keep_rejection(self, rejection: ConnectionRejected) -> None:
-        headers = Headers([(name.decode("latin-1"), header_text(value)) for name, value in rejection.headers or ()])
+        headers = decode_headers(rejection.headers or ())
         self._keep_cookies(headers)
         response = make_response(self._app, bytes(rejection.body or b""), rejection.status_code, headers)
         self._rejection = WebsocketResponseError(response)
@@ -192,7 +194,7 @@ class TestWebSocket:
         try:
             return await wire.get_message()
         except ConnectionClosed:
-            self._raise_end()
+            await self._raise_end_in_order()
 
     async def send(self, message: str | bytes) -> None:
         """Send a message. Waits while the server takes nothing. Cancelled, it has sent nothing.
@@ -205,7 +207,7 @@ class TestWebSocket:
         try:
             await wire.send_message(message)
         except ConnectionClosed:
-            self._raise_end()
+            await self._raise_end_in_order()
 
     async def receive_json(self) -> Any:
         """Wait for the next message and decode it with the app's JSON provider."""
@@ -272,7 +274,7 @@ class TestWebSocket:
         lost instead. After the end it does nothing.
         """
         if self._wire is not None:
-            await self._while_served(self._wire.aclose, code, reason or None)
+            await self._close_wire(self._wire, code, reason or None)
         await self.disconnect()
 
     async def disconnect(self) -> None:
@@ -305,7 +307,7 @@ class TestWebSocket:
         """End the connection at the end of the block, with a closing handshake if that is possible."""
         self.resume()
         if self._wire is not None and not self._seen.ended:
-            await self._while_served(self._wire.aclose)
+            await self._close_wire(self._wire)
         await self._served.stream.aclose()
 
     def raise_rejection(self) -> None:
@@ -333,6 +335,19 @@ class TestWebSocket:
             raise self._rejection
         self._seen.ended = True
         raise WebsocketDisconnectError(self.close_code or ABNORMAL, self.close_reason or "")
+
+    async def _close_wire(self, wire: WebSocketConnection, *args: Any) -> None:
+        self._closing = closing = trio.Event()
+        try:
+            await self._while_served(wire.aclose, *args)
+        finally:
+            closing.set()
+
+    async def _raise_end_in_order(self) -> NoReturn:
+        """Raise the end of the connection, if another task closes it when its closing handshake is over."""
+        if self._closing is not None:
+            await self._closing.wait()
+        self._raise_end()
 
     async def _while_served(self, function: Callable[..., Awaitable[object]], *args: Any) -> bool:
         """Await ``function(*args)`` until the server has ended the connection; return whether it has completed."""

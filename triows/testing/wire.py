@@ -10,7 +10,7 @@ from werkzeug.datastructures import Headers
 
 from ..protocol.websocket.close_codes import NO_STATUS, Close
 from ..protocol.websocket.frames import CLOSE
-from .content import header_text
+from .headers import decode_headers
 
 _EXTENDED = {126: 2, 127: 8}
 
@@ -37,8 +37,8 @@ class ServerBytes:
             head, end, rest = self._buffer.partition(b"\r\n\r\n")
             if not end:
                 return
-            fields = [line.partition(b":") for line in bytes(head).split(b"\r\n")[1:]]
-            self.headers = Headers([(name.decode("latin-1"), header_text(value.strip())) for name, _, value in fields])
+            lines = (line.partition(b":") for line in bytes(head).split(b"\r\n")[1:])
+            self.headers = decode_headers((name, value.strip()) for name, _, value in lines)
             self._buffer = rest
         while self.close is None and self._skip_frame():
             pass

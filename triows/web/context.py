@@ -43,6 +43,12 @@ class Context:
         """The name of the request or websocket in messages; None if there is neither."""
         return None if self.subject is None else self.subject.connection.name
 
+    def for_background(self) -> BackgroundContext:
+        """Return a context with a ``g`` of its own, for what outlives this one; the request and the rest are shared."""
+        context = BackgroundContext(self.app, self.request, self.websocket)
+        context.session, context.url_adapter = self.session, self.url_adapter
+        return context
+
     def push(self) -> Token[TaskContext]:
         """Make this the current context of the task. Pass the returned token to :meth:`pop`."""
         return current.set(self)
@@ -50,6 +56,12 @@ class Context:
     def pop(self, token: Token[TaskContext]) -> None:
         """Restore the context that was current before the :meth:`push` that gave ``token``."""
         current.reset(token)
+
+
+class BackgroundContext(Context):
+    """The context of a background function that a request or websocket has started."""
+
+    __slots__ = ()
 
 
 def current_context() -> Context | None:

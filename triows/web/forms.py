@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterator
 from io import BytesIO
 from os import PathLike, fspath
 from tempfile import TemporaryFile
@@ -85,10 +85,10 @@ class FormParser(ABC):
         self.files: list[tuple[str, FileStorage]] = []
         self._error: Exception | None = None
 
-    async def read(self, body: AsyncIterable[bytes]) -> None:
-        """Read the body to its end. Cancelled, it has lost nothing: the next call reads on.
+    async def read(self, body: AsyncIterator[bytes]) -> None:
+        """Read the body to its end. Cancelled, it has lost nothing: the next call, with the same iterator, reads on.
 
-        The body can be read once, so that later calls raise the error of the first one again.
+        Later calls raise the error of the first one again.
 
         :raises werkzeug.exceptions.RequestEntityTooLarge: beyond a limit.
         :raises werkzeug.exceptions.BadRequest: if the form is malformed or ends too early.
@@ -107,7 +107,7 @@ class FormParser(ABC):
             raise
 
     @abstractmethod
-    async def _read(self, body: AsyncIterable[bytes]) -> None: ...
+    async def _read(self, body: AsyncIterator[bytes]) -> None: ...
 
     def close(self) -> None:
         """Close the files."""
@@ -124,12 +124,13 @@ class UrlencodedForm(FormParser):
         self._max_size = max_size
         self._max_fields = max_fields
 
-    async def _read(self, body: AsyncIterable[bytes]) -> None:
+    async def _read(self, body: AsyncIterator[bytes]) -> None:
         async for piece in body:
             self._data += piece
             if self._max_size is not None and len(self._data) > self._max_size:
                 raise RequestEntityTooLarge()
         text = self._data.decode("utf-8", "replace")
+        self._data.clear()
         try:
             self.fields: list[tuple[str, str]] = parse_qsl(
                 text, keep_blank_values=True, errors="replace", max_num_fields=self._max_fields
@@ -138,17 +139,30 @@ class UrlencodedForm(FormParser):
             raise RequestEntityTooLarge() from None
 
 
-class MultipartForm(FormParser):
-    """A ``multipart/form-data`` body (RFC 7578).
+def multipart_form(boundary: bytes, *, max_field_size: int | None, max_parts: int | None) -> FormParser:
+    """Return the parser of a ``multipart/form-data`` body.
 
     :param max_field_size: the largest field that is not a file, in bytes.
-    :raises werkzeug.exceptions.BadRequest: if the boundary is empty or too long.
     """
+    if not 0 < len(boundary) <= _MAX_BOUNDARY:
+        return _FormWithoutBoundary()
+    return MultipartForm(boundary, max_field_size=max_field_size, max_parts=max_parts)
+
+
+class _FormWithoutBoundary(FormParser):
+    """A multipart body whose Content-Type names no boundary that it could have: only an empty one is a form."""
+
+    async def _read(self, body: AsyncIterator[bytes]) -> None:
+        async for _ in body:
+            raise BadRequest(f"The multipart form names no boundary of 1 to {_MAX_BOUNDARY} characters.")
+
+
+class MultipartForm(FormParser):
+    """A ``multipart/form-data`` body (RFC 7578); see :func:`multipart_form`. An empty one is a form without parts."""
 
     def __init__(self, boundary: bytes, *, max_field_size: int | None, max_parts: int | None) -> None:
         super().__init__()
-        if not 0 < len(boundary) <= _MAX_BOUNDARY:
-            raise BadRequest(f"The multipart form names no boundary of 1 to {_MAX_BOUNDARY} characters.")
+        self._is_empty = True
         # The decoder's own limit is that of its buffer, which holds a step of input and the head of a part.
         buffer_size = None if max_field_size is None else max(max_field_size, 2 * _STEP)
         self._decoder = MultipartDecoder(boundary, buffer_size, max_parts=max_parts)
@@ -163,12 +177,13 @@ class MultipartForm(FormParser):
         self._spool: _Spool | None = None
         self._value = bytearray()
 
-    async def _read(self, body: AsyncIterable[bytes]) -> None:
+    async def _read(self, body: AsyncIterator[bytes]) -> None:
         await self._decode()  # bytes that a cancelled call has left
         async for piece in body:
+            self._is_empty = False
             self._ready = self._hold_back(piece)
             await self._decode()
-        if not self._ended:
+        if not self._ended and not self._is_empty:
             self._ready = self._hold_back(None)
             await self._decode()
             self._ended = True

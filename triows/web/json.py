@@ -59,4 +59,5 @@ class JSONProvider(JSONCodec):
         app = self._current_app()
         compact = self.compact if self.compact is not None else app is None or not app.debug
         text = self.dumps(value, separators=(",", ":")) if compact else self.dumps(value, indent=2)
-        return self.response_class(f"{text}\n", mimetype=self.mimetype)
+        # As pieces, since the dumps() of some providers returns bytes.
+        return self.response_class([text, "\n"], mimetype=self.mimetype)

@@ -18,8 +18,8 @@ from ..connection.http import HTTPConnection
 from ..protocol.disconnect import Disconnect
 from ..protocol.head import Head
 from ..protocol.hosts import default_port, is_host
-from .body import Body
-from .forms import FileStorage, FormParser, MultipartForm, UrlencodedForm
+from .body import Body, BodyPieces
+from .forms import FileStorage, FormParser, UrlencodedForm, multipart_form
 from .json_codec import STANDARD_JSON, JSONCodec
 from .quart_names import REQUEST, SET_BY_APP, refuse_definitions
 from .werkzeug_fixes import SafeRequest
@@ -245,6 +245,7 @@ class Request(RequestBase):
         super().__init__(connection)
         self._json: Any = _UNSET
         self._form_parser: FormParser | None = None
+        self._form_pieces: BodyPieces | None = None
         self._form: MultiDict[str, str] | None = None
         self._files: MultiDict[str, FileStorage] | None = None
 
@@ -275,11 +276,11 @@ class Request(RequestBase):
     async def get_data(self, cache: bool = True, *, as_text: Literal[True], parse_form_data: bool = False) -> str: ...
 
     async def get_data(self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False) -> str | bytes:
-        """Return the whole body.
+        """Return the whole body: each call the same bytes, before and after :meth:`get_json`, a form and its files.
 
-        :param cache: keep it for the next call.
+        :param cache: keep it for the next call; False: drop it, and what asks for the body next finds it empty.
         :param as_text: return text (UTF-8) instead of bytes.
-        :param parse_form_data: parse a form first; a form's body is empty afterwards.
+        :param parse_form_data: parse a form first, so that a malformed one raises here.
         :raises werkzeug.exceptions.RequestEntityTooLarge: beyond :attr:`max_content_length`.
         :raises werkzeug.exceptions.BadRequest: if text was asked for and the body is not UTF-8.
         """
@@ -297,21 +298,21 @@ class Request(RequestBase):
 
     @property
     async def data(self) -> bytes:
-        """The whole body, unless it is a form: ``await request.data``."""
-        return await self.get_data(parse_form_data=True)
+        """The whole body, of a form too: ``await request.data``."""
+        return await self.get_data()
 
     async def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
         """Return the value of the body's JSON; None if the mimetype is another one and ``force`` is False.
 
         :param silent: return None instead of raising if the body is not JSON.
-        :param cache: keep the result for the next call.
+        :param cache: keep the result for the next call; the body is kept in any case.
         :raises werkzeug.exceptions.BadRequest: if the body is not JSON; :meth:`on_json_loading_failed` may change that.
         """
         if cache and self._json is not _UNSET:
             return self._json
         if not (force or self.is_json):
             return None
-        data = await self.get_data(cache=cache)
+        data = await self.get_data()
         try:
             value = self.json_provider.loads(data)
         except (ValueError, RecursionError) as error:
@@ -360,7 +361,8 @@ class Request(RequestBase):
                 return
             parser = self._form_parser = self._form_parser or self._make_form_parser()
             if parser is not None:
-                await parser.read(self.body)
+                self._form_pieces = self._form_pieces or self.body.kept_pieces()
+                await parser.read(self._form_pieces)
             class_ = self.parameter_storage_class
             self._files = cast(Any, class_(parser.files if parser is not None else ()))
             self._form = class_(
@@ -370,7 +372,7 @@ class Request(RequestBase):
     def _make_form_parser(self) -> FormParser | None:
         if self.mimetype == "multipart/form-data":
             boundary = self.mimetype_params.get("boundary", "").encode("latin-1", "replace")
-            return MultipartForm(boundary, max_field_size=self.max_form_memory_size, max_parts=self.max_form_parts)
+            return multipart_form(boundary, max_field_size=self.max_form_memory_size, max_parts=self.max_form_parts)
         if self.mimetype == "application/x-www-form-urlencoded":
             return UrlencodedForm(max_size=self.max_form_memory_size, max_fields=self.max_form_parts)
         return None
@@ -386,6 +388,7 @@ class Request(RequestBase):
         """Close the form's files, which removes the temporary ones. The app calls it at the request's end."""
         if self._form_parser is not None:
             self._form_parser.close()
+            self.body.close()
 
 
 __all__ = ["Body", "FileStorage", "Head", "Request", "RequestBase"]

@@ -8,9 +8,10 @@ a worker thread, since they may block.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
+from copy import deepcopy
 from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
 import trio
 from werkzeug import datastructures
@@ -57,11 +58,14 @@ class Response(SansIOResponse):
             # Werkzeug would make the same content type, after a search in empty headers.
             content_type = _content_type(self.default_mimetype if mimetype is None else mimetype)
         super().__init__(status, headers, mimetype, content_type)
-        self._complete: bytes | None = b""
+        self._complete: bytes | None = b"" if response is None else None
         self._stream: Iterable[str | bytes] | AsyncIterable[str | bytes] | None = None
         self._started = False
+        self._may_have_length = bool(headers)  # so that the headers need not be searched for one at each response
         if response is not None:
             self.response = response
+        elif not headers or "content-length" not in self.headers:
+            self._note_length(0)
 
     @property
     def timeout(self) -> None:
@@ -90,7 +94,10 @@ class Response(SansIOResponse):
             case list() | tuple():
                 self.set_data(b"".join(_to_bytes(piece) for piece in body))
             case AsyncIterable() | Iterable():
+                if self._complete is not None and self.content_length == len(self._complete):
+                    del self.headers["Content-Length"]  # that of the former body
                 self._complete, self._stream, self._started = None, body, False
+                self._may_have_length = True
             case _:
                 raise TypeError(
                     f"a response body cannot be {type(body).__name__} {body!r};"
@@ -103,8 +110,20 @@ class Response(SansIOResponse):
         return self._stream is not None
 
     def set_data(self, data: str | bytes | bytearray) -> None:
-        """Replace the body by a complete one."""
-        self._complete, self._stream = _to_bytes(data), None
+        """Replace the body by a complete one. The Content-Length in :attr:`headers` is that of the new one."""
+        complete = self._complete = _to_bytes(data)
+        self._stream = None
+        self._note_length(len(complete))
+
+    def _note_length(self, length: int) -> None:
+        """Put the length into the headers, for hooks to read."""
+        is_first, self._may_have_length = not self._may_have_length, True
+        if self._status_code == HTTPStatus.NOT_MODIFIED:
+            return  # its length is that of the response that it stands for
+        if is_first:
+            self.headers.add("Content-Length", str(length))
+        else:
+            self.headers["Content-Length"] = str(length)
 
     @overload
     async def get_data(self, as_text: Literal[True]) -> str: ...
@@ -140,12 +159,18 @@ class Response(SansIOResponse):
     async def get_json(self, force: bool = False, silent: bool = False) -> Any:
         """Return the value of the body's JSON; None if the mimetype is another one and ``force`` is False.
 
+        The provider of the current app reads it.
+
         :raises ValueError: if it is not JSON, unless ``silent``: None then.
         """
         if not (force or self.is_json):
             return None
+        context = current.get(None)
+        codec = self.json_provider
+        if codec is STANDARD_JSON and context is not None:
+            codec = context.app.json
         try:
-            return self.json_provider.loads(await self.get_data())
+            return codec.loads(await self.get_data())
         except ValueError:
             if silent:
                 return None
@@ -219,9 +244,12 @@ class Response(SansIOResponse):
         if not 200 <= status <= 999:
             raise ValueError(f"a response cannot have the status {status}; it is from 200 to 999")
         lines = encode_headers(self.headers)
-        if self._complete is not None and status != HTTPStatus.NOT_MODIFIED:
+        if self._complete is None:
+            return lines
+        if status != HTTPStatus.NOT_MODIFIED:
             return [line for line in lines if line[0] != b"content-length"]
-        return lines
+        # A hook may have emptied the body before it made the response a 304: the length of nothing stands for nothing.
+        return [line for line in lines if line != (b"content-length", b"0")]
 
     def wire_body(self) -> bytes | None:
         """Return the complete body; None if it must be streamed."""
@@ -238,6 +266,21 @@ class Response(SansIOResponse):
         if "content-type" not in response.headers:
             converted.headers.pop("content-type", None)
         return converted
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The provider knows its app, which cannot be pickled: the app of the context that it is read in has another.
+        return {name: value for name, value in self.__dict__.items() if name != "json_provider"}
+
+    def __copy__(self) -> Self:
+        response = type(self).__new__(type(self))
+        response.__dict__.update(self.__dict__)
+        return response
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        memo[id(self.json_provider)] = self.json_provider
+        response = memo[id(self)] = type(self).__new__(type(self))
+        response.__dict__.update(deepcopy(self.__dict__, memo))
+        return response
 
     def __repr__(self) -> str:
         body = "streamed" if self._complete is None else f"{len(self._complete)} bytes"

@@ -7,13 +7,16 @@ rejected. Changes after accepting cannot reach the client, and the log reports t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from inspect import isawaitable
 from typing import Any, ClassVar, NoReturn, cast
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from ..protocol.headers import Headers
+from ..tasks.functions import call, describe, is_async
 from .headers import encode_headers
 from .request import RequestBase
 from .response import Response
@@ -116,22 +119,26 @@ class NullSession(SecureCookieSession):
 
 
 class SessionInterface:
-    """Opens and saves sessions. Set an instance of a subclass as ``app.session_interface``."""
+    """Opens and saves sessions. Set an instance of a subclass as ``app.session_interface``.
+
+    ``open_session()`` and ``save_session()`` may be async or not. What is not runs in a worker thread, since it may
+    block. Interfaces that were written for Quart or Flask, without this class, work too.
+    """
 
     null_session_class: type[SessionMixin] = NullSession
 
-    async def open_session(self, app: Any, request: RequestBase) -> SessionMixin | None:
+    def open_session(self, app: Any, request: RequestBase) -> SessionMixin | Awaitable[SessionMixin | None] | None:
         """Return the session of a request or websocket; None if the app has no sessions."""
         raise NotImplementedError(f"{type(self).__name__} needs an open_session() method")
 
-    async def save_session(self, app: Any, session: SessionMixin, response: Response | None) -> None:
+    def save_session(self, app: Any, session: SessionMixin, response: Response | None) -> Awaitable[None] | None:
         """Save the session, into the response if a cookie holds it.
 
         :param response: None at the end of a websocket that was accepted.
         """
         raise NotImplementedError(f"{type(self).__name__} needs a save_session() method")
 
-    async def make_null_session(self, app: Any) -> SessionMixin:
+    def make_null_session(self, app: Any) -> SessionMixin | Awaitable[SessionMixin]:
         """Return the stand-in for a session if :meth:`open_session` has returned None."""
         return self.null_session_class()
 
@@ -180,6 +187,63 @@ class SessionInterface:
     def should_set_cookie(self, app: Any, session: SessionMixin) -> bool:
         """Whether the cookie must be sent again."""
         return session.modified or (session.permanent and app.config["SESSION_REFRESH_EACH_REQUEST"])
+
+
+async def open_session(interface: SessionInterface, app: Any, request: RequestBase) -> SessionMixin:
+    """Open the session of a request or websocket, by an interface of whichever kind."""
+    session: SessionMixin | None
+    if _is_async_method(interface.open_session):
+        session = await cast("Awaitable[SessionMixin | None]", interface.open_session(app, request))
+    else:
+        session = await call(interface.open_session, app, request)
+    if session is not None:
+        return session
+    null_session = interface.make_null_session(app)
+    return await null_session if isawaitable(null_session) else null_session
+
+
+async def save_session(
+    interface: SessionInterface, app: Any, session: SessionMixin | None, response: Response | None
+) -> None:
+    """Save the session, if there is one to save, by an interface of whichever kind.
+
+    :param response: None at the end of a websocket that was accepted.
+    """
+    if session is None or interface.is_null_session(session):
+        return
+    if response is None and not isinstance(interface, SessionInterface):
+        await _save_without_response(interface, app, session)
+    elif _is_async_method(interface.save_session):
+        await cast("Awaitable[None]", interface.save_session(app, session, response))
+    else:
+        await call(interface.save_session, app, session, response)
+
+
+async def _save_without_response(interface: SessionInterface, app: Any, session: SessionMixin) -> None:
+    """Save the session of a websocket by an interface of Flask's, which always wants a response."""
+    dropped = app.response_class()
+    await call(interface.save_session, app, session, dropped)
+    if "Set-Cookie" in dropped.headers:
+        app.logger.warning(
+            "%s set a cookie for a websocket that had been accepted, when none can be set any more; change the session"
+            " in a request, or use an interface that has accept_headers()",
+            describe(type(interface)),
+        )
+
+
+def accept_headers(interface: SessionInterface, app: Any, session: SessionMixin | None) -> Headers:
+    """Return the headers that save the session when a websocket is accepted; an interface of Flask's has none."""
+    if session is None or not isinstance(interface, SessionInterface) or interface.is_null_session(session):
+        return []
+    return interface.accept_headers(app, session)
+
+
+def _is_async_method(method: Any) -> bool:
+    function = getattr(method, "__func__", None)
+    return is_async(method) if function is None else _is_async_function(function)
+
+
+_is_async_function = lru_cache(maxsize=64)(is_async)  # asked twice in each request
 
 
 class SecureCookieSessionInterface(SessionInterface):

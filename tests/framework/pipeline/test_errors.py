@@ -6,12 +6,12 @@ Tests triows/framework/pipeline/base.py, triows/framework/pipeline/http.py and t
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
-from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError, NotFound
+from werkzeug.exceptions import Conflict, Forbidden, HTTPException, InternalServerError, NotFound
 
 from triows import Blueprint, Response, Triows, abort, current_app, request, websocket
 from triows.testing import HTTPDisconnectError
@@ -26,6 +26,15 @@ def app(app: Triows) -> Triows:
     """An app whose client sees what a real one would."""
     app.config["PROPAGATE_EXCEPTIONS"] = False
     return app
+
+
+def failing(error: BaseException) -> Any:
+    """An error handler or a hook that raises the error."""
+
+    async def handler(*args: Any) -> Any:
+        raise error
+
+    return handler
 
 
 async def body_of(app: Triows) -> tuple[int, str]:
@@ -467,6 +476,84 @@ async def test_a_handler_that_fails_is_a_500_and_logged(app: Triows, caplog: pyt
 
     assert (await body_of(app))[0] == 500
     assert logged(caplog) == [second]
+
+
+@pytest.mark.parametrize("key", [500, InternalServerError])
+@pytest.mark.parametrize("first", [Ours(), Conflict()])
+async def test_an_error_in_a_handler_goes_to_the_handler_of_500(
+    first: Exception, key: Any, app: Triows, caplog: pytest.LogCaptureFixture
+) -> None:
+    second, seen = KeyError("second"), list[Exception]()
+    app.get("/", endpoint="view")(raising(first))
+    app.errorhandler(type(first))(failing(second))
+
+    @app.errorhandler(key)
+    async def page(error: InternalServerError) -> tuple[str, int]:
+        assert isinstance(error, InternalServerError)
+        assert error.original_exception is not None
+        seen.append(cast(Exception, error.original_exception))
+        return "my 500 page", 500
+
+    assert await body_of(app) == (500, "my 500 page")
+    assert seen == logged(caplog) == [second]
+
+
+async def test_an_error_in_a_blueprints_handler_goes_to_its_handler_of_500(app: Triows) -> None:
+    blueprint = Blueprint("blueprint", __name__)
+    blueprint.get("/", endpoint="view")(raising(Ours()))
+    blueprint.errorhandler(Ours)(failing(KeyError("second")))
+    blueprint.errorhandler(500)(lambda error: ("the blueprint's page", 500))
+    app.errorhandler(500)(lambda error: ("the app's page", 500))
+    app.register_blueprint(blueprint)
+    assert await body_of(app) == (500, "the blueprint's page")
+
+
+async def test_an_error_that_its_handler_raises_again_goes_to_the_handler_of_500(
+    app: Triows, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = Ours()
+    app.get("/", endpoint="view")(raising(first))
+    app.errorhandler(Ours)(failing(first))
+    app.errorhandler(500)(lambda error: (str(error.original_exception is first), 500))
+    assert await body_of(app) == (500, "True")
+    assert logged(caplog) == [first]
+
+
+async def test_what_a_handler_returns_in_vain_goes_to_the_handler_of_500(app: Triows) -> None:
+    app.get("/", endpoint="view")(raising(Ours()))
+    app.errorhandler(Ours)(lambda error: None)
+    app.errorhandler(500)(lambda error: (type(error.original_exception).__name__, 500))
+    assert await body_of(app) == (500, "TypeError")
+
+
+async def test_an_error_in_a_hook_whose_handler_fails_goes_to_the_handler_of_500(app: Triows) -> None:
+    app.get("/", endpoint="view")(lambda: "unreached")
+    app.before_request(failing(Ours()))
+    app.errorhandler(Ours)(failing(KeyError("second")))
+    app.errorhandler(500)(lambda error: ("my 500 page", 500))
+    assert await body_of(app) == (500, "my 500 page")
+
+
+async def test_a_handler_of_everything_that_fails_is_a_plain_500(app: Triows, caplog: pytest.LogCaptureFixture) -> None:
+    failures = [KeyError("first"), KeyError("second")]
+    left = iter(failures)
+    app.get("/", endpoint="view")(raising(Ours(SECRET)))
+
+    @app.errorhandler(Exception)
+    async def handler(error: Exception) -> Any:
+        raise next(left)
+
+    status, body = await body_of(app)
+    assert (status, SECRET in body) == (500, False)
+    assert logged(caplog) == failures
+
+
+async def test_an_error_in_the_handler_of_a_handshake_goes_to_the_handler_of_500(app: Triows) -> None:
+    app.websocket("/", endpoint="view")(raising(Ours()))
+    app.errorhandler(Ours)(failing(KeyError("second")))
+    app.errorhandler(500)(lambda error: (f"my 500 page: {error.original_exception!r}", 500))
+    response = await rejection(app)
+    assert (response.status_code, await response.get_data()) == (500, b"my 500 page: KeyError('second')")
 
 
 async def test_a_handler_may_abort(app: Triows, caplog: pytest.LogCaptureFixture) -> None:

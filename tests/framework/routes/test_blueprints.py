@@ -455,7 +455,7 @@ async def test_serving_functions_of_a_blueprint_run_with_the_app() -> None:
     app.register_blueprint(part)
     async with app.test_app():
         assert events == ["before", "while"]
-    assert events[2:] == ["after", "end while"]
+    assert events[2:] == ["end while", "after"]
 
 
 def test_records_are_called_with_each_registration() -> None:

@@ -354,6 +354,33 @@ async def test_a_websockets_function_and_its_rule_may_come_in_any_order(rule_fir
         assert await ws.receive() == "here"
 
 
+async def test_a_function_takes_the_place_of_another_by_its_endpoint() -> None:
+    app = Triows(__name__)
+    app.get("/", endpoint="page")(lambda: "first")
+
+    @app.endpoint("page")
+    async def second() -> str:
+        return "second"
+
+    assert await (await app.test_client().get("/")).get_data() == b"second"
+
+
+async def test_a_handler_of_a_blueprints_websocket_takes_the_place_of_another() -> None:
+    part = Blueprint("part", __name__)
+
+    @part.websocket("/", endpoint="socket")
+    async def first() -> None: ...
+
+    @part.endpoint("socket")
+    async def second(socket: WebSocket) -> None:
+        await socket.send("second")
+
+    app = Triows(__name__)
+    app.register_blueprint(part)
+    async with app.test_client().websocket("/") as ws:
+        assert await ws.receive() == "second"
+
+
 def test_a_synchronous_function_is_refused_for_a_websockets_endpoint() -> None:
     app = Triows(__name__)
     app.add_websocket("/", "apart")

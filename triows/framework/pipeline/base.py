@@ -28,6 +28,7 @@ from ...tasks.functions import call
 from ...web.context import Context
 from ...web.request import RequestBase
 from ...web.response import Response
+from ...web.sessions import open_session, save_session
 from ..application import App
 from ..routes.hooks import ErrorHandler, Hook, HookTable, Kind, run_teardown
 from ..routes.make_response import is_trapped, make_response, response_from
@@ -92,9 +93,7 @@ class Pipeline(ABC):
 
     async def open_session(self) -> None:
         """Put the session into the context."""
-        interface = self.app.session_interface
-        session = await interface.open_session(self.app, self.subject)
-        self.context.session = session if session is not None else await interface.make_null_session(self.app)
+        self.context.session = await open_session(self.app.session_interface, self.app, self.subject)
 
     def preprocess_url_values(self) -> None:
         """Let the hooks change the URL's variables. They run behind :meth:`open_session`, so that they may read it."""
@@ -137,7 +136,7 @@ class Pipeline(ABC):
             response = await self._call_after_hook(function, response)
         for function in self._hooks(self.app.hooks[self.kind].after, outwards=True):
             response = await self._call_after_hook(function, response)
-        await self._save_session(response)
+        await save_session(self.app.session_interface, self.app, self.context.session, response)
         return response
 
     async def _call_after_hook(self, function: Hook, response: Response | None) -> Response | None:
@@ -148,18 +147,13 @@ class Pipeline(ABC):
         """Make a response of what a hook or an error handler has returned."""
         return await make_response(self.app, value, function)
 
-    async def _save_session(self, response: Response | None) -> None:
-        interface, session = self.app.session_interface, self.context.session
-        if session is not None and not interface.is_null_session(session):
-            await interface.save_session(self.app, session, response)
-
     @abstractmethod
     async def _send(self, response: Response | None) -> None:
         """Send the response, if there is one."""
 
     async def _tear_down(self) -> None:
         app = self.app
-        functions = [*self._hooks(app.hooks[self.kind].teardown, outwards=True), *reversed(app.teardown_functions)]
+        functions = [*self._hooks(app.hooks[self.kind].teardown, outwards=True), *app.teardown_functions]
         if functions:
             await run_teardown(app.logger, functions, self.unhandled)
 
@@ -220,13 +214,20 @@ class Pipeline(ABC):
         for error in errors:
             handler = self._find_handler(error)
             if handler is not None:
-                return await self._call_error_handler(handler, error)
+                try:
+                    return await self._call_error_handler(handler, error)
+                except Exception as failure:
+                    return await self._internal_error([failure])
         faults = [error for error in errors if not isinstance(error, HTTPException) or is_trapped(self.app, error)]
         if not faults:
             return await make_response(self.app, errors[0])
-        self._record_unhandled(errors, log=len(errors) == 1)
         # An HTTPException beside a fault is an error of this handler too, but the fault decides the answer.
-        failure = InternalServerError(original_exception=self.unhandled)
+        return await self._internal_error(errors, log=len(errors) == 1)
+
+    async def _internal_error(self, errors: Sequence[BaseException], *, log: bool = True) -> Response:
+        """Return the response of the handler of 500, for errors that no other has answered."""
+        self._record_unhandled(errors, log=log)
+        failure = InternalServerError(original_exception=errors[0] if len(errors) == 1 else self.unhandled)
         handler = self._find_handler(failure)
         if handler is None:
             return await make_response(self.app, failure)

@@ -90,5 +90,7 @@ class RequestPipeline(Pipeline):
                 await response.aclose()
 
     async def _tear_down(self) -> None:
-        self.subject.close()
-        await super()._tear_down()
+        try:
+            await super()._tear_down()
+        finally:
+            self.subject.close()

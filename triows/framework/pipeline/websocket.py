@@ -17,6 +17,7 @@ from ...protocol.websocket.close_codes import INTERNAL_ERROR, INVALID_DATA
 from ...tasks.functions import call, describe
 from ...web.context import Context
 from ...web.response import Response
+from ...web.sessions import accept_headers
 from ..application import App
 from ..routes.hooks import ErrorHandler, Hook, Kind
 from ..routes.rules import Rule
@@ -72,10 +73,7 @@ class WebSocketPipeline(Pipeline):
         return await super()._response_of(function, value)
 
     def _accept_headers(self) -> Headers:
-        interface, session = self.app.session_interface, self.context.session
-        if session is None or interface.is_null_session(session):
-            return []
-        return interface.accept_headers(self.app, session)
+        return accept_headers(self.app.session_interface, self.app, self.context.session)
 
     def _can_answer(self) -> bool:
         return not (self.connection.accepted or self.connection.closed)
