@@ -19,7 +19,7 @@ from ..connection.limits import (
     WebSocketLimits,
     pop_limits,
 )
-from ..connection.logs import error_log
+from ..connection.logs import Notices, error_log
 from ..connection.stats import Counters, Stats
 from ..tasks.context import Namespace
 from ..tasks.functions import TEARDOWN_REMEDY, check_no_generator
@@ -93,6 +93,7 @@ class App(WithMiddleware, Scaffold):
         self.extensions: dict[str, Any] = {}
         self.teardown_functions: list[Callable[..., Any]] = []
         self.counters: Counters = Counters()
+        self.notices: Notices = Notices()
         self._note_make_response()
         self._lifespan = Lifespan(self)
         self._limits = ConfiguredLimits(self)

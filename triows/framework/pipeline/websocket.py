@@ -6,7 +6,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, ClassVar, cast
 
-from werkzeug.exceptions import Forbidden
+from werkzeug.exceptions import Forbidden, HTTPException
 
 from ...connection.websocket import WebSocketConnection
 from ...errors import JSONMessageError, WebSocketClosed, WebSocketStateError
@@ -17,6 +17,7 @@ from ...tasks.functions import call, describe
 from ...web.context import Context
 from ...web.headers import WireHeaders
 from ...web.response import Response
+from ...web.websocket import WebSocket
 from ..application import App
 from ..routes.hooks import ErrorHandler, Kind
 from ..routes.make_response import make_response
@@ -24,6 +25,7 @@ from ..routes.rules import Rule
 from ..routes.views import View
 from .base import Pipeline
 from .entry_checks import admits_origin
+from .mismatches import explain_route
 
 
 class WebSocketPipeline(Pipeline):
@@ -45,6 +47,9 @@ class WebSocketPipeline(Pipeline):
         rule = cast("Rule | None", self.subject.url_rule)  # the app's map makes no others
         if rule is not None:
             self.connection.limits = self.app.rule_limits(rule)
+        elif self.context.url_adapter is not None:
+            error = cast(HTTPException, self.subject.routing_exception)
+            explain_route(self.app, cast(WebSocket, self.subject), self.context.url_adapter, error)
 
     async def _run_before_hooks(self) -> Any:
         # Before the hooks: none of them may answer or accept a page of a forbidden origin, even where no route matches.
@@ -65,6 +70,14 @@ class WebSocketPipeline(Pipeline):
                 )
             await self._finish(None)
         elif value is None:
+            if self.app.notices.is_due("not accepted", self.subject.endpoint):
+                self.app.logger.warning(
+                    "%s: %s returned before it accepted the websocket, so that the handshake got 403; to accept it,"
+                    " call receive(), send() or accept(); to refuse it without this record, return a response, or"
+                    " call abort(403) or close()",
+                    self._name,
+                    describe(view.function),
+                )
             raise Forbidden()
         else:
             await self._finish(await make_response(self.app, value, view.function))
