@@ -37,11 +37,12 @@ from .lifespan import Lifespan
 from .limits import ConfiguredLimits
 from .middleware import WithMiddleware
 from .routes import urls
+from .routes.arguments import check_view_arguments
 from .routes.blueprints import Blueprint
-from .routes.decorators import Scaffold
+from .routes.decorators import Scaffold, bare
 from .routes.hooks import F, run_teardown
 from .routes.make_response import response_from
-from .routes.rules import Rule, URLMap, endpoint_name, wanted_methods
+from .routes.rules import Rule, URLMap, check_endpoint, endpoint_name, wanted_methods
 from .routes.views import View, ViewFunctions
 
 
@@ -189,6 +190,7 @@ class App(WithMiddleware, Scaffold):
             own_limits=own_limits,
             **options,
         )
+        self._check_arguments(url_rule, view_func)
         if view_func is not None:
             self.set_view(endpoint, view_func)
         self.url_map.add(url_rule)
@@ -203,9 +205,21 @@ class App(WithMiddleware, Scaffold):
         )
         if view_func is None and endpoint in self.views:
             view_func = self.views[endpoint].function  # given to endpoint() before this rule
+        self._check_arguments(url_rule, view_func)
         if view_func is not None:
             self.set_view(endpoint, view_func, websocket=True)
         self.url_map.add(url_rule)
+
+    def _check_arguments(self, rule: Rule, function: Callable[..., Any] | None) -> None:
+        """Raise an error, before anything is registered, if the rule is malformed or its variables do not suit."""
+        if function is None and rule.endpoint in self.views:
+            function = self.views[rule.endpoint].function
+        bound = rule
+        if rule.map is None:
+            bound = rule.empty()
+            bound.bind(self.url_map)
+        if function is not None:
+            check_view_arguments(self, function, bound, websocket=bool(rule.websocket))
 
     def set_view(self, endpoint: str, function: Callable[..., Any], *, websocket: bool = False) -> None:
         """Make ``function`` the view of an endpoint.
@@ -219,8 +233,12 @@ class App(WithMiddleware, Scaffold):
 
     def endpoint(self, endpoint: str) -> Callable[[F], F]:
         """Register the decorated function as the view of an endpoint whose rules are added without one."""
+        check_endpoint(endpoint, self.decorator_name("endpoint"))
 
         def decorator(function: F) -> F:
+            for rule in self.url_map.iter_rules():
+                if isinstance(rule, Rule) and rule.endpoint == endpoint:
+                    self._check_arguments(rule, function)
             self.set_view(endpoint, function, websocket=self._is_websocket(endpoint))
             return function
 
@@ -284,6 +302,7 @@ class App(WithMiddleware, Scaffold):
 
     # The app's own life
 
+    @bare()
     def before_serving(self, function: F) -> F:
         """Call ``function()`` when the app starts up. An error of it stops the start.
 
@@ -291,14 +310,17 @@ class App(WithMiddleware, Scaffold):
         """
         return self._lifespan.add_before(function)
 
+    @bare()
     def after_serving(self, function: F) -> F:
         """Call ``function()`` when the app shuts down, after connections and background tasks have ended."""
         return self._lifespan.add_after(function)
 
+    @bare()
     def while_serving(self, function: F) -> F:
         """Run an async generator function: up to its ``yield`` at start-up, and on from there at shutdown."""
         return self._lifespan.add_context(function)
 
+    @bare(...)
     def lifespan(self, function: F) -> F:
         """Register an async context manager function, around everything that the app does.
 
@@ -308,6 +330,7 @@ class App(WithMiddleware, Scaffold):
         """
         return self._lifespan.add_context(function)
 
+    @bare("error")
     def teardown_appcontext(self, function: F) -> F:
         """Call ``function(error)`` at the end of each request, websocket, and :meth:`app_context`."""
         check_no_generator(function, TEARDOWN_REMEDY)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from types import CoroutineType
 from typing import Any
 
 import trio
@@ -22,6 +23,28 @@ def check_no_generator(function: Callable[..., Any], remedy: str) -> None:
     """Raise TypeError if calling the function gives a generator."""
     if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
         raise TypeError(f"{function!r} yields, and nothing of it would run here: {remedy}")
+
+
+def forgotten_await(value: object) -> str:
+    """Return a question for a message if the value is, or holds, a coroutine that nobody awaits; else an empty text.
+
+    The coroutines are closed, so that Python does not warn of each of them besides. Lists, tuples and dicts are looked
+    into.
+    """
+    found = list(_coroutines(value, depth=8))
+    for coroutine in found:
+        coroutine.close()
+    return f"did you forget 'await' before {found[0].__qualname__}()?" if found else ""
+
+
+def _coroutines(value: object, depth: int) -> Iterator[CoroutineType[Any, Any, Any]]:
+    if isinstance(value, CoroutineType):
+        # One that has begun is somebody's, who awaits it.
+        if inspect.getcoroutinestate(value) == inspect.CORO_CREATED:
+            yield value
+    elif isinstance(value, (dict, list, tuple)) and depth:
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _coroutines(item, depth - 1)
 
 
 def describe(function: Callable[..., Any]) -> str:

@@ -21,7 +21,7 @@ from ...web.request import Request
 from ...web.websocket import WebSocket
 from ..application import App
 
-_PASS_ON = "a proxy in between has to pass on Upgrade and Connection"
+_PASS_ON = "a proxy in between has to pass both on"
 
 
 class WebSocketExpected(WebsocketMismatch):
@@ -50,11 +50,11 @@ def explain_websocket(app: App, request: Request, adapter: MapAdapter) -> WebSoc
         f"const socket = new WebSocket({json.dumps(url)})"
     )
     if "sec-websocket-key" in request.headers:
-        text += f"\nThe request has a Sec-WebSocket-Key, but no 'Upgrade: websocket': {_PASS_ON}."
+        text += f"\nThe request has a Sec-WebSocket-Key, but not the Upgrade and Connection of a handshake: {_PASS_ON}."
         rule = _rule_of(adapter, request.path, "GET", websocket=True)
         if rule is not None and app.notices.is_due("no upgrade", rule.endpoint):
             app.logger.warning(
-                "%s %s: a websocket handshake came without 'Upgrade: websocket', and got 400: %s",
+                "%s %s: a websocket handshake came without its Upgrade or its Connection, and got 400: %s",
                 request.method,
                 _shown(request.path),
                 _PASS_ON,
