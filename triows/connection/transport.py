@@ -15,6 +15,7 @@ from ..protocol.head import Head
 from ..protocol.headers import Headers
 from ..protocol.websocket.inbox import Inbox
 from ..protocol.websocket.partial_message import PartialMessage
+from ..tasks.functions import forgotten_await
 from ..tasks.timers import Timers
 from .limits import WebSocketLimits
 
@@ -62,7 +63,8 @@ def as_message(message: object) -> str | bytes:
         return str(message)
     if isinstance(message, (bytes, bytearray, memoryview)):
         return bytes(message)
-    raise TypeError(f"a websocket message is str or bytes, not {type(message).__name__}: use send_json()?")
+    hint = forgotten_await(message) or "use send_json()?"
+    raise TypeError(f"a websocket message is str or bytes, not {type(message).__name__}: {hint}")
 
 
 class WebSocketTransport(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from types import CoroutineType
 from typing import Any
@@ -31,20 +31,21 @@ def forgotten_await(value: object) -> str:
     The coroutines are closed, so that Python does not warn of each of them besides. Lists, tuples and dicts are looked
     into.
     """
-    found = list(_coroutines(value, depth=8))
+    found: list[CoroutineType[Any, Any, Any]] = []
+    seen: set[int] = set()
+    values = [value]
+    while values:
+        value = values.pop()
+        if isinstance(value, CoroutineType):
+            # One that has begun is somebody's, who awaits it.
+            if inspect.getcoroutinestate(value) == inspect.CORO_CREATED:
+                found.append(value)
+        elif isinstance(value, (dict, list, tuple)) and id(value) not in seen:
+            seen.add(id(value))
+            values.extend(value.values() if isinstance(value, dict) else value)
     for coroutine in found:
         coroutine.close()
     return f"did you forget 'await' before {found[0].__qualname__}()?" if found else ""
-
-
-def _coroutines(value: object, depth: int) -> Iterator[CoroutineType[Any, Any, Any]]:
-    if isinstance(value, CoroutineType):
-        # One that has begun is somebody's, who awaits it.
-        if inspect.getcoroutinestate(value) == inspect.CORO_CREATED:
-            yield value
-    elif isinstance(value, (dict, list, tuple)) and depth:
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _coroutines(item, depth - 1)
 
 
 def describe(function: Callable[..., Any]) -> str:

@@ -15,6 +15,7 @@ from ..framework.application import App
 from ..framework.pipeline.http import RequestPipeline
 from ..protocol.head import Head
 from ..web.context import Context
+from ..web.json_codec import encode
 
 
 class ClientlessConnection(HTTPConnection):
@@ -74,7 +75,7 @@ def pipeline_for(
     body = data.encode() if isinstance(data, str) else data or b""
     all_headers = Headers({"Host": app.config["SERVER_NAME"] or "localhost"})
     if json is not None:
-        body, all_headers["Content-Type"] = app.json.dumps(json).encode(), "application/json"
+        body, all_headers["Content-Type"] = encode(app.json, json).encode(), "application/json"
     elif form is not None:
         body, all_headers["Content-Type"] = urlencode(form, doseq=True).encode(), "application/x-www-form-urlencoded"
     if body:

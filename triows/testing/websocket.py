@@ -14,6 +14,8 @@ from wsproto.utilities import LocalProtocolError
 from ..errors import WebsocketDisconnectError, WebsocketResponseError
 from ..framework.application import App
 from ..tasks.exception_groups import leaves
+from ..tasks.functions import forgotten_await
+from ..web.json_codec import encode
 from .content import Target
 from .http import make_response
 from .serving import Served
@@ -203,7 +205,8 @@ class TestWebSocket:
         """
         if not isinstance(message, str | bytes):
             if not isinstance(message, bytearray | memoryview):
-                raise TypeError(f"a websocket message is str or bytes, not {type(message).__name__}: use send_json()?")
+                hint = forgotten_await(message) or "use send_json()?"
+                raise TypeError(f"a websocket message is str or bytes, not {type(message).__name__}: {hint}")
             message = bytes(message)
         wire = await self._opened()
         try:
@@ -217,7 +220,7 @@ class TestWebSocket:
 
     async def send_json(self, data: Any) -> None:
         """Send a value as JSON text, encoded with the app's JSON provider."""
-        await self.send(self._app.json.dumps(data))
+        await self.send(encode(self._app.json, data))
 
     def __aiter__(self) -> Self:
         return self

@@ -18,6 +18,7 @@ from werkzeug.sansio.response import Response as SansIOResponse
 from werkzeug.utils import get_content_type
 
 from ..tasks.context import current
+from ..tasks.functions import forgotten_await
 from .headers import WireHeaders, encode_headers
 from .json_codec import STANDARD_JSON, JSONCodec
 from .quart_names import RESPONSE, refuse_definitions
@@ -90,6 +91,8 @@ class Response(SansIOResponse):
             case AsyncIterable() | Iterable():
                 self._complete, self._stream, self._started = None, body, False
             case _:
+                if hint := forgotten_await(body):
+                    raise TypeError(f"a response body cannot be a coroutine: {hint}")
                 raise TypeError(
                     f"a response body cannot be {type(body).__name__} {body!r};"
                     " it is str, bytes, or an iterable or async iterable of them"
@@ -253,4 +256,6 @@ def _to_bytes(piece: str | bytes | bytearray | memoryview) -> bytes:
         return piece.encode()
     if isinstance(piece, bytearray | memoryview):
         return bytes(piece)
+    if hint := forgotten_await(piece):
+        raise TypeError(f"a response body holds a coroutine: {hint}")
     raise TypeError(f"a response body holds {type(piece).__name__} {piece!r}; its pieces are str or bytes")

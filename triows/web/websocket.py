@@ -12,6 +12,7 @@ from ..connection.streaming import MessageStream, send_pieces
 from ..connection.websocket import WebSocketConnection
 from ..errors import JSONMessageError, WebSocketStateError
 from .headers import WireHeaders, encode_headers
+from .json_codec import encode
 from .request import RequestBase
 
 # Headers that the server itself sets in the answer to the handshake (RFC 6455, section 4.2.2).
@@ -161,7 +162,7 @@ class WebSocket(RequestBase):
         if args and kwargs:
             raise TypeError("send_json() takes positional or keyword arguments, not both")
         value = args[0] if len(args) == 1 else args or kwargs
-        await self.connection.send(self.json_provider.dumps(value))
+        await self.connection.send(encode(self.json_provider, value))
 
     def __aiter__(self) -> WebSocket:
         return self

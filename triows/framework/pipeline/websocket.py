@@ -13,7 +13,7 @@ from ...errors import JSONMessageError, WebSocketClosed, WebSocketStateError
 from ...protocol.content import has_content
 from ...protocol.text import printable
 from ...protocol.websocket.close_codes import INTERNAL_ERROR, INVALID_DATA
-from ...tasks.functions import call, describe
+from ...tasks.functions import call, describe, forgotten_await
 from ...web.context import Context
 from ...web.headers import WireHeaders
 from ...web.response import Response
@@ -63,6 +63,8 @@ class WebSocketPipeline(Pipeline):
     async def _handle_result(self, view: View, value: Any) -> None:
         if self.connection.accepted or self.connection.closed:
             if value is not None:
+                if hint := forgotten_await(value):
+                    raise TypeError(f"{describe(view.function)} returned a coroutine: {hint}")
                 raise WebSocketStateError(
                     f"{describe(view.function)} returned {type(value).__name__} {value!r:.100} after the websocket had"
                     " been accepted or closed, when no response can be sent any more; send it as a message instead,"
