@@ -10,6 +10,7 @@ from logging import Logger
 from typing import TYPE_CHECKING, Any, cast
 
 from ..connection.base import Connection
+from ..connection.checks import did_you_mean
 from ..connection.limits import (
     KEYS,
     LIMITS,
@@ -83,7 +84,8 @@ class App(WithMiddleware, Scaffold):
             if name in quart_names.APP_ARGUMENTS:
                 raise TypeError(f"Triows() has no parameter {name!r}: {quart_names.APP_ARGUMENTS[name]}")
             if name not in LIMITS:
-                raise TypeError(f"Triows() has no limit {name!r}; the limits are {', '.join(LIMITS)}")
+                known = ", ".join(LIMITS)
+                raise TypeError(f"Triows() has no limit {name!r}; the limits are {known}{did_you_mean(name, LIMITS)}")
             self.config[KEYS[name]] = value
         self.logger: Logger = error_log
         self.json: JSONProvider = self.json_provider_class(self)

@@ -64,6 +64,7 @@ else:
     websocket = WebSocketProxy(
         "websocket",
         "'websocket' is only available while a websocket is handled, and in the tasks that its handler starts;"
+        " in an HTTP route use 'request', or register the handler with @app.websocket(path);"
         " pass the object itself to tasks elsewhere: websocket.current()",
     )
     session = SessionProxy(

@@ -11,6 +11,7 @@ from werkzeug.datastructures import Headers
 from ..connection.streaming import MessageStream, send_pieces
 from ..connection.websocket import WebSocketConnection
 from ..errors import JSONMessageError, WebSocketStateError
+from .foreign_names import WEBSOCKET as FOREIGN
 from .headers import WireHeaders, encode_headers
 from .json_codec import encode
 from .request import RequestBase
@@ -40,6 +41,7 @@ class WebSocket(RequestBase):
     ``websocket.disconnect`` then says why.
     """
 
+    _foreign = FOREIGN
     connection: WebSocketConnection  # pyright: ignore[reportIncompatibleVariableOverride]  # only read
     accept_headers: Callable[[], WireHeaders] | None = None
     """What the app adds to the headers of an accepted websocket: its session's cookie."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ...connection.checks import did_you_mean
 from ...connection.limits import REQUEST_LIMITS, WEBSOCKET_LIMITS, check_limits, pop_limits
 from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_async
 from .. import quart_names
@@ -255,6 +256,7 @@ class Blueprint(Scaffold):
                 raise TypeError(
                     f"register_blueprint() has no option {name!r}, and no function of {self.name!r} that was given to"
                     f" record() could read it; the options are {', '.join(sorted(_OPTIONS))}"
+                    f"{did_you_mean(name, _OPTIONS)}"
                 )
 
     # For the whole app

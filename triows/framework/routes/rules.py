@@ -12,6 +12,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import BaseConverter, Map, MapAdapter, RuleFactory
 from werkzeug.routing import Rule as WerkzeugRule
 
+from ...connection.checks import did_you_mean
 from ...connection.limits import (
     LIMITS,
     REQUEST_LIMITS,
@@ -50,7 +51,8 @@ class Rule(WerkzeugRule):
         **options: Any,
     ) -> None:
         for name in options.keys() - _OPTIONS:
-            raise TypeError(f"the route {string!r} has no option {name!r}{_limit_hint(name)}")
+            hint = _limit_hint(name) or did_you_mean(name, _options(websocket=bool(options.get("websocket"))))
+            raise TypeError(f"the route {string!r} has no option {name!r}{hint}")
         super().__init__(string, **options)
         self.provide_automatic_options = provide_automatic_options
         self.own_limits: dict[str, Any] = check_limits(own_limits or {})
@@ -135,6 +137,12 @@ def check_options(rule: str, options: dict[str, Any], *, websocket: bool = False
     for name, remedy in _DECIDED[websocket].items():
         if name in options:
             raise TypeError(f"the {'websocket ' if websocket else ''}route {rule!r} has no option {name!r}: {remedy}")
+
+
+def _options(*, websocket: bool) -> set[str]:
+    """Return the options of a kind of route."""
+    options = {*_OPTIONS, "provide_automatic_options", *(WEBSOCKET_LIMITS if websocket else REQUEST_LIMITS)}
+    return options - {"string", *_DECIDED[websocket]}
 
 
 def wanted_methods(function: Callable[..., Any] | None, methods: Iterable[str] | None) -> set[str]:
