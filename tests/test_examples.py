@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import signal
 import subprocess
@@ -23,6 +22,8 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_st
 from triows import WebsocketResponseError
 from triows.errors import WebsocketDisconnectError
 from triows.testing import TestClient, TestWebSocket
+
+from .support.processes import kill_group
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
@@ -87,8 +88,7 @@ async def running(*arguments: str | Path, cwd: Path = ROOT) -> AsyncIterator[tup
             yield program, address
     finally:
         with trio.CancelScope(shield=True):
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)  # Hypercorn has a worker
+            kill_group(process.pid)  # Hypercorn has a worker
             await process.wait()
             assert process.stdout is not None
             await process.stdout.aclose()
