@@ -25,7 +25,7 @@ import pytest
 import trio
 import trustme
 
-from ..support.processes import end_group, stays
+from ..support.processes import end_group, end_with_parent, stays
 from ..support.wire import BINARY, Wire, close_frame, frame
 
 INTEROP = Path(__file__).parents[1] / "interop"
@@ -165,6 +165,7 @@ def port(authority: trustme.CA) -> Iterator[int]:
             stderr=subprocess.STDOUT,
             text=True,
             process_group=0,
+            preexec_fn=end_with_parent,
         )
         stays(process)
         assert process.stdout is not None

@@ -29,7 +29,7 @@ from triows.server.listeners import open_listeners
 from triows.server.serving import Server
 from triows.testing.streams import memory_stream_pair
 
-from ..support.processes import end_group, stays
+from ..support.processes import end_group, end_with_parent, stays
 from ..support.wire import Response, Wire
 from .app import make_app
 
@@ -125,6 +125,7 @@ def hypercorn() -> Iterator[int]:
         cwd=Path(__file__).parent.parent.parent,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
         process_group=0,
+        preexec_fn=end_with_parent,
     )
     stays(process)
     assert process.stdout is not None

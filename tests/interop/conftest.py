@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ..support.processes import end_group, stays
+from ..support.processes import end_group, end_with_parent, stays
 
 HERE = Path(__file__).parent
 GUARD = 30.0  # seconds; only a test that hangs meets it
@@ -44,6 +44,7 @@ class ServerProcess:
             stderr=subprocess.STDOUT,
             text=True,
             process_group=0,
+            preexec_fn=end_with_parent,
         )
         stays(self._process)
         self._output: list[str] = []
