@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from triows import Blueprint, Config, Triows, request, url_for, websocket
+from triows import Blueprint, Config, Triows, request, session, url_for, websocket
 from triows.framework.quart_names import ELSEWHERE, RUN
 from triows.web import foreign_names
 
@@ -197,3 +197,54 @@ def test_another_frameworks_name_on_an_app(owner: Any, name: str) -> None:
 def test_an_attribute_of_the_users_own_may_have_such_a_name(app: Any) -> None:
     app.state = "mine"
     assert app.state == "mine"
+
+
+# Calls that other frameworks have
+
+
+async def test_the_body_is_no_method(app: Triows) -> None:
+    @app.post("/")
+    async def view() -> bytes:
+        return await request.body()
+
+    with pytest.raises(TypeError, match=r"request\.body is no method: write 'await request\.body'"):
+        await app.test_client().post("/", data=b"x")
+
+
+async def test_a_websocket_is_not_iterated_over_without_async(app: Triows) -> None:
+    @app.websocket("/")
+    async def ws() -> None:
+        for _ in websocket:  # type: ignore[attr-defined]
+            pass
+
+    with pytest.raises(TypeError, match="'async for message in websocket:'"):
+        async with app.test_client().websocket("/") as client:
+            await client.receive()
+
+
+@pytest.mark.parametrize("blueprint", [Blueprint, "part", None, pytest])
+@pytest.mark.parametrize("owner", [Triows(__name__), Blueprint("whole", __name__)])
+def test_what_is_no_blueprint_is_not_registered(owner: Any, blueprint: Any) -> None:
+    with pytest.raises(TypeError, match=r"it takes a Blueprint: Blueprint\('name', __name__\)"):
+        owner.register_blueprint(blueprint)
+
+
+async def test_a_status_without_a_number_names_the_view(app: Triows) -> None:
+    @app.get("/")
+    async def view() -> Any:
+        return "text", "OK"
+
+    with pytest.raises(ValueError, match=r"view\(\) .* returned the status 'OK'; it is like 404"):
+        await app.test_client().get("/")
+
+
+async def test_a_session_says_what_it_cannot_hold(app: Triows) -> None:
+    app.secret_key = "k"
+
+    @app.get("/")
+    async def view() -> str:
+        session["a"] = object()
+        return ""
+
+    with pytest.raises(TypeError, match="a session cannot hold this: Object of type object"):
+        await app.test_client().get("/")

@@ -39,7 +39,7 @@ from .limits import ConfiguredLimits
 from .middleware import WithMiddleware
 from .routes import urls
 from .routes.arguments import check_view_arguments
-from .routes.blueprints import Blueprint
+from .routes.blueprints import Blueprint, check_blueprint
 from .routes.decorators import Scaffold, bare
 from .routes.hooks import F, run_teardown
 from .routes.make_response import response_from
@@ -253,6 +253,7 @@ class App(WithMiddleware, Scaffold):
             ``name_prefix``, put before its name with a dot.
         :raises ValueError: if the app has a blueprint of that name already.
         """
+        check_blueprint(blueprint)
         blueprint.register(self, options)
 
     def options_response(self, context: Context) -> Response:

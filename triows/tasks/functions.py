@@ -16,13 +16,13 @@ TEARDOWN_REMEDY = "write it without 'yield'; what comes before belongs in a befo
 def check_not_async(function: Callable[..., Any], remedy: str) -> None:
     """Raise TypeError if calling the function gives a coroutine."""
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
-        raise TypeError(f"{function!r} is async, and nobody would await it here: {remedy}")
+        raise TypeError(f"{describe(function)} is async, and nobody would await it here: {remedy}")
 
 
 def check_no_generator(function: Callable[..., Any], remedy: str) -> None:
     """Raise TypeError if calling the function gives a generator."""
     if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
-        raise TypeError(f"{function!r} yields, and nothing of it would run here: {remedy}")
+        raise TypeError(f"{describe(function)} yields, and nothing of it would run here: {remedy}")
 
 
 def forgotten_await(value: object) -> str:

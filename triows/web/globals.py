@@ -32,6 +32,9 @@ class WebSocketProxy(Proxy):
             raise RuntimeError(self._remedy)
         return context.websocket.send(message)
 
+    def __iter__(self) -> Any:
+        raise TypeError("a websocket is iterated over asynchronously: 'async for message in websocket:'")
+
 
 class SessionProxy(Proxy):
     """The proxy for the session. Each use of it counts as access to the session."""

@@ -35,10 +35,10 @@ class TaggedJSONSerializer:
         """Return JSON text. Raises :exc:`TypeError` for types that have neither a JSON form nor a tag."""
         try:
             return json.dumps(_tag(value), separators=(",", ":"))
-        except TypeError:
+        except TypeError as error:
             if hint := forgotten_await(value):
                 raise TypeError(f"a session cannot hold a coroutine: {hint}") from None
-            raise
+            raise TypeError(f"a session cannot hold this: {error}") from error
 
     def loads(self, text: str) -> Any:
         """Return the value that :meth:`dumps` was given. Raises :exc:`ValueError` if the text is not JSON."""

@@ -5,14 +5,18 @@ Tests triows/tasks/functions.py and triows/framework/pipeline/base.py, and all t
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
+import trio
 
-from triows import JSONProvider, Response, Triows, jsonify, make_response, session, websocket
+from triows import JSONProvider, Response, Triows, jsonify, make_response, request, session, websocket
+
+from ...support.records import complaints
 
 Made = Callable[[], Any]
 
@@ -53,6 +57,8 @@ RETURNED: dict[str, Made] = {
     "with both": lambda: (load(), 201, {"X-A": "b"}),
     "as the status": lambda: ("body", load()),
     "as body and as status": lambda: (load(), load()),
+    "in a header": lambda: ("body", 200, {"X-A": load()}),
+    "in a header without a status": lambda: ("body", {"X-A": "b", "X-B": load()}),
     "in a dict": lambda: {"a": load()},
     "in a list": lambda: [1, load()],
     "deep in JSON": lambda: {"a": [{"b": (1, load())}]},
@@ -217,3 +223,65 @@ async def test_a_task_is_started_with_a_function(app: Triows, start: str) -> Non
                 await app.nursery.start(load())  # type: ignore[arg-type]
             else:
                 app.nursery.start_soon(load())  # type: ignore[arg-type]
+
+
+# What Python says, and the log adds
+
+
+async def use_json() -> Any:
+    return request.get_json()["a"]  # type: ignore[index]
+
+
+async def use_form() -> Any:
+    return request.form["a"]  # type: ignore[index]
+
+
+async def use_response() -> Any:
+    make_response("text").set_cookie("a", "b")  # type: ignore[attr-defined]
+
+
+async def use_asyncio() -> Any:
+    await asyncio.sleep(1)
+
+
+async def use_a_task() -> Any:
+    asyncio.get_running_loop()
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+@pytest.mark.parametrize(
+    ("view", "hint"),
+    [
+        (use_json, "did you forget 'await'?"),
+        (use_form, "did you forget 'await'?"),
+        (use_response, "did you forget 'await'?"),
+        (use_asyncio, "asyncio does not run here"),
+        (use_a_task, "asyncio does not run here"),
+    ],
+)
+def test_the_log_adds_what_an_error_of_pythons_means(
+    app: Triows, view: Any, hint: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.get("/")(view)
+
+    async def ask() -> int:
+        return (await app.test_client().get("/")).status_code
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert trio.run(ask) == 500
+        gc.collect()
+    (record,) = complaints(caplog)
+    assert record.getMessage().startswith(f"GET '/': unhandled {record.exc_info[0].__name__}; {hint}")  # type: ignore
+
+
+async def test_the_log_adds_nothing_to_other_errors(app: Triows, caplog: pytest.LogCaptureFixture) -> None:
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+
+    @app.get("/")
+    async def view() -> None:
+        raise TypeError("unsupported operand")
+
+    await app.test_client().get("/")
+    assert [record.getMessage() for record in complaints(caplog)] == ["GET '/': unhandled TypeError"]

@@ -204,6 +204,7 @@ class Blueprint(Scaffold):
 
         :raises ValueError: if a blueprint is registered on itself.
         """
+        check_blueprint(blueprint)
         if blueprint is self:
             raise ValueError(f"blueprint {self.name!r} cannot be registered on itself")
         self._check_setup()
@@ -328,6 +329,14 @@ class Blueprint(Scaffold):
             return function
 
         return decorator
+
+
+def check_blueprint(blueprint: object) -> None:
+    """Raise TypeError for what is no blueprint, a module or the class for instance."""
+    if not isinstance(blueprint, Blueprint):
+        raise TypeError(
+            f"register_blueprint() got {blueprint!r:.100}; it takes a Blueprint: Blueprint('name', __name__)"
+        )
 
 
 def _check_own_limits(options: dict[str, Any], names: Iterable[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterator, Mapping
+from types import CoroutineType
 from typing import Any, Protocol
 
 from werkzeug.datastructures import Headers
@@ -99,8 +100,15 @@ def response_from(app: ResponseApp, value: Any, function: Callable[..., Any] | N
             if hint:
                 raise TypeError(f"{view} returned a coroutine as status: {hint}")
             raise TypeError(f"{view} returned {status!r} as status; it is a number or a text like '404 Not Found'")
+        if isinstance(status, str) and not status[:3].isdecimal():
+            raise ValueError(
+                f"{_view_name(function)} returned the status {status!r}; it is like 404 or '404 Not Found'"
+            )
         response.status = str(status) if isinstance(status, str) else f"{int(status)}"
     if headers is not None:
+        # Not forgotten_await(): most responses with headers have few, and no coroutine among them.
+        if isinstance(headers, dict) and CoroutineType in map(type, headers.values()):
+            raise TypeError(f"{_view_name(function)} returned a coroutine in its headers: {forgotten_await(headers)}")
         response.headers.update(headers)
     return response
 
