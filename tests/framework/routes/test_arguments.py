@@ -415,6 +415,34 @@ async def test_a_variable_that_a_before_hook_takes_out_is_let_through(app: Triow
     assert await (await app.test_client().get("/en/")).get_data() == b"en"
 
 
+class Popping:
+    def __call__(self) -> None:
+        assert request.view_args is not None
+        g.language = request.view_args.pop("language")
+
+    def pop(self, name: str) -> None:
+        assert request.view_args is not None
+        g.language = request.view_args.pop(name)
+
+
+@pytest.mark.parametrize("hook", [Popping(), Popping().__call__, partial(Popping().pop, "language")])
+async def test_hooks_of_other_kinds_are_looked_into_too(app: Triows, hook: Any) -> None:
+    app.before_request(hook)
+    add_pages(app)
+    assert await (await app.test_client().get("/en/")).get_data() == b"en"
+
+
+def test_a_hook_that_cannot_be_read_may_change_anything(app: Triows) -> None:
+    app.before_request(print)
+    add_pages(app)
+
+
+def test_a_hook_that_changes_nothing_hides_no_mistake(app: Triows) -> None:
+    app.before_request(lambda: None)
+    with pytest.raises(TypeError, match="gives 'language', which page"):
+        add_pages(app)
+
+
 async def test_a_parameter_that_a_preprocessor_gives_is_let_through(app: Triows) -> None:
     @app.url_value_preprocessor
     def give(endpoint: str | None, values: dict[str, Any] | None) -> None:

@@ -13,7 +13,7 @@ from functools import partial
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any, Protocol
 
-from ...tasks.functions import describe, forgotten_await
+from ...tasks.functions import describe, forgotten_await, unwrap
 from ...web.request import Request
 from ...web.websocket import WebSocket
 from .hooks import Hooks, HookTable, Kind
@@ -144,14 +144,14 @@ def _may_change(app: ChangingApp, endpoint: str, kind: Kind) -> bool:
     if any(app.url_value_preprocessors.get(owner) for owner in owners):
         return True
     hooks = [hook for owner in owners for hook in app.hooks[kind].before.get(owner, ())]
-    return any(map(_names_a_change, _codes(hooks))) or any(map(_names_a_change, _registering_codes()))
+    return any(map(_hook_may_change, hooks)) or any(map(_names_a_change, _registering_codes()))
 
 
-def _codes(functions: Iterable[Callable[..., Any]]) -> Iterator[CodeType]:
-    for function in functions:
-        code = getattr(inspect.unwrap(function), "__code__", None)
-        if code is not None:
-            yield code
+def _hook_may_change(hook: Callable[..., Any]) -> bool:
+    plain = unwrap(hook)
+    call = getattr(type(plain), "__call__", None)  # noqa: B004  (of an instance)
+    code = getattr(plain, "__code__", None) or getattr(call, "__code__", None)
+    return code is None or _names_a_change(code)
 
 
 def _registering_codes() -> Iterator[CodeType]:
