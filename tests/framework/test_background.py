@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 import trio
@@ -220,3 +221,17 @@ async def test_a_function_that_yields_is_no_background_task() -> None:
     async with app.test_app():
         with pytest.raises(TypeError, match=r"yields, .* iterate over it in an async function"):
             app.add_background_task(task)
+
+
+async def test_the_log_names_the_function_of_a_background_task_that_failed(
+    app: Triows, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def takes_one(one: int) -> None: ...
+
+    async with app.test_app():
+        app.add_background_task(takes_one)
+        app.add_background_task(partial(takes_one))
+        await wait_all_tasks_blocked()
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == 2
+    assert all("takes_one() (" in message for message in messages)

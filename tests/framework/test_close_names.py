@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from triows import Blueprint, Config, Triows, request, session, url_for, websocket
+from triows import Blueprint, Config, Response, Triows, request, session, url_for, websocket
 from triows.framework.quart_names import ELSEWHERE, RUN
+from triows.testing import TestWebSocket
 from triows.web import foreign_names
 
 from ..support.records import complaints, lines
@@ -37,6 +38,7 @@ def test_a_limit_of_the_app(name: str, meant: str) -> None:
         ("route", "max_body", "max_body_size"),
         ("websocket", "subprotocol", "subprotocols"),
         ("websocket", "max_mesage_size", "max_message_size"),
+        ("websocket", "max_size", "max_message_size"),
     ],
 )
 def test_an_option_of_a_route(app: Triows, kind: str, name: str, meant: str) -> None:
@@ -72,6 +74,16 @@ async def test_an_endpoint(app: Triows) -> None:
     async with app.test_request_context("/"):
         with pytest.raises(LookupError, match=r"'indx'.* Did you mean 'index' instead\?"):
             url_for("indx")
+
+
+async def test_a_subprotocol_in_place_of_the_headers(app: Triows) -> None:
+    @app.websocket("/")
+    async def ws() -> None:
+        await websocket.accept("chat")  # type: ignore[arg-type]
+
+    with pytest.raises(TypeError, match=r"accept\(\) got 'chat' as headers; .* subprotocol='chat'"):
+        async with app.test_client().websocket("/") as client:
+            await client.receive()
 
 
 # Settings
@@ -161,6 +173,23 @@ async def test_another_frameworks_name_on_a_websocket(name: str) -> None:
         await of_a_websocket(name)
 
 
+@pytest.mark.parametrize("name", foreign_names.RESPONSE)
+def test_another_frameworks_name_on_a_response(name: str) -> None:
+    with pytest.raises(AttributeError, match=rf"^a Response has no '{name}': \w"):
+        getattr(Response(), name)
+
+
+@pytest.mark.parametrize("name", foreign_names.MESSAGES)
+async def test_another_librarys_name_on_the_websocket_of_a_test(app: Triows, name: str) -> None:
+    @app.websocket("/")
+    async def ws() -> None:
+        await websocket.receive()
+
+    async with app.test_client().websocket("/") as client:
+        with pytest.raises(AttributeError, match=rf"^a TestWebSocket has no '{name}': \w"):
+            getattr(client, name)
+
+
 @pytest.mark.parametrize("ask", [of_a_request, of_a_websocket])
 async def test_a_name_of_nobodys_is_as_in_python(ask: Any) -> None:
     with pytest.raises(AttributeError, match=r"object has no attribute 'no_such_name'$"):
@@ -179,6 +208,8 @@ def test_what_a_request_has_is_not_among_the_foreign_names() -> None:
 
     tables: list[tuple[type, Mapping[str, str]]] = [
         (Request, foreign_names.REQUEST),
+        (Response, foreign_names.RESPONSE),
+        (TestWebSocket, foreign_names.MESSAGES),
         (WebSocket, foreign_names.WEBSOCKET),
         (Triows, ELSEWHERE),
         (Blueprint, ELSEWHERE),

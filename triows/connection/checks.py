@@ -28,7 +28,7 @@ def short_repr(value: Any) -> str:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return the end of a message that names what was probably meant; empty if nothing known is close."""
-    close = get_close_matches(name, known, n=1, cutoff=0.7)
+    close = get_close_matches(name, known, n=1, cutoff=0.65)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

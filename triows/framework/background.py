@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
 import trio
 
 from ..tasks.exception_groups import closes_coroutine, ends_program, foreign_cancellation, split_cancelled
-from ..tasks.functions import call, check_no_generator, forgotten_await
+from ..tasks.functions import call, check_no_generator, forgotten_await, unwrap
 from ..tasks.stalls import background_task
 
 
@@ -47,7 +47,12 @@ class BackgroundNursery:
         """Start a task that calls ``function(*args, **kwargs)``, in a worker thread if it is not async."""
         _check_callable(function)
         check_no_generator(function, "iterate over it in an async function")
-        self._nursery.start_soon(partial(self._guard, partial(call, function, *args, **kwargs)), name=function)
+
+        @wraps(unwrap(function))  # messages name the function, and not this one
+        async def task() -> None:
+            await call(function, *args, **kwargs)
+
+        self._nursery.start_soon(partial(self._guard, task), name=function)
 
     async def start(self, async_fn: Callable[..., Awaitable[Any]], *args: Any, name: object = None) -> Any:
         """Start a task and wait until it calls ``task_status.started(value)``; return the value.

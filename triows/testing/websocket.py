@@ -15,6 +15,7 @@ from ..errors import WebsocketDisconnectError, WebsocketResponseError
 from ..framework.application import App
 from ..tasks.exception_groups import leaves
 from ..tasks.functions import forgotten_await
+from ..web.foreign_names import MESSAGES, ForeignNameGuard
 from ..web.json_codec import encode
 from .content import Target
 from .http import make_response
@@ -60,7 +61,7 @@ class _ClientStream(trio.abc.Stream):
         await self._stream.aclose()
 
 
-class TestWebSocket:
+class TestWebSocket(ForeignNameGuard):
     """A websocket of a test: ``async with client.websocket(path) as ws:``.
 
     An error of the handler that no error handler took is raised here: by the first call after it has ended the
@@ -68,6 +69,7 @@ class TestWebSocket:
     """
 
     __test__ = False  # pytest takes any class named Test... for a collection of tests
+    _foreign = MESSAGES
 
     def __init__(
         self,

@@ -30,8 +30,16 @@ REQUEST: Mapping[str, str] = {
 }
 """What other frameworks have on an HTTP request."""
 
-WEBSOCKET: Mapping[str, str] = {
-    **{name: remedy.format(name="websocket") for name, remedy in _BOTH.items()},
+RESPONSE: Mapping[str, str] = {
+    **dict.fromkeys(("text", "body_text"), "use 'await response.get_data(as_text=True)'"),
+    **dict.fromkeys(("content", "body", "read"), "use 'await response.get_data()'"),
+    **dict.fromkeys(("media_type", "contenttype"), "this is response.mimetype here"),
+    "ok": "compare response.status_code",
+    "delete_header": "use response.headers.pop(name)",
+}
+"""What other frameworks and clients have on a response."""
+
+MESSAGES: Mapping[str, str] = {
     **dict.fromkeys(
         ("receive_text", "receive_bytes", "receive_str", "receive_message", "recv", "get_message", "read_message"),
         "use receive(), which returns text as str and binary as bytes",
@@ -41,9 +49,14 @@ WEBSOCKET: Mapping[str, str] = {
         "use send(), which takes str for text and bytes for binary",
     ),
     **dict.fromkeys(
-        ("iter_text", "iter_bytes", "iter_json", "iter_messages"),
-        "iterate: 'async for message in websocket'",
+        ("iter_text", "iter_bytes", "iter_json", "iter_messages"), "iterate: 'async for message in websocket'"
     ),
+}
+"""What others have for the messages of a websocket; the test client's has these names to answer for."""
+
+WEBSOCKET: Mapping[str, str] = {
+    **MESSAGES,
+    **{name: remedy.format(name="websocket") for name, remedy in _BOTH.items()},
     **dict.fromkeys(
         ("client_state", "application_state", "closed", "open", "close_code", "close_reason", "disconnected"),
         _IN_DISCONNECT,

@@ -19,6 +19,8 @@ from werkzeug.utils import get_content_type
 
 from ..tasks.context import current
 from ..tasks.functions import forgotten_await
+from .foreign_names import RESPONSE as FOREIGN
+from .foreign_names import ForeignNameGuard
 from .headers import WireHeaders, encode_headers
 from .json_codec import STANDARD_JSON, JSONCodec
 from .quart_names import RESPONSE, refuse_definitions
@@ -27,7 +29,7 @@ Body = str | bytes | bytearray | Iterable[str | bytes] | AsyncIterable[str | byt
 """The types of a response's body."""
 
 
-class Response(SansIOResponse):
+class Response(ForeignNameGuard, SansIOResponse):
     """An HTTP response: ``Response(body, status, headers)``.
 
     :param response: the body: see the module's text. None is an empty body.
@@ -37,6 +39,7 @@ class Response(SansIOResponse):
     :param content_type: the whole Content-Type instead.
     """
 
+    _foreign = FOREIGN
     default_mimetype: str | None = "text/html"
     json_provider: JSONCodec = STANDARD_JSON
 

@@ -64,6 +64,10 @@ class WebSocket(RequestBase):
         :raises WebSocketStateError: if the websocket was accepted with other arguments, or rejected.
         :raises ValueError: for a subprotocol that the client did not offer, or a header that only the server may set.
         """
+        if isinstance(headers, str | bytes):
+            raise TypeError(
+                f"accept() got {headers!r:.100} as headers; for a subprotocol write subprotocol={headers!r:.100}"
+            )
         fields = encode_headers(Headers(headers)) if headers is not None else []
         if self._accepted_with is not None:
             if (fields or subprotocol is not None) and (fields, subprotocol) != self._accepted_with:
