@@ -17,6 +17,7 @@ import trio
 
 from triows import Triows, websocket
 
+from ..support.records import OF_CLIENTS
 from ..support.served import served
 from ..support.wire import CLOSE, PING, PONG, TEXT, Gone, Wire, frame, upgrade
 
@@ -93,14 +94,10 @@ async def watched(caplog: pytest.LogCaptureFixture, **limits: Any) -> AsyncItera
     assert complaints(caplog) == []
 
 
-# Records that clients may cause, of which there are few.
-_OF_CLIENTS = ("refused a page of the origin", "came without its Upgrade or its Connection", "is HTTP's alone")
-
-
 def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What was logged as a warning or worse, but for what clients may cause."""
     texts = [record.getMessage() for record in caplog.records]
-    return [text for text in texts if not any(words in text for words in _OF_CLIENTS)]
+    return [text for text in texts if not any(words in text for words in OF_CLIENTS)]
 
 
 async def send(wire: Wire, data: bytes) -> None:
