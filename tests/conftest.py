@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from triows import Triows
 
-from .support.processes import mark_processes, marked_processes
+from .support.processes import children, left, mark_processes, marked_processes, started
 from .support.records import Records, lines
 
 # A busy machine fails no test. Else this is the profile that Hypothesis has chosen, which newer versions do by CI.
@@ -53,10 +52,16 @@ def _no_process_stays() -> Iterator[None]:
     """No process may outlive the session: as the first fixture of the session, it looks when all others have ended."""
     mark_processes()
     yield
-    deadline = time.monotonic() + 10  # for those that have been told to end
-    while (left := marked_processes()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert left == []
+    assert left(marked_processes) == []
+
+
+@pytest.fixture(autouse=True)
+def _no_child_stays() -> Iterator[None]:
+    """No process may outlive its test, but for those of fixtures that live longer."""
+    before = started()
+    yield
+    if started() != before:
+        assert left(children) == []
 
 
 @pytest.fixture(autouse=True)

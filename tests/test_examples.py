@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +22,8 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_st
 from triows import WebsocketResponseError
 from triows.errors import WebsocketDisconnectError
 from triows.testing import TestClient, TestWebSocket
+
+from .support.processes import kill_group
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
@@ -87,8 +88,7 @@ async def running(*arguments: str | Path, cwd: Path = ROOT) -> AsyncIterator[tup
             yield program, address
     finally:
         with trio.CancelScope(shield=True):
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)  # Hypercorn has a worker
+            kill_group(process.pid)  # Hypercorn has a worker
             await process.wait()
             assert process.stdout is not None
             await process.stdout.aclose()
@@ -137,6 +137,31 @@ async def test_there_is_a_page(name: str, load: Load) -> None:
 def test_pages_load_nothing_from_elsewhere(page: Path) -> None:
     references = re.findall(r"""(?:src|href)=["']([^"']*)""", page.read_text("utf-8"))
     assert [reference for reference in references if "//" in reference and not reference.startswith("data:")] == []
+
+
+JUNK: list[str | bytes] = [
+    "not JSON",
+    "",
+    "[]",
+    "{}",
+    "null",
+    '{"type": "join", "name": 1}',
+    '{"type": []}',
+    b"\xff",
+    "1e999",
+]
+
+
+@pytest.mark.parametrize("name", APPS)
+@pytest.mark.parametrize("junk", JUNK)
+async def test_junk_is_the_clients_error(
+    name: str, junk: str | bytes, load: Load, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = load(f"{name}/app.py").app.test_client()
+    with suppress(WebsocketResponseError, WebsocketDisconnectError):
+        async with client.websocket("/ws") as ws:
+            await ws.send(junk)  # it is received before the Close frame that follows
+    assert [record.getMessage() for record in caplog.records if record.levelname != "INFO"] == []
 
 
 # echo

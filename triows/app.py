@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import ssl
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import trio
 
 from .connection.base import Connection
+from .connection.checks import did_you_mean
 from .framework.application import App
 from .framework.pipeline import dispatch
+from .framework.quart_names import RUN
 from .tasks.context import Proxy
 from .web.context import Context
 
@@ -116,6 +119,7 @@ class Triows(App):
         """
         from .server.process import runner as process
 
+        _check_options("run()", options, process.run)
         with self.served_natively():
             process.run(self, host, port, **options)
 
@@ -141,6 +145,7 @@ class Triows(App):
         """
         from .server import serving
 
+        _check_options("serve()", {"ssl_context": ssl_context, **options}, serving.serve)
         with self.served_natively():
             await serving.serve(self, host, port, ssl_context=ssl_context, task_status=task_status, **options)
 
@@ -163,6 +168,14 @@ class Triows(App):
 
         with self.served_natively():
             await serving.serve_stream(self, stream, **options)
+
+
+def _check_options(call: str, options: Mapping[str, Any], function: Callable[..., Any]) -> None:
+    """Raise TypeError for an option that the function does not take, with what to do instead."""
+    known = inspect.signature(function).parameters
+    for name in options.keys() - known.keys():
+        remedy = f": {RUN[name]}" if name in RUN else did_you_mean(name, known)
+        raise TypeError(f"{call} has no option {name!r}{remedy}")
 
 
 if TYPE_CHECKING:

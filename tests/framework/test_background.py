@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 import trio
@@ -306,3 +307,17 @@ async def test_a_background_function_without_a_serving_app_says_how() -> None:
 
     with pytest.raises(RuntimeError, match=r"add_background_task\(.*work\(\) .*'async with app\.test_app\(\):'"):
         await app.test_client().get("/")
+
+
+async def test_the_log_names_the_function_of_a_background_task_that_failed(
+    app: Triows, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def takes_one(one: int) -> None: ...
+
+    async with app.test_app():
+        app.add_background_task(takes_one)
+        app.add_background_task(partial(takes_one))
+        await wait_all_tasks_blocked()
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == 2
+    assert all("takes_one() (" in message for message in messages)

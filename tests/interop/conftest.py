@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -14,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from ..support.processes import end_group, end_with_parent, stays
 
 HERE = Path(__file__).parent
 GUARD = 30.0  # seconds; only a test that hangs meets it
@@ -43,7 +44,9 @@ class ServerProcess:
             stderr=subprocess.STDOUT,
             text=True,
             process_group=0,
+            preexec_fn=end_with_parent,
         )
+        stays(self._process)
         self._output: list[str] = []
         self._more_output = threading.Condition()
         self.address = self._read_address()
@@ -85,12 +88,7 @@ class ServerProcess:
         return [line for line in lines if re.search(r"WARNING|ERROR|CRITICAL|Traceback|Error:", line)]
 
     def stop(self) -> int:
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            code = self._process.wait(GUARD)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            code = self._process.wait()
+        code = end_group(self._process, GUARD)
         self._reader.join()
         assert self._process.stdout is not None
         self._process.stdout.close()

@@ -16,6 +16,8 @@ import pytest
 import trio
 import trustme
 
+from .processes import kill_group
+
 _PATIENCE = 30  # seconds until a test gives up; nothing here waits for time to pass
 
 APP = """
@@ -114,5 +116,4 @@ async def command(
                 if process.poll() is None:
                     process.terminate()
                 await process.wait()
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+            kill_group(process.pid)  # of a reloader, the app that it has started too

@@ -7,6 +7,14 @@ from collections.abc import Callable
 
 import pytest
 
+# Words of warnings that clients may cause, of which there are few.
+OF_CLIENTS = (
+    "refused a page of the origin",
+    "came without its Upgrade or its Connection",
+    "is HTTP's alone",
+    "websocket clients do not follow",
+)
+
 Records = Callable[[], list[logging.LogRecord]]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
@@ -15,6 +16,7 @@ from triows.tasks.functions import (
     check_no_generator,
     check_not_async,
     describe,
+    forgotten_await,
     is_async,
     is_async_generator,
     unwrap,
@@ -118,3 +120,32 @@ async def test_a_plain_hook_runs_in_another_thread_with_the_same_context() -> No
     variable.set(1)
     here = threading.get_ident()
     assert await call(lambda: (threading.get_ident() != here, variable.get())) == (True, 1)
+
+
+async def load() -> None: ...
+
+
+@pytest.mark.parametrize("wrap", [lambda value: value, lambda value: [1, value], lambda value: {"a": (value,)}])
+def test_a_forgotten_await_is_asked_for_and_the_coroutine_closed(wrap: Callable[[Any], Any]) -> None:
+    coroutine = load()
+    assert forgotten_await(wrap(coroutine)) == "did you forget 'await' before load()?"
+    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
+
+
+@pytest.mark.parametrize("value", [None, "text", load, [], {"a": [1]}])
+def test_of_other_values_no_question_is_asked(value: object) -> None:
+    assert forgotten_await(value) == ""
+
+
+def test_a_value_that_holds_itself_has_an_end() -> None:
+    value: list[Any] = []
+    value.append(value)
+    assert forgotten_await(value) == ""
+
+
+async def test_a_coroutine_that_runs_is_not_closed() -> None:
+    async def ask() -> str:
+        return forgotten_await(running[0])
+
+    running = [ask()]
+    assert await running[0] == ""

@@ -7,6 +7,7 @@ or raises :exc:`TypeError` or :exc:`ValueError` with the name, the wrong value, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from ..protocol.plain import plain_text
@@ -25,6 +26,12 @@ def short_repr(value: Any) -> str:
     except ValueError:
         return "a number of thousands of digits"  # Python refuses to write them
     return text if len(text) <= 80 else f"{text[:80]}..."
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the end of a message that names what was probably meant; empty if nothing known is close."""
+    close = get_close_matches(name, known, n=1, cutoff=0.65)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def size(name: str, value: Any, least: int = 1) -> int:

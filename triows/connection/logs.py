@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import re
 from logging import Logger
+from math import inf
 from typing import Any, NamedTuple
+
+import trio
 
 from ..protocol.grammar import TOKEN_CHARACTER
 from ..protocol.text import MAX_TARGET, printable
@@ -23,6 +26,7 @@ from .stats import Ending, Traffic
 _MAX_NAME = 40  # characters of a parameter's name; a longer one may be a token without a name
 _MAX_CLIENT = 64  # characters of an address, which middleware of an ASGI server may take from a header
 _HIDDEN = "***"
+_SECONDS_BETWEEN_NOTICES = 60.0
 
 _FIRST_LINE = re.compile(rb"[^\r\n]*")
 _METHOD = re.compile(TOKEN_CHARACTER.encode() + rb"{1,40}")
@@ -44,6 +48,25 @@ def _hide_value(parameter: str) -> str:
     if equals and len(name) <= _MAX_NAME:
         return f"{name}={_HIDDEN}"
     return _HIDDEN if parameter else ""
+
+
+class Notices:
+    """Lets a record of each kind through once a minute, so that a client who repeats a mistake does not fill the log.
+
+    It remembers each kind that it was ever asked about: a kind is a text of the code's, and the name of a route.
+    """
+
+    def __init__(self) -> None:
+        self._written: dict[tuple[str, str | None], float] = {}
+
+    def is_due(self, kind: str, route: str | None) -> bool:
+        """Whether to write the record now; it counts as written then."""
+        now, key = trio.current_time(), (kind, route)
+        # The clock of an earlier run of Trio's may have been ahead.
+        if 0 <= now - self._written.get(key, -inf) < _SECONDS_BETWEEN_NOTICES:
+            return False
+        self._written[key] = now
+        return True
 
 
 class RequestLine(NamedTuple):

@@ -16,6 +16,7 @@ from ..protocol.headers import Headers
 from ..protocol.plain import plain_bytes, plain_text
 from ..protocol.websocket.inbox import Inbox
 from ..protocol.websocket.partial_message import PartialMessage
+from ..tasks.functions import forgotten_await
 from ..tasks.timers import Timers
 from .limits import WebSocketLimits
 
@@ -63,7 +64,8 @@ def as_message(message: object) -> str | bytes:
         return plain_text(message)
     if isinstance(message, (bytes, bytearray, memoryview)):
         return plain_bytes(message)
-    raise TypeError(f"a websocket message is str or bytes, not {type(message).__name__}: use send_json()?")
+    hint = forgotten_await(message) or "use send_json()?"
+    raise TypeError(f"a websocket message is str or bytes, not {type(message).__name__}: {hint}")
 
 
 class WebSocketTransport(Protocol):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import trio
 
 from ..connection.base import Connection, NoNurseryError
+from ..connection.checks import did_you_mean
 from ..connection.limits import (
     KEYS,
     LIMITS,
@@ -22,6 +23,7 @@ from ..connection.limits import (
     WebSocketLimits,
     pop_limits,
 )
+from ..connection.logs import Notices
 from ..connection.stats import Counters, Stats
 from ..tasks.context import Namespace
 from ..tasks.error_log import error_log
@@ -41,11 +43,12 @@ from .lifespan import Lifespan
 from .limits import ConfiguredLimits
 from .middleware import WithMiddleware
 from .routes import urls
-from .routes.blueprints import Blueprint
-from .routes.decorators import Scaffold
+from .routes.arguments import check_view_arguments
+from .routes.blueprints import Blueprint, check_blueprint
+from .routes.decorators import Scaffold, bare
 from .routes.hooks import F, run_teardown
 from .routes.make_response import response_from
-from .routes.rules import Rule, URLMap, endpoint_name, wanted_methods
+from .routes.rules import Rule, URLMap, check_endpoint, endpoint_name, wanted_methods
 from .routes.views import View, ViewFunctions
 
 
@@ -87,7 +90,8 @@ class App(WithMiddleware, Scaffold):
             if name in quart_names.APP_ARGUMENTS:
                 raise TypeError(f"Triows() has no parameter {name!r}: {quart_names.APP_ARGUMENTS[name]}")
             if name not in LIMITS:
-                raise TypeError(f"Triows() has no limit {name!r}; the limits are {', '.join(LIMITS)}")
+                known = ", ".join(LIMITS)
+                raise TypeError(f"Triows() has no limit {name!r}; the limits are {known}{did_you_mean(name, LIMITS)}")
             self.config[KEYS[name]] = value
         self.logger: Logger = error_log
         self.json: JSONProvider = self.json_provider_class(self)
@@ -98,6 +102,7 @@ class App(WithMiddleware, Scaffold):
         self.extensions: dict[str, Any] = {}
         self.teardown_functions: list[Callable[..., Any]] = []
         self.counters: Counters = Counters()
+        self.notices: Notices = Notices()
         self._note_make_response()
         self._lifespan = Lifespan(self)
         self._limits = ConfiguredLimits(self)
@@ -193,6 +198,7 @@ class App(WithMiddleware, Scaffold):
             own_limits=own_limits,
             **options,
         )
+        self._check_arguments(url_rule, view_func)
         if view_func is not None:
             self.set_view(endpoint, view_func)
         self.url_map.add(url_rule)
@@ -207,9 +213,21 @@ class App(WithMiddleware, Scaffold):
         )
         if view_func is None and endpoint in self.views:
             view_func = self.views[endpoint].function  # given to endpoint() before this rule
+        self._check_arguments(url_rule, view_func)
         if view_func is not None:
             self.set_view(endpoint, view_func, websocket=True)
         self.url_map.add(url_rule)
+
+    def _check_arguments(self, rule: Rule, function: Callable[..., Any] | None) -> None:
+        """Raise an error, before anything is registered, if the rule is malformed or its variables do not suit."""
+        if function is None and rule.endpoint in self.views:
+            function = self.views[rule.endpoint].function
+        bound = rule
+        if rule.map is None:
+            bound = rule.empty()
+            bound.bind(self.url_map)
+        if function is not None:
+            check_view_arguments(self, function, bound, websocket=bool(rule.websocket))
 
     def set_view(self, endpoint: str, function: Callable[..., Any], *, websocket: bool = False) -> None:
         """Make ``function`` the view of an endpoint.
@@ -223,8 +241,12 @@ class App(WithMiddleware, Scaffold):
 
     def endpoint(self, endpoint: str) -> Callable[[F], F]:
         """Register the decorated function as the view of an endpoint, in place of the one that it has, if any."""
+        check_endpoint(endpoint, self.decorator_name("endpoint"))
 
         def decorator(function: F) -> F:
+            for rule in self.url_map.iter_rules():
+                if isinstance(rule, Rule) and rule.endpoint == endpoint:
+                    self._check_arguments(rule, function)
             self.view_functions[endpoint] = function
             return function
 
@@ -237,6 +259,7 @@ class App(WithMiddleware, Scaffold):
             ``name_prefix``, put before its name with a dot.
         :raises ValueError: if the app has a blueprint of that name already.
         """
+        check_blueprint(blueprint)
         blueprint.register(self, options)
 
     def options_response(self, context: Context) -> Response:
@@ -289,6 +312,7 @@ class App(WithMiddleware, Scaffold):
 
     # The app's own life
 
+    @bare()
     def before_serving(self, function: F) -> F:
         """Call ``function()`` when the app starts up. An error of it stops the start.
 
@@ -296,14 +320,17 @@ class App(WithMiddleware, Scaffold):
         """
         return self._lifespan.add_before(function)
 
+    @bare()
     def after_serving(self, function: F) -> F:
         """Call ``function()`` when the app shuts down, after the second halves of ``while_serving``."""
         return self._lifespan.add_after(function)
 
+    @bare()
     def while_serving(self, function: F) -> F:
         """Run an async generator function: up to its ``yield`` at start-up, and on from there at shutdown."""
         return self._lifespan.add_during(function)
 
+    @bare(...)
     def lifespan(self, function: F) -> F:
         """Register an async context manager function, around everything that the app does.
 
@@ -313,6 +340,7 @@ class App(WithMiddleware, Scaffold):
         """
         return self._lifespan.add_around(function)
 
+    @bare("error")
     def teardown_appcontext(self, function: F) -> F:
         """Call ``function(error)`` at the end of each app context, in the order of registration, as in Quart.
 

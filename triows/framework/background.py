@@ -10,7 +10,7 @@ from typing import Any
 import trio
 
 from ..tasks.exception_groups import closes_coroutine, ends_program, foreign_cancellation, split_cancelled
-from ..tasks.functions import call, check_no_generator
+from ..tasks.functions import call, check_no_generator, forgotten_await
 from ..tasks.stalls import background_task
 
 
@@ -41,6 +41,7 @@ class BackgroundNursery:
 
         :raises RuntimeError: if the app is shutting down.
         """
+        _check_callable(async_fn)
         self._nursery.start_soon(partial(self._guard, async_fn, *args), name=name or async_fn)
 
     def start_call(
@@ -50,6 +51,7 @@ class BackgroundNursery:
 
         :param within: around the call.
         """
+        _check_callable(function)
         check_no_generator(function, "iterate over it in an async function")
         self._nursery.start_soon(self._guard_call, function, args, kwargs, within, name=function)
 
@@ -58,6 +60,7 @@ class BackgroundNursery:
 
         An error of the task before ``started()`` is raised here. A cancellation of this wait cancels the task.
         """
+        _check_callable(async_fn)
         return await self._nursery.start(partial(self._guard_start, async_fn, *args), name=name or async_fn)
 
     async def _guard(self, async_fn: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> None:
@@ -101,6 +104,16 @@ class BackgroundNursery:
             if foreign is None:
                 raise cancelled from None
             self._on_crash(async_fn, foreign)
+
+
+def _check_callable(function: object) -> None:
+    """Raise TypeError here, and not in the background, for a coroutine in place of its function."""
+    if not callable(function):
+        coroutine = bool(forgotten_await(function))
+        raise TypeError(
+            f"a background task is started with a function, not with {type(function).__name__} {function!r:.100}"
+            + ("; give the function and its arguments, without calling it" if coroutine else "")
+        )
 
 
 class _Status:

@@ -8,15 +8,17 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from datetime import timedelta
+from difflib import get_close_matches
 from functools import partial
 from itertools import count
 from typing import Any, Self
 
 from werkzeug.utils import import_string
 
-from ..connection.checks import MAX_NUMBER, Check, short_repr, size, split_at_commas
+from ..connection.checks import MAX_NUMBER, Check, did_you_mean, short_repr, size, split_at_commas
 from ..connection.limits import DEFAULTS, KEYS, check_limit
 from ..protocol.websocket.compression import Compression
+from ..tasks.error_log import error_log
 from .quart_names import SETTINGS
 
 DEFAULT_CONFIG: dict[str, Any] = {
@@ -77,6 +79,9 @@ class Config(dict[str, Any]):
     def __setitem__(self, key: str, value: Any) -> None:
         super().__setitem__(key, check_setting(key, value))
         self._touch()
+
+    def __missing__(self, key: str) -> Any:
+        raise KeyError(f"{key!r} is not in the config{did_you_mean(str(key), self)}")
 
     def __delitem__(self, key: str) -> None:
         super().__delitem__(key)
@@ -286,7 +291,24 @@ def check_setting(key: str, value: Any, shown_name: str | None = None) -> Any:
     if key in KEYS:
         raise ValueError(f"{key!r} has no effect in the config; its key is {KEYS[key]!r}")
     check = _CHECKS.get(key)
-    return value if check is None else check(shown_name or key, value)
+    if check is not None:
+        return check(shown_name or key, value)
+    if key not in DEFAULT_CONFIG:
+        _doubt(key)
+    return value
+
+
+def _doubt(key: object) -> None:
+    """Log that an unknown key is nearly one of triows's. It may be the user's own, and is set all the same.
+
+    :raises ValueError: if it is one of triows's in small letters.
+    """
+    if not isinstance(key, str):
+        return
+    if key.upper() in DEFAULT_CONFIG:
+        raise ValueError(f"{key!r} has no effect in the config; its key is {key.upper()!r}")
+    if key.isupper() and (close := get_close_matches(key, DEFAULT_CONFIG, n=1, cutoff=0.9)):
+        error_log.warning("app.config[%.100r] is no setting of triows; did you mean %r?", key, close[0])
 
 
 def _compression(value: Any) -> Any:

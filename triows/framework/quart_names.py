@@ -198,6 +198,45 @@ BLUEPRINT_CALLS: Mapping[str, str] = {
 }
 """Names that user code calls or reads on a Quart blueprint. A subclass may define them for itself."""
 
+_LIFE = "use @app.before_serving, @app.after_serving or @app.lifespan"
+_MIDDLEWARE = "use @app.before_request and @app.after_request, or wrap app.asgi_app"
+
+ELSEWHERE: Mapping[str, str] = {
+    **dict.fromkeys(("include_router", "mount", "blueprint", "add_routes"), "use register_blueprint(Blueprint(...))"),
+    **dict.fromkeys(
+        ("on_event", "add_event_handler", "listener", "on_startup", "on_shutdown", "on_cleanup", "cleanup_ctx"), _LIFE
+    ),
+    "before_first_request": _LIFE,
+    **dict.fromkeys(("middleware", "add_middleware", "middlewares"), _MIDDLEWARE),
+    **dict.fromkeys(("exception_handler", "exception"), "use @errorhandler(SomeError)"),
+    "add_exception_handler": "use register_error_handler(SomeError, function)",
+    **dict.fromkeys(("api_route", "head", "options", "trace"), "use @route('/path', methods=[...])"),
+    **dict.fromkeys(("add_route", "add_api_route"), "use add_url_rule('/path', view_func=function)"),
+    **dict.fromkeys(("websocket_route", "ws"), "use @websocket('/path')"),
+    **dict.fromkeys(
+        ("add_websocket_route", "add_api_websocket_route"), "use add_websocket('/path', view_func=function)"
+    ),
+    "add_task": "use app.add_background_task(function), or app.nursery.start_soon(function)",
+    "router": "rules are in app.url_map",
+    "state": "keep what is yours in app.extensions, or in attributes of its own: app.name = value",
+    "wsgi_app": "this is app.asgi_app here",
+}
+"""Names of frameworks that are no relatives of Quart's, on an app or a blueprint. A user may set each of them."""
+
+RUN: Mapping[str, str] = {
+    "debug": "set app.debug = True before; tracebacks go to the log",
+    **dict.fromkeys(("use_reloader", "reload"), "run 'triows run --reload module.py' in a terminal"),
+    **dict.fromkeys(("use_debugger", "use_evalex"), "there is no debugger in the browser; use breakpoint()"),
+    "loop": "the app runs on Trio, with trio.run(), which needs no loop",
+    "ca_certs": "make an ssl.SSLContext, and give it as ssl_context",
+    "ssl": "give certfile and keyfile, or ssl_context",
+    "threaded": "each request runs in a task; ordinary functions are called in threads",
+    **dict.fromkeys(("processes", "workers"), "start as many processes with reuse_port=True"),
+    "log_level": "set it with logging.getLogger('triows.error').setLevel()",
+    "load_dotenv": "load the file before",
+}
+"""Options of other frameworks' ``run()``, each with what to do instead."""
+
 SETTINGS: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "BACKGROUND_TASK_SHUTDOWN_TIMEOUT": (
         (5,),
@@ -227,6 +266,8 @@ class QuartNameGuard:
     """Names that are not there to be read; a subclass may define them."""
     _read_when_made: ClassVar[Mapping[str, str]] = {}
     """Names that a subclass may define, and that may not be assigned."""
+    _foreign: ClassVar[Mapping[str, str]] = ELSEWHERE
+    """Names of other frameworks that are not there to be read; anybody may define and assign them."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -243,9 +284,11 @@ class QuartNameGuard:
 
         def __getattr__(self, name: str) -> Any:
             remedy = self._without_effect.get(name) or self._missing.get(name)
-            if remedy is None:
-                return self.__getattribute__(name)  # raises what brought us here, also from within a property
-            raise AttributeError(_message(self, name, "is Quart's and not there", remedy))
+            if remedy is not None:
+                raise AttributeError(_message(self, name, "is Quart's and not there", remedy))
+            if name in self._foreign:
+                raise AttributeError(_message(self, name, "is not there", self._foreign[name]))
+            return self.__getattribute__(name)  # raises what brought us here, also from within a property
 
 
 def _message(owner: object, name: str, what: str, remedy: str) -> str:

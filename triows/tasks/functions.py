@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import partial
+from types import CoroutineType
 from typing import Any
 
 import trio
@@ -15,13 +16,36 @@ TEARDOWN_REMEDY = "write it without 'yield'; what comes before belongs in a befo
 def check_not_async(function: Callable[..., Any], remedy: str) -> None:
     """Raise TypeError if calling the function gives a coroutine."""
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
-        raise TypeError(f"{function!r} is async, and nobody would await it here: {remedy}")
+        raise TypeError(f"{describe(function)} is async, and nobody would await it here: {remedy}")
 
 
 def check_no_generator(function: Callable[..., Any], remedy: str) -> None:
     """Raise TypeError if calling the function gives a generator."""
     if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
-        raise TypeError(f"{function!r} yields, and nothing of it would run here: {remedy}")
+        raise TypeError(f"{describe(function)} yields, and nothing of it would run here: {remedy}")
+
+
+def forgotten_await(value: object) -> str:
+    """Return a question for a message if the value is, or holds, a coroutine that nobody awaits; else an empty text.
+
+    The coroutines are closed, so that Python does not warn of each of them besides. Lists, tuples and dicts are looked
+    into.
+    """
+    found: list[CoroutineType[Any, Any, Any]] = []
+    seen: set[int] = set()
+    values = [value]
+    while values:
+        value = values.pop()
+        if isinstance(value, CoroutineType):
+            # One that has begun is somebody's, who awaits it.
+            if inspect.getcoroutinestate(value) == inspect.CORO_CREATED:
+                found.append(value)
+        elif isinstance(value, (dict, list, tuple)) and id(value) not in seen:
+            seen.add(id(value))
+            values.extend(value.values() if isinstance(value, dict) else value)
+    for coroutine in found:
+        coroutine.close()
+    return f"did you forget 'await' before {found[0].__qualname__}()?" if found else ""
 
 
 def describe(function: Callable[..., Any]) -> str:

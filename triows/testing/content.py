@@ -16,6 +16,7 @@ from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartEnco
 from ..framework.application import App
 from ..protocol.hosts import USES_TLS, default_port
 from ..web.json import JSONProvider
+from ..web.json_codec import encode
 from .headers import Auth, HeadersLike, encode_headers, make_headers
 from .serving import Endpoint
 
@@ -175,7 +176,7 @@ def make_test_body_with_headers(
         raise ValueError("give the body as one of data, json, or form and files")
     if json is not UNSET:
         provider = JSONProvider() if app is None else app.json
-        return provider.dumps(json).encode(), Headers({"Content-Type": "application/json"})
+        return encode(provider, json).encode(), Headers({"Content-Type": "application/json"})
     if files is not None:
         return _multipart(form or {}, files), Headers({"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"})
     if form is not None:

@@ -16,6 +16,8 @@ from ..errors import WebsocketDisconnectError, WebsocketResponseError
 from ..framework.application import App
 from ..protocol.websocket.close_codes import ABNORMAL, GOING_AWAY, NORMAL
 from ..tasks.exception_groups import leaves
+from ..web.foreign_names import MESSAGES, ForeignNameGuard
+from ..web.json_codec import encode
 from .content import Target
 from .headers import decode_headers
 from .http import make_response
@@ -60,7 +62,7 @@ class _ClientStream(trio.abc.Stream):
         await self._stream.aclose()
 
 
-class TestWebSocket:
+class TestWebSocket(ForeignNameGuard):
     """A websocket of a test: ``async with client.websocket(path) as ws:``.
 
     An error of the handler that no error handler took is raised here: by the first call after it has ended the
@@ -68,6 +70,7 @@ class TestWebSocket:
     """
 
     __test__ = False  # pytest takes any class named Test... for a collection of tests
+    _foreign = MESSAGES
 
     def __init__(
         self,
@@ -215,7 +218,7 @@ class TestWebSocket:
 
     async def send_json(self, data: Any) -> None:
         """Send a value as JSON text, encoded with the app's JSON provider."""
-        await self.send(self._app.json.dumps(data))
+        await self.send(encode(self._app.json, data))
 
     def __aiter__(self) -> Self:
         return self

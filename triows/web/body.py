@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import trio
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -42,6 +42,13 @@ class Body:
 
     def __await__(self) -> Generator[Any, Any, bytes]:
         return self.read().__await__()
+
+    def __call__(self) -> NoReturn:
+        """Say that the body is no method, as it is in other frameworks.
+
+        :raises TypeError: always.
+        """
+        raise TypeError("request.body is no method: write 'await request.body', or 'await request.get_data()'")
 
     @property
     def lock(self) -> trio.Lock:

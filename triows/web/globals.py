@@ -32,6 +32,9 @@ class WebSocketProxy(Proxy):
             raise RuntimeError(self._remedy)
         return context.websocket.send(message)
 
+    def __iter__(self) -> Any:
+        raise TypeError("a websocket is iterated over asynchronously: 'async for message in websocket:'")
+
 
 class SessionProxy(Proxy):
     """The proxy for the session. Each use of it counts as access to the session."""
@@ -64,6 +67,7 @@ else:
     websocket = WebSocketProxy(
         "websocket",
         "'websocket' is only available while a websocket is handled, and in the tasks that its handler starts;"
+        " in an HTTP route use 'request', or register the handler with @app.websocket(path);"
         " pass the object itself to tasks elsewhere: websocket.current()",
     )
     session = SessionProxy(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from ..tasks.context import current
-from .json_codec import JSONCodec
+from .json_codec import JSONCodec, encode
 from .response import Response
 
 
@@ -58,6 +58,6 @@ class JSONProvider(JSONCodec):
         value: Any = kwargs if kwargs else args[0] if len(args) == 1 else list(args) if args else None
         app = self._current_app()
         compact = self.compact if self.compact is not None else app is None or not app.debug
-        text = self.dumps(value, separators=(",", ":")) if compact else self.dumps(value, indent=2)
+        text = encode(self, value, separators=(",", ":")) if compact else encode(self, value, indent=2)
         # As pieces, since the dumps() of some providers returns bytes.
         return self.response_class([text, "\n"], mimetype=self.mimetype)

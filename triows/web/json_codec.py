@@ -12,6 +12,8 @@ from uuid import UUID
 
 from werkzeug.http import http_date
 
+from ..tasks.functions import forgotten_await
+
 
 def default(value: Any) -> Any:
     """Return a JSON type for a value that the json module does not know.
@@ -29,6 +31,8 @@ def default(value: Any) -> Any:
         return asdict(value)
     if (html := getattr(value, "__html__", None)) is not None:
         return str(html())
+    if hint := forgotten_await(value):
+        raise TypeError(f"a coroutine has no JSON form: {hint}")
     raise TypeError(f"{type(value).__name__} {value!r} has no JSON form; give the provider a default= that knows it")
 
 
@@ -56,6 +60,20 @@ class JSONCodec:
         :raises ValueError: if it is not JSON.
         """
         return json.loads(text, **kwargs)
+
+
+def encode(codec: JSONCodec, value: Any, **options: Any) -> str:
+    """Return ``codec.dumps(value, **options)``; the message for a coroutine in the value says what was forgotten.
+
+    :raises TypeError: if a value has no JSON form.
+    """
+    try:
+        return codec.dumps(value, **options)
+    except TypeError:
+        # Other JSON libraries know nothing of default() above, which names the first coroutine, and closes no other.
+        if hint := forgotten_await(value):
+            raise TypeError(f"a coroutine has no JSON form: {hint}") from None
+        raise
 
 
 STANDARD_JSON = JSONCodec()

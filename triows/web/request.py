@@ -19,6 +19,8 @@ from ..protocol.disconnect import Disconnect
 from ..protocol.head import Head
 from ..protocol.hosts import default_port, is_host
 from .body import Body, BodyPieces
+from .foreign_names import REQUEST as FOREIGN
+from .foreign_names import ForeignNameGuard
 from .forms import FileStorage, FormParser, UrlencodedForm, multipart_form
 from .json_codec import STANDARD_JSON, JSONCodec
 from .quart_names import REQUEST, SET_BY_APP, refuse_definitions
@@ -48,7 +50,7 @@ def _lazy(function: Callable[[Any], T]) -> T:
     return cast(T, _Lazy(function))
 
 
-class RequestBase(SafeRequest):
+class RequestBase(ForeignNameGuard, SafeRequest):
     """The common base of HTTP requests and websockets: the head of the request.
 
     :ivar connection: the connection underneath.
@@ -231,6 +233,7 @@ def _quote_query(query: bytes) -> bytes:
 class Request(RequestBase):
     """An HTTP request. Its body is awaited in every form: ``await request.get_json()``, ``await request.form``."""
 
+    _foreign = FOREIGN
     connection: HTTPConnection  # pyright: ignore[reportIncompatibleVariableOverride]
     max_form_memory_size: int | None = 500_000
     """The largest field of a form that is not a file, in bytes (413 beyond)."""

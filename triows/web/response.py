@@ -21,6 +21,9 @@ from werkzeug.utils import get_content_type
 from ..protocol.headers import Headers
 from ..protocol.plain import plain_bytes, plain_text
 from ..tasks.context import current
+from ..tasks.functions import forgotten_await
+from .foreign_names import RESPONSE as FOREIGN
+from .foreign_names import ForeignNameGuard
 from .headers import encode_headers
 from .json_codec import STANDARD_JSON, JSONCodec
 from .quart_names import RESPONSE, refuse_definitions
@@ -29,7 +32,7 @@ Body = str | bytes | bytearray | Iterable[str | bytes] | AsyncIterable[str | byt
 """The types of a response's body."""
 
 
-class Response(SansIOResponse):
+class Response(ForeignNameGuard, SansIOResponse):
     """An HTTP response: ``Response(body, status, headers)``.
 
     :param response: the body: see the module's text. None is an empty body.
@@ -39,6 +42,7 @@ class Response(SansIOResponse):
     :param content_type: the whole Content-Type instead.
     """
 
+    _foreign = FOREIGN
     default_mimetype: str | None = "text/html"
     json_provider: JSONCodec = STANDARD_JSON
 
@@ -99,6 +103,8 @@ class Response(SansIOResponse):
                 self._complete, self._stream, self._started = None, body, False
                 self._may_have_length = True
             case _:
+                if hint := forgotten_await(body):
+                    raise TypeError(f"a response body cannot be a coroutine: {hint}")
                 raise TypeError(
                     f"a response body cannot be {type(body).__name__} {body!r};"
                     " it is str, bytes, or an iterable or async iterable of them"
@@ -306,4 +312,6 @@ def _to_bytes(piece: str | bytes | bytearray | memoryview) -> bytes:
         return str.encode(piece)  # of a subclass too, see protocol/plain.py
     if isinstance(piece, bytes | bytearray | memoryview):
         return plain_bytes(piece)
+    if hint := forgotten_await(piece):
+        raise TypeError(f"a response body holds a coroutine: {hint}")
     raise TypeError(f"a response body holds {type(piece).__name__} {piece!r}; its pieces are str or bytes")

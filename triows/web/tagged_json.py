@@ -15,6 +15,8 @@ from uuid import UUID
 
 from werkzeug.http import http_date, parse_date
 
+from ..tasks.functions import forgotten_await
+
 _TAGS: tuple[tuple[str, type, Callable[[Any], Any], Callable[[Any], Any]], ...] = (
     (" t", tuple, list, tuple),
     (" b", bytes, lambda value: b64encode(value).decode("ascii"), b64decode),
@@ -31,7 +33,12 @@ class TaggedJSONSerializer:
 
     def dumps(self, value: Any) -> str:
         """Return JSON text. Raises :exc:`TypeError` for types that have neither a JSON form nor a tag."""
-        return json.dumps(_tag(value), separators=(",", ":"))
+        try:
+            return json.dumps(_tag(value), separators=(",", ":"))
+        except TypeError as error:
+            if hint := forgotten_await(value):
+                raise TypeError(f"a session cannot hold a coroutine: {hint}") from None
+            raise TypeError(f"a session cannot hold this: {error}") from error
 
     def loads(self, text: str) -> Any:
         """Return the value that :meth:`dumps` was given. Raises :exc:`ValueError` if the text is not JSON."""

@@ -14,7 +14,9 @@ from ..connection.websocket import WebSocketConnection
 from ..errors import JSONMessageError, WebSocketStateError
 from ..protocol.headers import Headers
 from ..protocol.plain import plain_text
+from .foreign_names import WEBSOCKET as FOREIGN
 from .headers import encode_headers
+from .json_codec import encode
 from .request import RequestBase
 
 # Headers that the server itself sets in the answer to the handshake (RFC 6455, section 4.2.2).
@@ -42,6 +44,7 @@ class WebSocket(RequestBase):
     ``websocket.disconnect`` then says why.
     """
 
+    _foreign = FOREIGN
     connection: WebSocketConnection  # pyright: ignore[reportIncompatibleVariableOverride]  # only read
     accept_headers: Callable[[], Headers] | None = None
     """What the app adds to the headers of an accepted websocket: its session's cookie."""
@@ -64,6 +67,10 @@ class WebSocket(RequestBase):
         :raises WebSocketStateError: if the websocket was accepted with other arguments, or rejected.
         :raises ValueError: for a subprotocol that the client did not offer, or a header that only the server may set.
         """
+        if isinstance(headers, str | bytes):
+            raise TypeError(
+                f"accept() got {headers!r:.100} as headers; for a subprotocol write subprotocol={headers!r:.100}"
+            )
         fields = encode_headers(datastructures.Headers(headers)) if headers is not None else []
         subprotocol = None if subprotocol is None else plain_text(subprotocol)
         if self._accepted_with is not None:
@@ -165,7 +172,7 @@ class WebSocket(RequestBase):
         if args and kwargs:
             raise TypeError("send_json() takes positional or keyword arguments, not both")
         value = args[0] if len(args) == 1 else args or kwargs
-        await self.connection.send(self.json_provider.dumps(value))
+        await self.connection.send(encode(self.json_provider, value))
 
     def __aiter__(self) -> WebSocket:
         return self

@@ -535,7 +535,7 @@ async def test_preprocessors_see_the_session_and_may_lift_the_bodys_limit() -> N
 def test_hooks_of_urls_are_not_async(owner: Any, sort: str) -> None:
     async def check(endpoint: str, values: dict[str, Any]) -> None: ...
 
-    with pytest.raises(TypeError, match=r"check at .* is async, and nobody would await it here"):
+    with pytest.raises(TypeError, match=r"check\(\) \(.*\) is async, and nobody would await it here"):
         getattr(owner, sort)(check)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,6 +48,12 @@ def test_a_reason_of_123_bytes_fits(reason: str) -> None:
 def test_a_longer_reason_is_refused_and_its_size_named(reason: str, size: int) -> None:
     with pytest.raises(ValueError, match=f"the close reason is {size} bytes of UTF-8: at most 123 fit"):
         check_close(1000, reason)
+
+
+@pytest.mark.parametrize(("code", "reason"), [("bye", ""), (1000, b"bye"), (1000, None), (None, "bye")])
+def test_a_code_is_a_number_and_a_reason_text(code: Any, reason: Any) -> None:
+    with pytest.raises(TypeError, match="the code is a number, and the reason a text after it"):
+        check_close(code, reason)
 
 
 def test_a_reason_that_fits_is_not_shortened() -> None:

@@ -277,10 +277,28 @@ class Pipeline(ABC):
 
     def _log(self, errors: Sequence[BaseException]) -> None:
         for error in errors:
-            self.app.logger.error("%s: unhandled %s", self._name, type(error).__name__, exc_info=error)
+            name = type(error).__name__
+            self.app.logger.error("%s: unhandled %s%s", self._name, name, _hint(error), exc_info=error)
 
     @property
     def _name(self) -> str:
         """The method and path for the log. The client chose the path, so control characters are escaped."""
         method = "WEBSOCKET" if self.kind == "websocket" else ascii(self.subject.method)[1:-1]
         return f"{method} {self.subject.path!a:.1000}"
+
+
+# What Python says of mistakes that are made in all async programs, and what was forgotten.
+_HINTS = {
+    "coroutine": "did you forget 'await'?",
+    "no running event loop": "asyncio does not run here: use what Trio has, trio.sleep() for asyncio.sleep() and so on",
+    "some other framework like asyncio": "asyncio does not run here: use what Trio has",
+}
+
+
+def _hint(error: BaseException) -> str:
+    """Return a hint for the record of an error whose message says little to a newcomer; mostly empty."""
+    if isinstance(error, TypeError | AttributeError | RuntimeError):
+        text = str(error)
+        if "did you forget" not in text:
+            return next((f"; {hint}" for words, hint in _HINTS.items() if words in text), "")
+    return ""

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import Any, ClassVar, cast
 
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.routing import WebsocketMismatch
 
 from ...connection.http import HTTPConnection
 from ...protocol.content import has_content
@@ -20,6 +21,7 @@ from ..routes.make_response import make_response, response_from
 from ..routes.rules import Rule
 from ..routes.views import View
 from .base import Pipeline
+from .mismatches import explain_websocket
 
 
 class RequestPipeline(Pipeline):
@@ -38,6 +40,9 @@ class RequestPipeline(Pipeline):
     def match(self) -> None:
         """Find the rule for the URL, and give the rule's limits to the request."""
         super().match()
+        adapter = self.context.url_adapter
+        if adapter is not None and isinstance(self.subject.routing_exception, WebsocketMismatch):
+            self.subject.routing_exception = explain_websocket(self.app, self.subject, adapter)
         self.app.limit_request(self.subject)
 
     def _run_view(self, view: View) -> Coroutine[Any, Any, Response | None]:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, ClassVar, cast
 
-from werkzeug.exceptions import Forbidden
+from werkzeug.exceptions import Forbidden, HTTPException
 
 from ...connection.websocket import WebSocketConnection
 from ...errors import JSONMessageError, WebSocketClosed, WebSocketStateError
@@ -14,16 +14,18 @@ from ...protocol.content import has_content
 from ...protocol.headers import Headers
 from ...protocol.text import printable
 from ...protocol.websocket.close_codes import INTERNAL_ERROR, INVALID_DATA
-from ...tasks.functions import call, describe
+from ...tasks.functions import call, describe, forgotten_await
 from ...web.context import Context
 from ...web.response import Response
 from ...web.sessions import accept_headers
+from ...web.websocket import WebSocket
 from ..application import App
 from ..routes.hooks import ErrorHandler, Hook, Kind
 from ..routes.rules import Rule
 from ..routes.views import View
 from .base import Pipeline
 from .entry_checks import admits_origin
+from .mismatches import explain_route
 
 
 class WebSocketPipeline(Pipeline):
@@ -45,6 +47,9 @@ class WebSocketPipeline(Pipeline):
         rule = cast("Rule | None", self.subject.url_rule)  # the app's map makes no others
         if rule is not None:
             self.connection.limits = self.app.rule_limits(rule)
+        elif self.context.url_adapter is not None:
+            error = cast(HTTPException, self.subject.routing_exception)
+            explain_route(self.app, cast(WebSocket, self.subject), self.context.url_adapter, error)
 
     async def _run_before_hooks(self) -> tuple[Hook, Any] | None:
         # Before the hooks: none of them may answer or accept a page of a forbidden origin, even where no route matches.
@@ -59,12 +64,22 @@ class WebSocketPipeline(Pipeline):
         if value is not None:
             await self._finish(await self._response_of(view.function, value))
         elif self._can_answer():
+            if self.app.notices.is_due("not accepted", self.subject.endpoint):
+                self.app.logger.warning(
+                    "%s: %s returned before it accepted the websocket, so that the handshake got 403; to accept it,"
+                    " call receive(), send() or accept(); to refuse it without this record, return a response, or"
+                    " call abort(403) or close()",
+                    self._name,
+                    describe(view.function),
+                )
             raise Forbidden()
         else:
             await self._finish(None)
 
     async def _response_of(self, function: Hook, value: Any) -> Response:
         if not self._can_answer():
+            if hint := forgotten_await(value):
+                raise TypeError(f"{describe(function)} returned a coroutine: {hint}")
             raise WebSocketStateError(
                 f"{describe(function)} returned {type(value).__name__} {value!r:.100} after the websocket had been"
                 " accepted or closed, when no response can be sent any more; send it as a message instead, or return it"

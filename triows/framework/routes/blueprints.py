@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ...connection.checks import did_you_mean
 from ...connection.limits import REQUEST_LIMITS, WEBSOCKET_LIMITS, check_limits, pop_limits
 from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_async
 from .. import quart_names
-from .decorators import Scaffold
+from .decorators import Scaffold, bare, check_error_key
 from .hooks import F, HandlerTable, Hooks, HookTable, Kind, add_hook, register_handler
+from .rules import check_endpoint
+from .views import View
 
 _OPTIONS = frozenset({"name", "name_prefix", "subdomain", "url_defaults", "url_prefix"})
 _READ_ONCE = frozenset({"name", "subdomain", "url_prefix", "url_values"})
@@ -94,6 +97,7 @@ class Blueprint(Scaffold):
     :param url_defaults: defaults of URL variables for all rules.
     """
 
+    _called = "blueprint"
     _without_effect = quart_names.BLUEPRINT
     _missing = quart_names.BLUEPRINT_CALLS
 
@@ -173,6 +177,8 @@ class Blueprint(Scaffold):
     ) -> None:
         name = self._endpoint(endpoint, view_func)
         _check_own_limits(options, WEBSOCKET_LIMITS)
+        if view_func is not None:
+            View(view_func, websocket=True)  # raises where the handler stands, if it is none
         self._record(lambda setup: setup.add(setup.app.add_websocket, rule, name, view_func, dict(options)))
 
     def _endpoint(self, endpoint: str | None, function: Callable[..., Any] | None) -> str:
@@ -185,6 +191,7 @@ class Blueprint(Scaffold):
 
     def endpoint(self, endpoint: str) -> Callable[[F], F]:
         """Register the decorated function as the view of an endpoint whose rules are added without one."""
+        check_endpoint(endpoint, self.decorator_name("endpoint"))
 
         def decorator(function: F) -> F:
             self._record(lambda setup: _ignore(setup.app.endpoint(f"{setup.name}.{endpoint}")(function)))
@@ -197,6 +204,7 @@ class Blueprint(Scaffold):
 
         :raises ValueError: if a blueprint is registered on itself.
         """
+        check_blueprint(blueprint)
         if blueprint is self:
             raise ValueError(f"blueprint {self.name!r} cannot be registered on itself")
         self._check_setup()
@@ -249,54 +257,64 @@ class Blueprint(Scaffold):
                 raise TypeError(
                     f"register_blueprint() has no option {name!r}, and no function of {self.name!r} that was given to"
                     f" record() could read it; the options are {', '.join(sorted(_OPTIONS))}"
+                    f"{did_you_mean(name, _OPTIONS)}"
                 )
 
     # For the whole app
 
+    @bare()
     def before_app_request(self, function: F) -> F:
         """:meth:`before_request` for every request of the app."""
         self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["request"].before, function)))
         return function
 
+    @bare("response")
     def after_app_request(self, function: F) -> F:
         """:meth:`after_request` for every request of the app."""
         self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["request"].after, function)))
         return function
 
+    @bare("error")
     def teardown_app_request(self, function: F) -> F:
         """:meth:`teardown_request` for every request of the app."""
         check_no_generator(function, TEARDOWN_REMEDY)
         self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["request"].teardown, function)))
         return function
 
+    @bare()
     def before_app_websocket(self, function: F) -> F:
         """:meth:`before_websocket` for every websocket of the app."""
         self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["websocket"].before, function)))
         return function
 
+    @bare("response")
     def after_app_websocket(self, function: F) -> F:
         """:meth:`after_websocket` for every websocket of the app."""
         self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["websocket"].after, function)))
         return function
 
+    @bare("error")
     def teardown_app_websocket(self, function: F) -> F:
         """:meth:`teardown_websocket` for every websocket of the app."""
         check_no_generator(function, TEARDOWN_REMEDY)
         self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["websocket"].teardown, function)))
         return function
 
+    @bare()
     def before_app_serving(self, function: F) -> F:
         """``before_serving`` of the app."""
         check_no_generator(function, "use @blueprint.while_app_serving")
         self._record_once(lambda setup: _ignore(setup.app.before_serving(function)))
         return function
 
+    @bare()
     def after_app_serving(self, function: F) -> F:
         """``after_serving`` of the app."""
         check_no_generator(function, "use @blueprint.while_app_serving")
         self._record_once(lambda setup: _ignore(setup.app.after_serving(function)))
         return function
 
+    @bare()
     def while_app_serving(self, function: F) -> F:
         """``while_serving`` of the app."""
         self._record_once(lambda setup: _ignore(setup.app.while_serving(function)))
@@ -304,12 +322,21 @@ class Blueprint(Scaffold):
 
     def app_errorhandler(self, key: type[BaseException] | int) -> Callable[[F], F]:
         """:meth:`errorhandler` for errors anywhere in the app."""
+        check_error_key(key, self.decorator_name("app_errorhandler"))
 
         def decorator(function: F) -> F:
             self._record_once(lambda setup: register_handler(setup.app.error_handlers, key, function))
             return function
 
         return decorator
+
+
+def check_blueprint(blueprint: object) -> None:
+    """Raise TypeError for what is no blueprint, a module or the class for instance."""
+    if not isinstance(blueprint, Blueprint):
+        raise TypeError(
+            f"register_blueprint() got {blueprint!r:.100}; it takes a Blueprint: Blueprint('name', __name__)"
+        )
 
 
 def _check_own_limits(options: dict[str, Any], names: Iterable[str]) -> None:

@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
-from typing import Any
+from functools import wraps
+from types import EllipsisType
+from typing import Any, ClassVar, TypeVar, cast
 
-from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_async
+from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_async, describe
 from ..quart_names import QuartNameGuard
-from .hooks import ErrorHandler, F, HandlerTable, Hooks, HookTable, Kind, add_hook, register_handler
-from .rules import check_options
+from .arguments import check_callable, check_called_with
+from .hooks import ErrorHandler, F, HandlerTable, Hooks, HookTable, Kind, add_hook, error_key, register_handler
+from .rules import check_endpoint, check_options, check_rule
+
+M = TypeVar("M", bound=Callable[..., Any])
+
+
+def bare(*names: str | EllipsisType) -> Callable[[M], M]:
+    """Make a method the decorator that stands without parentheses before a function, and check the function.
+
+    :param names: what the function will be called with; ``...`` for anything.
+    """
+
+    def decorate(method: M) -> M:
+        @wraps(method)
+        def decorator(self: Any, function: Any = None) -> Any:
+            name = self.decorator_name(method.__name__)
+            check_callable(function, name)
+            if ... not in names:
+                check_called_with(function, name, *cast("tuple[str, ...]", names))
+            return method(self, function)
+
+        return cast(M, decorator)
+
+    return decorate
 
 
 class Scaffold(QuartNameGuard):
@@ -16,6 +42,9 @@ class Scaffold(QuartNameGuard):
 
     Hooks may be async; synchronous ones run in a worker thread.
     """
+
+    _called: ClassVar[str] = "app"
+    """What the object is called in messages."""
 
     def __init__(self, import_name: str) -> None:
         self.import_name = import_name
@@ -26,6 +55,10 @@ class Scaffold(QuartNameGuard):
 
     def _check_setup(self) -> None:
         """Raise an error if it is too late to add routes, hooks or handlers."""
+
+    def decorator_name(self, name: str) -> str:
+        """Return how one of the decorators is written, for messages."""
+        return f"@{self._called}.{name}"
 
     # Routes
 
@@ -40,6 +73,8 @@ class Scaffold(QuartNameGuard):
         **options: Any,
     ) -> None:
         """Register an HTTP view function: what :meth:`route` does, without a decorator."""
+        check_rule(rule, f"{self._called}.add_url_rule")
+        check_endpoint(endpoint, f"{self._called}.add_url_rule")
         check_options(rule, options)
         options = {"provide_automatic_options": provide_automatic_options, "methods": methods, **options}
         self._add_http_rule(rule, endpoint, view_func, options)
@@ -48,6 +83,8 @@ class Scaffold(QuartNameGuard):
         self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
     ) -> None:
         """Register a websocket handler: what :meth:`websocket` does, without a decorator."""
+        check_rule(rule, f"{self._called}.add_websocket")
+        check_endpoint(endpoint, f"{self._called}.add_websocket")
         check_options(rule, options, websocket=True)
         self._add_websocket_rule(rule, endpoint, view_func, options)
 
@@ -75,6 +112,7 @@ class Scaffold(QuartNameGuard):
         :raises ValueError: if a limit makes no sense, or the rule is malformed.
         :raises AssertionError: if the endpoint has another function already.
         """
+        check_rule(rule, self.decorator_name("route"))
 
         def decorator(function: F) -> F:
             self.add_url_rule(rule, endpoint, function, **options)
@@ -84,23 +122,32 @@ class Scaffold(QuartNameGuard):
 
     def get(self, rule: str, **options: Any) -> Callable[[F], F]:
         """:meth:`route` for GET."""
-        return self.route(rule, methods=["GET"], **options)
+        return self._route_for("get", rule, options)
 
     def post(self, rule: str, **options: Any) -> Callable[[F], F]:
         """:meth:`route` for POST."""
-        return self.route(rule, methods=["POST"], **options)
+        return self._route_for("post", rule, options)
 
     def put(self, rule: str, **options: Any) -> Callable[[F], F]:
         """:meth:`route` for PUT."""
-        return self.route(rule, methods=["PUT"], **options)
+        return self._route_for("put", rule, options)
 
     def patch(self, rule: str, **options: Any) -> Callable[[F], F]:
         """:meth:`route` for PATCH."""
-        return self.route(rule, methods=["PATCH"], **options)
+        return self._route_for("patch", rule, options)
 
     def delete(self, rule: str, **options: Any) -> Callable[[F], F]:
         """:meth:`route` for DELETE."""
-        return self.route(rule, methods=["DELETE"], **options)
+        return self._route_for("delete", rule, options)
+
+    def _route_for(self, verb: str, rule: str, options: dict[str, Any]) -> Callable[[F], F]:
+        check_rule(rule, self.decorator_name(verb))
+        if "methods" in options:
+            raise TypeError(
+                f"{self.decorator_name(verb)}({rule!r}) has no option 'methods', since it is for {verb.upper()} alone;"
+                f" use {self.decorator_name('route')}({rule!r}, methods={options['methods']!r})"
+            )
+        return self.route(rule, methods=[verb.upper()], **options)
 
     def websocket(self, rule: str, *, endpoint: str | None = None, **options: Any) -> Callable[[F], F]:
         """Register the decorated async function for websockets at ``rule``.
@@ -110,6 +157,7 @@ class Scaffold(QuartNameGuard):
         :raises TypeError: if the function is not async, or a limit has a wrong type.
         :raises ValueError: if a limit makes no sense, or the rule is malformed.
         """
+        check_rule(rule, self.decorator_name("websocket"))
 
         def decorator(function: F) -> F:
             self.add_websocket(rule, endpoint, function, **options)
@@ -119,38 +167,45 @@ class Scaffold(QuartNameGuard):
 
     # Hooks
 
+    @bare()
     def before_request(self, function: F) -> F:
         """Call ``function()`` before each request's view; a value it returns is the response instead of the view's."""
         self._check_setup()
         return add_hook(self.hooks["request"].before, function)
 
+    @bare("response")
     def after_request(self, function: F) -> F:
         """Call ``function(response)`` after each request's view; it returns that response or another."""
         self._check_setup()
         return add_hook(self.hooks["request"].after, function)
 
+    @bare("error")
     def teardown_request(self, function: F) -> F:
         """Call ``function(error)`` at the end of each request, however it ended, with the unhandled error or None."""
         self._check_setup()
         check_no_generator(function, TEARDOWN_REMEDY)
         return add_hook(self.hooks["request"].teardown, function)
 
+    @bare()
     def before_websocket(self, function: F) -> F:
         """Call ``function()`` before each websocket's handler; a value it returns rejects the handshake."""
         self._check_setup()
         return add_hook(self.hooks["websocket"].before, function)
 
+    @bare("response")
     def after_websocket(self, function: F) -> F:
         """Call ``function(response)`` after each websocket's handler; the response is None if it was accepted."""
         self._check_setup()
         return add_hook(self.hooks["websocket"].after, function)
 
+    @bare("error")
     def teardown_websocket(self, function: F) -> F:
         """Call ``function(error)`` at the end of each websocket, however it ended, with the unhandled error or None."""
         self._check_setup()
         check_no_generator(function, TEARDOWN_REMEDY)
         return add_hook(self.hooks["websocket"].teardown, function)
 
+    @bare("endpoint", "view_args")
     def url_value_preprocessor(self, function: F) -> F:
         """Call ``function(endpoint, view_args)``, synchronously, before the view; it may change the variables.
 
@@ -160,6 +215,7 @@ class Scaffold(QuartNameGuard):
         check_not_async(function, "write 'def', or use before_request and request.view_args")
         return add_hook(self.url_value_preprocessors, function)
 
+    @bare("endpoint", "values")
     def url_defaults(self, function: F) -> F:
         """Call ``function(endpoint, values)``, synchronously, in ``url_for``; it may add to the values.
 
@@ -177,6 +233,7 @@ class Scaffold(QuartNameGuard):
         The function is called with the exception, and may return what a view may. An exception of a child task is found
         in any depth of exception groups. :meth:`register_error_handler` says which errors are raised.
         """
+        check_error_key(key, self.decorator_name("errorhandler"))
 
         def decorator(function: F) -> F:
             self.register_error_handler(key, function)
@@ -191,4 +248,16 @@ class Scaffold(QuartNameGuard):
         :raises ValueError: if ``key`` is no HTTP error status.
         """
         self._check_setup()
+        check_callable(function, f"{self._called}.register_error_handler")
+        check_called_with(function, f"{self._called}.errorhandler", "error")
         register_handler(self.error_handlers, key, function)
+
+
+def check_error_key(key: object, decorator: str) -> None:
+    """Raise an error for what no error handler can be registered for, a function for want of parentheses too."""
+    if inspect.isroutine(key):
+        raise TypeError(
+            f"{decorator} stands without parentheses before {describe(key)}; write {decorator}(404) there, or"
+            f" {decorator}(SomeError)"
+        )
+    error_key(cast(Any, key))

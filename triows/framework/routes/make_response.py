@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterator, Mapping
+from types import CoroutineType
 from typing import Any, Protocol
 
 from werkzeug.datastructures import Headers
@@ -11,7 +12,7 @@ from werkzeug.routing import RoutingException
 from werkzeug.sansio.response import Response as SansIOResponse
 
 from ...protocol.plain import plain_text
-from ...tasks.functions import describe
+from ...tasks.functions import describe, forgotten_await
 from ...web.json import JSONProvider
 from ...web.response import Response
 
@@ -89,14 +90,26 @@ def response_from(app: ResponseApp, value: Any, function: Callable[..., Any] | N
                 pass
             case _:
                 raise TypeError(f"{_view_name(function)} returned a tuple of {len(value)}; {_SHAPES}")
-    response = _from_body(app, body, function)
+    try:
+        response = _from_body(app, body, function)
+    except TypeError:
+        forgotten_await(value)  # closes the other coroutines of a tuple
+        raise
     if status is not None:
         if isinstance(status, bool) or not isinstance(status, int | str):
-            raise TypeError(
-                f"{_view_name(function)} returned {status!r} as status; it is a number or a text like '404 Not Found'"
+            view, hint = _view_name(function), forgotten_await(status)
+            if hint:
+                raise TypeError(f"{view} returned a coroutine as status: {hint}")
+            raise TypeError(f"{view} returned {status!r} as status; it is a number or a text like '404 Not Found'")
+        if isinstance(status, str) and not status[:3].isdecimal():
+            raise ValueError(
+                f"{_view_name(function)} returned the status {status!r}; it is like 404 or '404 Not Found'"
             )
         response.status = plain_text(status) if isinstance(status, str) else f"{int(status)}"
     if headers is not None:
+        # Not forgotten_await(): most responses with headers have few, and no coroutine among them.
+        if isinstance(headers, dict) and CoroutineType in map(type, headers.values()):
+            raise TypeError(f"{_view_name(function)} returned a coroutine in its headers: {forgotten_await(headers)}")
         response.headers.update(headers)
     return response
 
@@ -117,6 +130,8 @@ def _from_body(app: ResponseApp, body: Any, function: Callable[..., Any] | None)
             pass  # refused below: some classes have __iter__, and are no bodies
         case AsyncIterable() | Iterator():
             return app.response_class(body)
+    if hint := forgotten_await(body):
+        raise TypeError(f"{_view_name(function)} returned a coroutine: {hint}")
     if body is None:
         raise TypeError(f"{_view_name(function)} returned None, or a path through it has no return; {_SHAPES}")
     raise TypeError(f"{_view_name(function)} returned {type(body).__name__} {body!r:.100}; {_SHAPES}")

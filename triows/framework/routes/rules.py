@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any, cast
 
 from werkzeug.exceptions import MethodNotAllowed, NotFound
-from werkzeug.routing import Map, MapAdapter, RuleFactory
+from werkzeug.routing import BaseConverter, Map, MapAdapter, RuleFactory
 from werkzeug.routing import Rule as WerkzeugRule
 
+from ...connection.checks import did_you_mean
 from ...connection.limits import (
     LIMITS,
     REQUEST_LIMITS,
@@ -18,6 +21,7 @@ from ...connection.limits import (
     WebSocketLimits,
     check_limits,
 )
+from ...tasks.functions import describe
 from ...web.request import RequestBase
 
 # Clients choose the host, path and method that adapters and rules are cached by, so that the caches need a bound.
@@ -47,12 +51,26 @@ class Rule(WerkzeugRule):
         **options: Any,
     ) -> None:
         for name in options.keys() - _OPTIONS:
-            raise TypeError(f"the route {string!r} has no option {name!r}{_limit_hint(name)}")
+            hint = _limit_hint(name) or did_you_mean(name, _options(websocket=bool(options.get("websocket"))))
+            raise TypeError(f"the route {string!r} has no option {name!r}{hint}")
         super().__init__(string, **options)
         self.provide_automatic_options = provide_automatic_options
         self.own_limits: dict[str, Any] = check_limits(own_limits or {})
         self.limits: tuple[int, WebSocketLimits] | None = None
         self.request_limits: tuple[int, ServerLimits] | None = None
+
+    def get_converter(
+        self, variable_name: str, converter_name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> BaseConverter:
+        """Return the converter of a variable. Werkzeug calls it when the rule is added.
+
+        :raises LookupError: if there is no such converter.
+        """
+        assert self.map is not None
+        known = self.map.converters
+        if converter_name not in known:
+            raise LookupError(_converter_mistake(self.rule, variable_name, converter_name, known))
+        return super().get_converter(variable_name, converter_name, args, kwargs)
 
     def get_empty_kwargs(self) -> dict[str, Any]:
         """Return the arguments for a copy of this rule. Werkzeug's rule factories call it."""
@@ -61,6 +79,49 @@ class Rule(WerkzeugRule):
             "provide_automatic_options": self.provide_automatic_options,
             "own_limits": self.own_limits,
         }
+
+
+# A variable in the syntax of other frameworks, and what rules of werkzeug's have between angle brackets.
+_BRACES = re.compile(r"\{([^\W\d]\w*)(?::([^{}]*))?\}")
+_ANGLES = re.compile(r"""<(?:[^<>"']|"[^"]*"|'[^']*')*>""")
+# What other frameworks and Python call the converters.
+_CONVERTERS = {"str": "string", "text": "string", "integer": "int", "number": "int", "decimal": "float"}
+
+
+def check_rule(rule: object, decorator: str) -> None:
+    """Raise an error for what is no rule: a function, for want of parentheses, or another framework's syntax.
+
+    :param decorator: how it is written, like ``@app.get``.
+    """
+    if not isinstance(rule, str):
+        if callable(rule):
+            raise TypeError(
+                f"{decorator} stands without a rule before {describe(rule)}; write {decorator}('/path') there"
+            )
+        raise TypeError(f"{decorator} got the rule {rule!r:.100}; a rule is text, like '/path'")
+    plain = _ANGLES.sub("", rule)
+    if (braces := _BRACES.search(plain)) is not None:
+        name, kind = braces[1], braces[2]
+        variable = f"<{kind}:{name}>" if kind in ("int", "float", "path", "uuid") else f"<{name}>"
+        raise ValueError(
+            f"the rule {rule!r} has {braces[0]!r}, which would match these characters alone; did you mean {variable!r}?"
+        )
+    if "?" in plain:
+        raise ValueError(
+            f"the rule {rule!r} has a '?', and rules match paths alone; read the query from request.args,"
+            " or from websocket.args"
+        )
+
+
+def _converter_mistake(rule: str, name: str, converter: str, known: Iterable[str]) -> str:
+    """Return what is wrong with a converter that there is not, and what was meant."""
+    meant = _CONVERTERS.get(name, name)
+    if meant in known:  # <id:int>
+        hint = f"did you mean '<{meant}:{converter}>'?" if meant != "string" else f"did you mean '<{converter}>'?"
+    else:
+        close = _CONVERTERS.get(converter) or next(iter(get_close_matches(converter, known, n=1)), None)
+        hint = (f"did you mean {close!r}? " if close else "") + f"The converters are {', '.join(sorted(known))}"
+    return f"the rule {rule!r} has the converter {converter!r} for its variable {name!r}, and there is none; {hint}"
 
 
 _NO_METHODS: Iterable[str] = ()
@@ -78,12 +139,28 @@ def check_options(rule: str, options: dict[str, Any], *, websocket: bool = False
             raise TypeError(f"the {'websocket ' if websocket else ''}route {rule!r} has no option {name!r}: {remedy}")
 
 
+def _options(*, websocket: bool) -> set[str]:
+    """Return the options of a kind of route."""
+    options = {*_OPTIONS, "provide_automatic_options", *(WEBSOCKET_LIMITS if websocket else REQUEST_LIMITS)}
+    return options - {"string", *_DECIDED[websocket]}
+
+
 def wanted_methods(function: Callable[..., Any] | None, methods: Iterable[str] | None) -> set[str]:
     """Return the methods of a route: ``methods``, else the view function's ``methods`` attribute, else GET."""
     if isinstance(methods, str):
         raise TypeError(f"methods is the string {methods!r}; it must be a list of strings, like [{methods!r}]")
     own: Iterable[str] = methods if methods is not None else getattr(function, "methods", None) or ("GET",)
     return {method.upper() for method in (*own, *getattr(function, "required_methods", _NO_METHODS))}
+
+
+def check_endpoint(endpoint: object, decorator: str) -> None:
+    """Raise TypeError for a function in place of an endpoint's name."""
+    if inspect.isroutine(endpoint):
+        if decorator.startswith("@"):
+            raise TypeError(
+                f"{decorator} stands without parentheses before {describe(endpoint)}; write {decorator}('name') there"
+            )
+        raise TypeError(f"{decorator} got the function {describe(endpoint)} as endpoint; give it as view_func=")
 
 
 def endpoint_name(endpoint: str | None, function: Callable[..., Any] | None) -> str:

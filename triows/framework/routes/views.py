@@ -33,7 +33,7 @@ class View:
             raise TypeError(
                 f"{describe(function)} yields, which a websocket's handler cannot: use 'await websocket.send(...)'"
             )
-        self.injected: tuple[str, ...] = _injected_parameters(function, WebSocket if websocket else Request)
+        self.injected: tuple[str, ...] = injected_parameters(function, WebSocket if websocket else Request)
 
     def __call__(self, subject: Any, view_args: dict[str, Any] | None) -> Coroutine[Any, Any, Any]:
         """Call the function with the URL's variables, and return a coroutine of its result.
@@ -116,12 +116,13 @@ class ViewFunctions(MutableMapping[str, Callable[..., Any]]):
         return View(function, websocket=self._is_websocket(endpoint))
 
 
-def _injected_parameters(function: Callable[..., Any], kind: type) -> tuple[str, ...]:
+def injected_parameters(function: Callable[..., Any], kind: type) -> tuple[str, ...]:
+    """Return the parameters that are annotated with a kind of request, and get the request itself."""
     plain = unwrap(function)
     try:
         annotations: dict[str, Any] = get_type_hints(plain)
     except Exception:  # names that only type checkers import: the annotations' text has to do
-        annotations = dict(getattr(plain, "__annotations__", {}))
+        annotations = dict(getattr(plain, "__annotations__", None) or {})  # an AsyncMock has None
     names = {kind.__name__, f"triows.{kind.__name__}"}
     return tuple(
         name

@@ -82,7 +82,9 @@ def read_close(payload: bytes) -> Close:
 
 
 def check_close(code: int, reason: str) -> None:
-    """Raise ValueError unless a Close frame may carry this code and reason."""
+    """Raise ValueError unless a Close frame may carry this code and reason; TypeError for another type."""
+    if not isinstance(code, int) or not isinstance(reason, str):
+        raise TypeError(f"close({code!r:.100}, {reason!r:.100}): the code is a number, and the reason a text after it")
     if not may_be_sent(code):
         raise ValueError(f"close code {code!r} may not be sent: use 1000-1003, 1007-1014 or 3000-4999 (RFC 6455, 7.4)")
     size = len(reason.encode())

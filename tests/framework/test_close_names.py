@@ -1,0 +1,281 @@
+"""Names that are nearly right, or another framework's: the error says what was meant.
+
+Tests triows/web/foreign_names.py and triows/framework/quart_names.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from triows import Blueprint, Config, Response, Triows, request, session, url_for, websocket
+from triows.framework.quart_names import ELSEWHERE, RUN
+from triows.testing import TestWebSocket
+from triows.web import foreign_names
+
+from ..support.records import complaints, lines
+
+# Options
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("ping_intervall", "ping_interval"), ("max_mesage_size", "max_message_size"), ("origin", "origins")],
+)
+def test_a_limit_of_the_app(name: str, meant: str) -> None:
+    with pytest.raises(TypeError, match=rf"has no limit '{name}'; the limits are .*; did you mean '{meant}'\?"):
+        Triows(__name__, **{name: 1})
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "meant"),
+    [
+        ("route", "method", "methods"),
+        ("route", "default", "defaults"),
+        ("route", "strict_slash", "strict_slashes"),
+        ("route", "max_body", "max_body_size"),
+        ("websocket", "subprotocol", "subprotocols"),
+        ("websocket", "max_mesage_size", "max_message_size"),
+        ("websocket", "max_size", "max_message_size"),
+    ],
+)
+def test_an_option_of_a_route(app: Triows, kind: str, name: str, meant: str) -> None:
+    async def view() -> None: ...
+
+    with pytest.raises(TypeError, match=rf"has no option '{name}'; did you mean '{meant}'\?"):
+        getattr(app, kind)("/", **{name: None})(view)
+
+
+def test_an_option_of_a_blueprints_registration(app: Triows) -> None:
+    with pytest.raises(TypeError, match=r"has no option 'prefix', .*; did you mean 'url_prefix'\?"):
+        app.register_blueprint(Blueprint("part", __name__), prefix="/part")
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_an_option_of_another_frameworks_run(app: Triows, name: str) -> None:
+    with pytest.raises(TypeError, match=rf"^run\(\) has no option '{name}': \w"):
+        app.run(**{name: True})  # type: ignore[arg-type]
+
+
+def test_an_option_of_run_that_is_nearly_right(app: Triows) -> None:
+    with pytest.raises(TypeError, match=r"run\(\) has no option 'cert_file'; did you mean 'certfile'\?"):
+        app.run(cert_file="cert.pem")
+
+
+async def test_an_option_of_serve_that_is_nearly_right(app: Triows) -> None:
+    with pytest.raises(TypeError, match=r"serve\(\) has no option 'reuseport'; did you mean 'reuse_port'\?"):
+        await app.serve(reuseport=True)
+
+
+async def test_an_endpoint(app: Triows) -> None:
+    app.get("/", endpoint="index")(lambda: "")
+    async with app.test_request_context("/"):
+        with pytest.raises(LookupError, match=r"'indx'.* Did you mean 'index' instead\?"):
+            url_for("indx")
+
+
+async def test_a_subprotocol_in_place_of_the_headers(app: Triows) -> None:
+    @app.websocket("/")
+    async def ws() -> None:
+        await websocket.accept("chat")  # type: ignore[arg-type]
+
+    with pytest.raises(TypeError, match=r"accept\(\) got 'chat' as headers; .* subprotocol='chat'"):
+        async with app.test_client().websocket("/") as client:
+            await client.receive()
+
+
+# Settings
+
+
+def test_a_key_that_is_not_in_the_config() -> None:
+    with pytest.raises(KeyError, match=r"'SECRETKEY' is not in the config; did you mean 'SECRET_KEY'\?"):
+        Triows(__name__).config["SECRETKEY"]
+
+
+def test_a_key_that_is_like_none() -> None:
+    with pytest.raises(KeyError, match=r"'SHOE_SIZE' is not in the config\"$"):
+        Triows(__name__).config["SHOE_SIZE"]
+
+
+@pytest.mark.parametrize("key", ["debug", "secret_key", "session_cookie_secure", "ping_interval"])
+def test_a_setting_in_small_letters_is_refused(key: str) -> None:
+    with pytest.raises(ValueError, match=rf"'{key}' has no effect in the config; its key is '{key.upper()}'"):
+        Triows(__name__).config[key] = None
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("SECRETKEY", "SECRET_KEY"),
+        ("MAX_MESAGE_SIZE", "MAX_MESSAGE_SIZE"),
+        ("SESSION_COOKIE_SECRUE", "SESSION_COOKIE_SECURE"),
+    ],
+)
+def test_a_setting_that_is_nearly_right_is_set_and_logged(
+    key: str, meant: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = Config()
+    config[key] = 1
+    assert config[key] == 1
+    (line,) = lines(complaints(caplog))
+    assert line == f"app.config[{key!r}] is no setting of triows; did you mean {meant!r}?"
+
+
+def test_a_variable_of_the_environment_that_is_nearly_right_is_logged(
+    app: Triows, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("TRIOWS_PING_INTERVALL", "5")
+    app.config.from_prefixed_env()
+    assert "did you mean 'PING_INTERVAL'?" in lines(complaints(caplog))[0]
+
+
+@pytest.mark.parametrize("key", ["DATABASE", "SQLALCHEMY_DATABASE_URI", "MAIL_SERVER", "COOKIE", "Secretkey", 3])
+def test_a_setting_of_the_users_own_is_nobodys_business(key: Any, caplog: pytest.LogCaptureFixture) -> None:
+    Config()[key] = 1
+    assert complaints(caplog) == []
+
+
+# Attributes
+
+
+async def of_a_request(name: str) -> None:
+    app = Triows(__name__)
+
+    @app.get("/")
+    async def view() -> str:
+        return str(getattr(request, name))
+
+    await app.test_client().get("/")
+
+
+async def of_a_websocket(name: str) -> None:
+    app = Triows(__name__)
+
+    @app.websocket("/")
+    async def ws() -> None:
+        await getattr(websocket, name)()
+
+    async with app.test_client().websocket("/") as client:
+        await client.receive()
+
+
+@pytest.mark.parametrize("name", foreign_names.REQUEST)
+async def test_another_frameworks_name_on_a_request(name: str) -> None:
+    with pytest.raises(AttributeError, match=rf"^a Request has no '{name}': \w"):
+        await of_a_request(name)
+
+
+@pytest.mark.parametrize("name", foreign_names.WEBSOCKET)
+async def test_another_frameworks_name_on_a_websocket(name: str) -> None:
+    with pytest.raises(AttributeError, match=rf"^a WebSocket has no '{name}': \w"):
+        await of_a_websocket(name)
+
+
+@pytest.mark.parametrize("name", foreign_names.RESPONSE)
+def test_another_frameworks_name_on_a_response(name: str) -> None:
+    with pytest.raises(AttributeError, match=rf"^a Response has no '{name}': \w"):
+        getattr(Response(), name)
+
+
+@pytest.mark.parametrize("name", foreign_names.MESSAGES)
+async def test_another_librarys_name_on_the_websocket_of_a_test(app: Triows, name: str) -> None:
+    @app.websocket("/")
+    async def ws() -> None:
+        await websocket.receive()
+
+    async with app.test_client().websocket("/") as client:
+        with pytest.raises(AttributeError, match=rf"^a TestWebSocket has no '{name}': \w"):
+            getattr(client, name)
+
+
+@pytest.mark.parametrize("ask", [of_a_request, of_a_websocket])
+async def test_a_name_of_nobodys_is_as_in_python(ask: Any) -> None:
+    with pytest.raises(AttributeError, match=r"object has no attribute 'no_such_name'$"):
+        await ask("no_such_name")
+
+
+async def test_the_remedies_name_what_is_there() -> None:
+    async with Triows(__name__).test_request_context("/"):
+        for name in ("args", "view_args", "remote_addr", "peer", "headers", "cookies", "body", "get_data"):
+            assert hasattr(request, name)
+        assert not hasattr(request, "query_params")
+
+
+def test_what_a_request_has_is_not_among_the_foreign_names() -> None:
+    from triows import Request, WebSocket
+
+    tables: list[tuple[type, Mapping[str, str]]] = [
+        (Request, foreign_names.REQUEST),
+        (Response, foreign_names.RESPONSE),
+        (TestWebSocket, foreign_names.MESSAGES),
+        (WebSocket, foreign_names.WEBSOCKET),
+        (Triows, ELSEWHERE),
+        (Blueprint, ELSEWHERE),
+    ]
+    for class_, names in tables:
+        assert names.keys() & set(dir(class_)) == set()
+
+
+@pytest.mark.parametrize("owner", [Triows(__name__), Blueprint("part", __name__)])
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_another_frameworks_name_on_an_app(owner: Any, name: str) -> None:
+    with pytest.raises(AttributeError, match=rf"'{name}' of a \w+ is not there: \w"):
+        getattr(owner, name)
+
+
+def test_an_attribute_of_the_users_own_may_have_such_a_name(app: Any) -> None:
+    app.state = "mine"
+    assert app.state == "mine"
+
+
+# Calls that other frameworks have
+
+
+async def test_the_body_is_no_method(app: Triows) -> None:
+    @app.post("/")
+    async def view() -> bytes:
+        return await request.body()
+
+    with pytest.raises(TypeError, match=r"request\.body is no method: write 'await request\.body'"):
+        await app.test_client().post("/", data=b"x")
+
+
+async def test_a_websocket_is_not_iterated_over_without_async(app: Triows) -> None:
+    @app.websocket("/")
+    async def ws() -> None:
+        for _ in websocket:  # type: ignore[attr-defined]
+            pass
+
+    with pytest.raises(TypeError, match="'async for message in websocket:'"):
+        async with app.test_client().websocket("/") as client:
+            await client.receive()
+
+
+@pytest.mark.parametrize("blueprint", [Blueprint, "part", None, pytest])
+@pytest.mark.parametrize("owner", [Triows(__name__), Blueprint("whole", __name__)])
+def test_what_is_no_blueprint_is_not_registered(owner: Any, blueprint: Any) -> None:
+    with pytest.raises(TypeError, match=r"it takes a Blueprint: Blueprint\('name', __name__\)"):
+        owner.register_blueprint(blueprint)
+
+
+async def test_a_status_without_a_number_names_the_view(app: Triows) -> None:
+    @app.get("/")
+    async def view() -> Any:
+        return "text", "OK"
+
+    with pytest.raises(ValueError, match=r"view\(\) .* returned the status 'OK'; it is like 404"):
+        await app.test_client().get("/")
+
+
+async def test_a_session_says_what_it_cannot_hold(app: Triows) -> None:
+    app.secret_key = "k"
+
+    @app.get("/")
+    async def view() -> str:
+        session["a"] = object()
+        return ""
+
+    with pytest.raises(TypeError, match="a session cannot hold this: Object of type object"):
+        await app.test_client().get("/")

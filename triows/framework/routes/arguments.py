@@ -1,0 +1,179 @@
+"""What registered functions are called with, compared when they are registered with what they take.
+
+Only a mistake that is certain raises. Where a decorator, a hook or a preprocessor may change the arguments, or a
+signature cannot be read, nothing is said: the call itself will tell.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from types import CodeType, FrameType, FunctionType, MethodType
+from typing import Any, Protocol
+
+from ...tasks.functions import describe, forgotten_await, unwrap
+from ...web.request import Request
+from ...web.websocket import WebSocket
+from .hooks import Hooks, HookTable, Kind
+from .rules import Rule
+from .views import injected_parameters
+
+_GIVEN_ALONE = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+# What names these may give or take a view's arguments before the view is called.
+_CHANGES = frozenset(("url_value_preprocessor", "url_value_preprocessors", "view_args"))
+_OWN_PACKAGE = __name__.partition(".")[0]
+
+
+class ChangingApp(Protocol):
+    """The app whose preprocessors and hooks may change the variables of a URL."""
+
+    hooks: dict[Kind, Hooks]
+    url_value_preprocessors: HookTable
+
+
+def signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
+    """Return the signature that a call of the function meets; None if it cannot be told.
+
+    It is a wrapper's own, and not that of the function inside, which the wrapper may call with other arguments.
+    """
+    plain: Any = function
+    while isinstance(plain, partial):
+        plain = plain.func
+    plain = getattr(plain, "__func__", plain) if isinstance(plain, MethodType) else plain
+    called = plain if isinstance(plain, FunctionType) else getattr(type(plain), "__call__", None)  # noqa: B004
+    if not isinstance(called, FunctionType) or hasattr(plain, "__signature__"):
+        return None
+    try:
+        return inspect.signature(function, follow_wrapped=False)
+    except (TypeError, ValueError):
+        return None
+
+
+def check_called_with(function: Callable[..., Any], caller: str, *names: str) -> None:
+    """Raise TypeError if the function cannot be called with positional arguments of these names."""
+    signature = signature_of(function)
+    if signature is None:
+        return
+    try:
+        signature.bind(*names)
+    except TypeError:
+        bare = [parameter.replace(annotation=parameter.empty) for parameter in signature.parameters.values()]
+        hint = ""
+        for name in signature.parameters.keys() - {*names}:
+            hint = _GLOBALS.get(name.lower(), hint)
+        raise TypeError(
+            f"{describe(function)} takes {inspect.Signature(bare)}, and {caller} calls it with"
+            f" ({', '.join(names)}){hint}"
+        ) from None
+
+
+_REQUEST = "; import 'request' from triows in place of a parameter"
+_WEBSOCKET = "; import 'websocket' from triows in place of a parameter"
+_GLOBALS = {
+    **dict.fromkeys(("request", "req", "_request"), _REQUEST),
+    **dict.fromkeys(("websocket", "ws", "socket", "sock", "_websocket"), _WEBSOCKET),
+    **{name: f"; import {name!r} from triows in place of a parameter" for name in ("session", "g")},
+    **dict.fromkeys(("self", "cls"), "; it is a method: give that of an object"),
+    **dict.fromkeys(("app", "application"), "; import 'current_app' from triows in place of a parameter"),
+}
+
+
+def check_view_arguments(app: ChangingApp, function: Callable[..., Any], rule: Rule, *, websocket: bool) -> None:
+    """Raise TypeError if a view cannot be called with the variables of its rule.
+
+    :param rule: the rule, bound to a map. One that is never matched, or of a class of the user's, is passed over.
+    """
+    signature = signature_of(function)
+    if signature is None or rule.build_only or rule.redirect_to is not None or type(rule) is not Rule:
+        return
+    parameters = signature.parameters.values()
+    given = rule.arguments
+    takes = {parameter.name for parameter in parameters if parameter.kind in _GIVEN_ALONE}
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    unknown = [] if takes_all else sorted(given - takes)
+    missing = [
+        parameter.name
+        for parameter in parameters
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        and (parameter.name not in takes or parameter.name not in given)
+    ]
+    if missing:
+        injected = injected_parameters(function, WebSocket if websocket else Request)
+        missing = [name for name in missing if name not in injected]
+    if (missing or unknown) and not _may_change(app, str(rule.endpoint), "websocket" if websocket else "request"):
+        raise TypeError(_mistake(describe(function), rule.rule, missing, unknown, websocket=websocket))
+
+
+def _mistake(view: str, rule: str, missing: list[str], unknown: list[str], *, websocket: bool) -> str:
+    """Return what is wrong, and what to write instead."""
+    if not missing:
+        return (
+            f"the rule {rule!r} gives {_listed(unknown)}, which {view} does not take;"
+            f" add {'it' if len(unknown) == 1 else 'them'} to its parameters"
+        )
+    if not {*missing}.isdisjoint(unknown):
+        return f"{view} takes {_listed(missing)} by position alone, and views get keyword arguments; take out the '/'"
+    if unknown:
+        return (
+            f"{view} takes {_listed(missing)}, and the rule {rule!r} gives {_listed(unknown)}; give both the same name"
+        )
+    text = f"{view} takes {_listed(missing)}, which the rule {rule!r} does not give"
+    (name, *_) = missing
+    kind, own = ("websocket", "WebSocket") if websocket else ("request", "Request")
+    if f":{name}" in rule:
+        return f"{text}; did you mean '<{name}>' in place of ':{name}'?"
+    if name.lower() in _GLOBALS:
+        other = _GLOBALS[name.lower()] in (_REQUEST, _WEBSOCKET)
+        return f"{text}{_GLOBALS[name.lower()]}" + (f", or annotate it: '{name}: triows.{own}'" if other else "")
+    return f"{text}; write '<{name}>' into the rule, or give the parameter a default; a query is in {kind}.args" + (
+        "" if websocket else ", a body in await request.get_json() or request.form"
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " and ".join(map(repr, names))
+
+
+def _may_change(app: ChangingApp, endpoint: str, kind: Kind) -> bool:
+    """Whether something gives or takes variables before a view is called, now or once it is registered."""
+    parts = endpoint.split(".")[:-1]
+    owners = [None, *(".".join(parts[: count + 1]) for count in range(len(parts)))]
+    if any(app.url_value_preprocessors.get(owner) for owner in owners):
+        return True
+    hooks = [hook for owner in owners for hook in app.hooks[kind].before.get(owner, ())]
+    return any(map(_hook_may_change, hooks)) or any(map(_names_a_change, _registering_codes()))
+
+
+def _hook_may_change(hook: Callable[..., Any]) -> bool:
+    plain = unwrap(hook)
+    call = getattr(type(plain), "__call__", None)  # noqa: B004  (of an instance)
+    code = getattr(plain, "__code__", None) or getattr(call, "__code__", None)
+    return code is None or _names_a_change(code)
+
+
+def _registering_codes() -> Iterator[CodeType]:
+    """Yield the code that registers the route: it may go on to register what changes the variables."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if str(frame.f_globals.get("__name__", "")).partition(".")[0] != _OWN_PACKAGE:
+            yield frame.f_code
+        frame = frame.f_back
+
+
+def _names_a_change(code: CodeType) -> bool:
+    return not _CHANGES.isdisjoint(code.co_names) or any(
+        _names_a_change(constant) for constant in code.co_consts if isinstance(constant, CodeType)
+    )
+
+
+def check_callable(function: object, decorator: str) -> None:
+    """Raise TypeError if a decorator without parentheses got no function."""
+    if not callable(function):
+        hint = forgotten_await(function)
+        raise TypeError(
+            f"{decorator} stands before a function, and got {type(function).__name__} {function!r:.100}"
+            + (f": {hint}" if hint else "; write it without parentheses")
+        )

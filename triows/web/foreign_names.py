@@ -1,0 +1,82 @@
+"""Names of other frameworks that are asked of a request or a websocket, each with what has that meaning here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+_BOTH: Mapping[str, str] = {
+    **dict.fromkeys(("query_params", "query", "rel_url", "GET", "query_arguments"), "the query is in {name}.args"),
+    **dict.fromkeys(("path_params", "match_info", "path_args"), "the URL's variables are in {name}.view_args"),
+    **dict.fromkeys(
+        ("client", "ip", "remote", "remote_address", "remote_ip"),
+        "the client's address is {name}.remote_addr, and the connection's other end {name}.peer",
+    ),
+    **dict.fromkeys(("state", "ctx"), "import 'g' from triows, and set its attributes"),
+    **dict.fromkeys(("app", "application"), "import 'current_app' from triows"),
+    **dict.fromkeys(("META", "request_headers", "environ"), "headers are in {name}.headers"),
+    "COOKIES": "cookies are in {name}.cookies",
+}
+_IN_DISCONNECT = "websocket.disconnect has code and reason once the client is gone, and is None until then"
+
+REQUEST: Mapping[str, str] = {
+    **{name: remedy.format(name="request") for name, remedy in _BOTH.items()},
+    **dict.fromkeys(("POST", "post"), "the fields of a form are in 'await request.form'"),
+    "FILES": "the files of a form are in 'await request.files'",
+    **dict.fromkeys(("stream", "content", "iter_chunks"), "iterate: 'async for piece in request.body'"),
+    "read": "use 'await request.get_data()'",
+    "text": "use 'await request.get_data(as_text=True)'",
+    "get_argument": "use request.args.get(), or (await request.form).get()",
+}
+"""What other frameworks have on an HTTP request."""
+
+RESPONSE: Mapping[str, str] = {
+    **dict.fromkeys(("text", "body_text"), "use 'await response.get_data(as_text=True)'"),
+    **dict.fromkeys(("content", "body", "read"), "use 'await response.get_data()'"),
+    **dict.fromkeys(("media_type", "contenttype"), "this is response.mimetype here"),
+    "ok": "compare response.status_code",
+    "delete_header": "use response.headers.pop(name)",
+}
+"""What other frameworks and clients have on a response."""
+
+MESSAGES: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("receive_text", "receive_bytes", "receive_str", "receive_message", "recv", "get_message", "read_message"),
+        "use receive(), which returns text as str and binary as bytes",
+    ),
+    **dict.fromkeys(
+        ("send_text", "send_bytes", "send_str", "send_message", "write_message"),
+        "use send(), which takes str for text and bytes for binary",
+    ),
+    **dict.fromkeys(
+        ("iter_text", "iter_bytes", "iter_json", "iter_messages"), "iterate: 'async for message in websocket'"
+    ),
+}
+"""What others have for the messages of a websocket; the test client's has these names to answer for."""
+
+WEBSOCKET: Mapping[str, str] = {
+    **MESSAGES,
+    **{name: remedy.format(name="websocket") for name, remedy in _BOTH.items()},
+    **dict.fromkeys(
+        ("client_state", "application_state", "closed", "open", "close_code", "close_reason", "disconnected"),
+        _IN_DISCONNECT,
+    ),
+    **dict.fromkeys(("prepare", "handshake"), "use accept(), or just receive() or send()"),
+    "send_denial_response": "return the response before accepting",
+    **dict.fromkeys(("wait_closed", "wait_disconnected"), "the client's leaving cancels the handler; use 'finally:'"),
+}
+"""What other frameworks and libraries have on a websocket."""
+
+
+class ForeignNameGuard:
+    """A base class that says what is meant by another framework's name, where Python says that it is not there."""
+
+    _foreign: ClassVar[Mapping[str, str]] = {}
+
+    if not TYPE_CHECKING:  # or every attribute would be there
+
+        def __getattr__(self, name: str) -> Any:
+            remedy = self._foreign.get(name)
+            if remedy is None:
+                return self.__getattribute__(name)  # raises what brought us here, also from within a property
+            raise AttributeError(f"a {type(self).__name__} has no {name!r}: {remedy}", name=name, obj=self)
