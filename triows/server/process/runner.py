@@ -16,14 +16,23 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
+from typing import Protocol
 
 import trio
 
-from ...connection.app import App
+from ...connection.app import App as AnyApp
+from ...tasks.default_handler import default_handler
 from ..listeners import url
 from ..serving import Server, serve
 from . import systemd
 from .watchdog import ShutdownWatchdog
+
+
+class App(AnyApp, Protocol):
+    """What a process needs of an app, beyond what a server needs."""
+
+    @property
+    def logger(self) -> logging.Logger: ...
 
 
 def run(
@@ -47,8 +56,7 @@ def run(
         ssl_context.load_cert_chain(certfile, keyfile)
     elif keyfile is not None:
         raise ValueError("keyfile is given without certfile")
-    # Does nothing if the program has set up its own logging.
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    set_up_logging(app)
     passed = systemd.take_descriptors()
     start = partial(
         serve,
@@ -63,7 +71,18 @@ def run(
     trio.run(_run, app, start, partial(_announce, announce, ssl_context is not None))
 
 
+def set_up_logging(app: App | None = None) -> None:
+    """Let the server's records and the app's from INFO on come to stderr, as far as the program has set up no logging.
+
+    The program may still do so, until the server listens at the latest.
+    """
+    for logger in (logging.getLogger("triows"), *(() if app is None else (app.logger,))):
+        default_handler.add_to(logger)
+        default_handler.set_level(logger, logging.INFO)
+
+
 def _announce(announce: Callable[[str], object], secure: bool, server: Server) -> None:
+    default_handler.withdraw()
     for address in server.addresses:
         with suppress(OSError):  # a full disk or a closed pipe is no reason not to serve
             announce(f"Running on {url(address, secure)} (CTRL + C to quit)")
