@@ -7,10 +7,12 @@ process, as it does by default.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import signal
 import ssl
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -25,6 +27,7 @@ from ...tasks.default_handler import default_handler
 from ..listeners import url
 from ..serving import Server, serve
 from . import systemd
+from .reloading import Parent
 from .watchdog import ShutdownWatchdog
 
 
@@ -47,8 +50,12 @@ def run(
     ssl_context: ssl.SSLContext | None = None,
     access_log: bool = True,
     announce: Callable[[str], object] = print,
+    parent: Parent | None = None,
 ) -> None:
-    """Run a program that serves the app until SIGINT or SIGTERM; see :meth:`triows.Triows.run`."""
+    """Run a program that serves the app until SIGINT or SIGTERM; see :meth:`triows.Triows.run`.
+
+    :param parent: the process that restarts this one when files change, and may end it too.
+    """
     if certfile is not None:
         if ssl_context is not None:
             raise ValueError("give either ssl_context or certfile and keyfile, not both")
@@ -56,7 +63,7 @@ def run(
         ssl_context.load_cert_chain(certfile, keyfile)
     elif keyfile is not None:
         raise ValueError("keyfile is given without certfile")
-    set_up_logging(app)
+    set_up_output(app)
     passed = systemd.take_descriptors()
     start = partial(
         serve,
@@ -68,14 +75,17 @@ def run(
         ssl_context=ssl_context,
         access_log=access_log,
     )
-    trio.run(_run, app, start, partial(_announce, announce, ssl_context is not None))
+    trio.run(_run, app, start, partial(_announce, announce, ssl_context is not None), parent)
 
 
-def set_up_logging(app: App | None = None) -> None:
-    """Let the server's records and the app's from INFO on come to stderr, as far as the program has set up no logging.
+def set_up_output(app: App | None = None) -> None:
+    """Let what is printed come line by line, into a pipe too, and what is logged to stderr.
 
-    The program may still do so, until the server listens at the latest.
+    This is for the server's records and the app's, from INFO on, as far as the program has set up no logging. It may
+    still do so, until the server listens at the latest.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     for logger in (logging.getLogger("triows"), *(() if app is None else (app.logger,))):
         default_handler.add_to(logger)
         default_handler.set_level(logger, logging.INFO)
@@ -89,11 +99,13 @@ def _announce(announce: Callable[[str], object], secure: bool, server: Server) -
     systemd.notify("READY=1", f"MAINPID={os.getpid()}")
 
 
-async def _run(app: App, start: Callable[..., Awaitable[None]], announce: Callable[[Server], None]) -> None:
+async def _run(
+    app: App, start: Callable[..., Awaitable[None]], announce: Callable[[Server], None], parent: Parent | None
+) -> None:
     with (
         ShutdownWatchdog(lambda: app.limits.shutdown_timeout) as watchdog,
         trio.CancelScope() as stop,
-        _stopping_on_signals(stop, watchdog),
+        _stopping_on_signals(stop, watchdog, parent),
     ):
         async with trio.open_nursery() as nursery:
             server = await nursery.start(start)
@@ -102,16 +114,16 @@ async def _run(app: App, start: Callable[..., Awaitable[None]], announce: Callab
 
 
 @contextmanager
-def _stopping_on_signals(stop: trio.CancelScope, watchdog: ShutdownWatchdog) -> Iterator[None]:
+def _stopping_on_signals(stop: trio.CancelScope, watchdog: ShutdownWatchdog, parent: Parent | None) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     token = trio.lowlevel.current_trio_token()
     received = False
 
-    def begin(number: int) -> None:
+    def begin(why: str) -> None:
         systemd.notify("STOPPING=1")
-        stop.cancel(reason=f"received {signal.Signals(number).name}")
+        stop.cancel(reason=why)
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal received
@@ -119,9 +131,17 @@ def _stopping_on_signals(stop: trio.CancelScope, watchdog: ShutdownWatchdog) -> 
             os._exit(128 + number)
         received = True
         watchdog.begin()
-        token.run_sync_soon(begin, number)
+        token.run_sync_soon(begin, f"received {signal.Signals(number).name}")
+
+    def end_with_parent() -> None:
+        # No signal: the one that has ended the parent may come to this process too, and is its first.
+        watchdog.begin()
+        with suppress(trio.RunFinishedError):
+            token.run_sync_soon(begin, "the process that restarts this one ends")
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    if parent is not None:
+        parent.on_end = end_with_parent
     try:
         yield
     finally:
