@@ -9,7 +9,6 @@ import builtins
 import configparser
 import inspect
 import os
-import re
 import signal
 import socket
 import ssl
@@ -24,11 +23,11 @@ import trio
 from click.testing import CliRunner, Result
 
 from triows import Triows
-from triows.cli import load_app, main
+from triows.cli import load_app, main, split_target
 from triows.cli import run as run_command
 
 from .support.commands import APP, certificate, command, write
-from .support.wire import Gone, Wire
+from .support.wire import Wire
 
 
 @pytest.fixture(autouse=True)
@@ -132,6 +131,51 @@ def test_a_module_without_an_app_is_one_line(tmp_path: Path) -> None:
     assert complaint(place) == f"there is no app or application in {place}; it has no Triows app at all"
 
 
+FACTORY = """
+from triows import Triows
+
+def create_app():
+    return Triows("made")
+
+class holder:
+    def make():
+        return Triows("made too")
+"""
+
+
+def test_a_path_may_have_colons(tmp_path: Path) -> None:
+    place = write(tmp_path / "with:colon" / "a:b.py")
+    assert load_app(place).name == "a:b"
+    assert load_app(f"{place}:app").name == "a:b"
+
+
+@pytest.mark.parametrize(
+    ("target", "parts"),
+    [
+        (r"C:\work\app.py:app", (r"C:\work\app.py", "app")),
+        (r"C:\work\app.py", (r"C:\work\app.py", "")),
+        (r"C:\work\app.py:create_app()", (r"C:\work\app.py", "create_app()")),
+        (r"C:\work\folder", (r"C:\work\folder", "")),
+        ("C:/work/app.py:holder.app", ("C:/work/app.py", "holder.app")),
+        ("C:app.py", ("C:app.py", "")),
+        ("C:app.py:app", ("C:app.py", "app")),
+        ("/a:b/app.py:app", ("/a:b/app.py", "app")),
+        ("/a:b/app.py", ("/a:b/app.py", "")),
+        ("/a.py:b/app.py", ("/a.py:b/app.py", "")),
+        ("/a.py:b/app.py:app", ("/a.py:b/app.py", "app")),
+        ("./a:b/folder", ("./a:b/folder", "")),
+        ("app.py:", ("app.py", "")),
+        ("app.py:holder.py", ("app.py", "holder.py")),
+        ("package.module:app", ("package.module", "app")),
+        ("package.module:create_app()", ("package.module", "create_app()")),
+        ("package.module", ("package.module", "")),
+        (":app", ("", "app")),
+    ],
+)
+def test_the_name_comes_after_the_file_or_the_last_colon(target: str, parts: tuple[str, str]) -> None:
+    assert split_target(target) == parts
+
+
 MIDDLEWARE = (
     APP
     + """
@@ -162,8 +206,43 @@ def test_an_app_whose_subdomains_have_no_domain_is_one_line(tmp_path: Path) -> N
 
 
 def test_something_else_than_an_app_is_one_line(tmp_path: Path) -> None:
-    place = write(tmp_path / "chat.py", "def app(): pass")
-    assert complaint(place) == f"app in {place} is function, not a Triows app"
+    place = write(tmp_path / "chat.py", "app = 5")
+    assert complaint(place) == f"app in {place} is int, not a Triows app"
+
+
+def test_a_function_that_makes_the_app_is_called(tmp_path: Path) -> None:
+    assert load_app(f"{write(tmp_path / 'chat.py', FACTORY)}:create_app()").name == "made"
+    assert load_app("chat:holder.make()").name == "made too"
+
+
+@pytest.mark.parametrize(
+    ("target", "line"),
+    [
+        ("chat.py:create_app", "create_app in chat.py is function, not a Triows app; if it makes one, {}"),
+        ("chat.py", "there is no app or application in chat.py; if create_app makes it, {}"),
+    ],
+)
+def test_a_function_that_would_have_to_be_called_is_one_line(tmp_path: Path, target: str, line: str) -> None:
+    write(tmp_path / "chat.py", FACTORY)
+    assert complaint(target) == line.format("write 'chat.py:create_app()'")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("number()", "is int, which cannot be called: leave out the ()"),
+        ("slow()", "is async, and no event loop runs yet: make the app in a plain function"),
+        ("other()", "is int, not a Triows app"),
+    ],
+)
+def test_what_makes_no_app_is_one_line(tmp_path: Path, name: str, reason: str) -> None:
+    write(tmp_path / "chat.py", "number = 5\nasync def slow(): pass\ndef other(): return 5\n")
+    assert complaint(f"chat.py:{name}") == f"{name} in chat.py {reason}"
+
+
+def test_a_missing_function_is_one_line(tmp_path: Path) -> None:
+    write(tmp_path / "chat.py", FACTORY)
+    assert complaint("chat.py:wrong()").startswith("there is no wrong() in chat.py; ")
 
 
 @pytest.mark.parametrize(
@@ -460,61 +539,3 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         assert await served.line() == "shutting down"
         code, _ = await served.end(signal.SIGINT)
     assert code == 128 + signal.SIGINT
-
-
-async def test_reloading_restarts_it_when_a_file_changes(tmp_path: Path) -> None:
-    place = tmp_path / "chat.py"
-    async with command(write(place), "--reload") as served:
-        _, port = await served.address()
-        assert await get(port) == b"hello"
-        restarted = trio.CancelScope()
-
-        async def change() -> None:
-            # The watcher may not be there yet for the first change, so there are more until it has seen one.
-            with restarted:
-                while True:
-                    write(place, APP.replace("hello", "changed"))
-                    await trio.sleep(0.5)
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(change)
-            assert await served.line() == "triows: a file changed, restarting"
-            restarted.cancel()
-        while True:
-            line = await served.line()
-            if match := re.search(r":(\d+) ", line):
-                try:
-                    assert await get(int(match[1])) == b"changed"
-                except (OSError, trio.BrokenResourceError, Gone):
-                    continue  # another of the changes has restarted it again
-                break
-        code, _ = await served.end(signal.SIGTERM)
-    assert code == 0
-    with pytest.raises(OSError):
-        await trio.open_tcp_stream("127.0.0.1", int(match[1]))
-
-
-async def test_reloading_hands_an_inherited_socket_on(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as inherited:
-        fd = inherited.fileno()
-        place = write(tmp_path / "chat.py")
-        async with command(place, "--reload", address=("--fd", str(fd)), fds=[fd]) as served:
-            assert (await served.address())[1] == inherited.getsockname()[1]
-            code, _ = await served.end(signal.SIGTERM)
-    assert code == 0
-
-
-async def test_an_interrupt_while_reloading_ends_it_in_order(tmp_path: Path) -> None:
-    slow = APP + (
-        "\nimport trio\n"
-        "@app.after_serving\n"
-        "async def slow():\n"
-        "    print('shutting down', flush=True)\n"
-        "    await trio.sleep(0.5)\n"
-        "    print('shut down', flush=True)\n"
-    )
-    async with command(write(tmp_path / "chat.py", slow), "--reload") as served:
-        await served.address()
-        os.killpg(served.process.pid, signal.SIGINT)  # as Ctrl+C in a terminal does
-        assert [await served.line(), await served.line()] == ["shutting down", "shut down"]
-        assert await served.process.wait() == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib.util
+import inspect
 import re
 import socket
 import ssl
@@ -30,6 +31,7 @@ from .tasks.functions import is_async
 _FILE_AND_NAME = re.compile(r"(.*\.py):([^:/\\]*)", re.DOTALL)
 _MODULE_AND_NAME = re.compile(r"(.*):([^:/\\]*)", re.DOTALL)
 _DEFAULT_NAMES = ("app", "application")
+_FACTORY_NAMES = ("create_app", "make_app")
 # Not by the exception's cause: Trio's nurseries do not all keep it.
 _NO_SUCH_HOST = frozenset(value for name, value in vars(socket).items() if name.startswith("EAI_"))
 
@@ -68,6 +70,8 @@ def run(
     access_log: bool,
 ) -> None:
     """Serve an app: NAME (default: app) in a module (pkg.mod) or file (chat.py), until SIGINT or SIGTERM.
+
+    'chat.py:create_app()' calls a function that makes the app.
 
     Sockets that systemd passes (LISTEN_FDS) take the place of host and port. Limits are the app's; see its config.
     """
@@ -195,7 +199,7 @@ def _refuse_password() -> NoReturn:
 
 
 def load_app(target: str) -> App:
-    """The app that ``MODULE_OR_FILE[:NAME]`` names.
+    """The app that ``MODULE_OR_FILE[:NAME]`` names, or that the function makes whose NAME ends with ``()``.
 
     :raises UsageError: if there is none. Errors in the module itself are raised as they are.
     """
@@ -207,16 +211,24 @@ def load_app(target: str) -> App:
         names = _DEFAULT_NAMES
     for candidate in names:
         value: Any = module
-        for part in candidate.split("."):
+        for part in candidate.removesuffix("()").split("."):
             value = getattr(value, part, None)
+        if candidate.endswith("()") and value is not None:
+            value = _call_factory(value, place, candidate)
         if isinstance(value, App):
             return value
         if value is not None:
             raise UsageError(
-                f"{candidate} in {place} is {type(value).__name__}, not a Triows app{_wrapped(value, place, candidate)}"
+                f"{candidate} in {place} is {type(value).__name__}, not a Triows app{_advice(value, place, candidate)}"
             )
     apps = sorted(key for key, value in vars(module).items() if isinstance(value, App))
-    hint = f"; it has {', '.join(apps)}" if apps else "; it has no Triows app at all"
+    factories = [key for key in _FACTORY_NAMES if callable(getattr(module, key, None))]
+    if apps:
+        hint = f"; it has {', '.join(apps)}"
+    elif factories:
+        hint = f"; if {factories[0]} makes it, write '{place}:{factories[0]}()'"
+    else:
+        hint = "; it has no Triows app at all"
     raise UsageError(f"there is no {' or '.join(names)} in {place}{hint}")
 
 
@@ -236,15 +248,25 @@ def _is_path(place: str) -> bool:
     return place.endswith(".py") or "/" in place or "\\" in place
 
 
-def _wrapped(value: Any, place: str, name: str) -> str:
-    """Advice for an app that is wrapped in ASGI middleware, to end a message with."""
-    if not is_async(value):
-        return ""
-    module = Path(place).stem if place.endswith(".py") else place
-    return (
-        f"; if it is ASGI middleware around one, serve it by an ASGI server (hypercorn -k trio {module}:{name}),"
-        " since triows's own would not run it"
-    )
+def _call_factory(factory: Any, place: str, name: str) -> Any:
+    if not callable(factory):
+        raise UsageError(f"{name} in {place} is {type(factory).__name__}, which cannot be called: leave out the ()")
+    value = factory()
+    if inspect.iscoroutine(value):
+        value.close()
+        raise UsageError(f"{name} in {place} is async, and no event loop runs yet: make the app in a plain function")
+    return value
+
+
+def _advice(value: Any, place: str, name: str) -> str:
+    """What to write instead, to end a message with: for ASGI middleware around an app, or a function that makes one."""
+    if is_async(value):
+        module = Path(place).stem if place.endswith(".py") else place
+        return (
+            f"; if it is ASGI middleware around one, serve it by an ASGI server (hypercorn -k trio {module}:{name}),"
+            " since triows's own would not run it"
+        )
+    return f"; if it makes one, write '{place}:{name}()'" if inspect.isroutine(value) else ""
 
 
 def _check_file(path: Path) -> None:

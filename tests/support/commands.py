@@ -92,6 +92,7 @@ async def command(
     address: Sequence[str] = ("--port", "0"),
     fds: Sequence[int] = (),
     wrapper: Sequence[str] = (),
+    folder: Path | None = None,
     **environment: str,
 ) -> AsyncIterator[Command]:
     """Run the command in the block, and end it in order afterwards if it has not ended."""
@@ -101,6 +102,7 @@ async def command(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
+            cwd=folder,
             pass_fds=fds,
             process_group=0,
         )

@@ -182,6 +182,8 @@ class Reloader:
         elif now - self._stopped_at > _ONE_SIGNAL and self._child is not None:
             self._forced = number
             self._child.kill()
+            for each in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(each, signal.SIG_IGN)  # there is nothing more to end; the exit code stays
 
 
 def _signal_name(number: int) -> str:
