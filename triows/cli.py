@@ -106,7 +106,8 @@ def _run(
     parent = reloading.take_parent()
     ssl_context = load_certificate(certfile, keyfile)
     process.set_up_output()
-    app = load_app(target)
+    with process.loading():
+        app = load_app(target)
     served = ExitStack()
     try:
         served.enter_context(app.served_natively())

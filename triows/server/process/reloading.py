@@ -24,11 +24,6 @@ from types import FrameType
 
 from .watching import PythonFiles
 
-try:
-    import termios
-except ImportError:  # Windows
-    termios = None  # type: ignore[assignment]
-
 # The descriptors of the pipe and of the sockets, in the child's environment.
 _VARIABLE = "TRIOWS_RELOADED"
 # On Windows a child can inherit no descriptors: there it opens the sockets itself, and the parent ends it.
@@ -195,7 +190,9 @@ def _signal_name(number: int) -> str:
 
 def _terminal_keeper() -> Callable[[], None]:
     """A function that gives the terminal back its settings of now: a debugger that was ended leaves its own behind."""
-    if termios is None:
+    try:
+        import termios
+    except ImportError:  # Windows
         return lambda: None
     try:
         settings = termios.tcgetattr(0)

@@ -24,18 +24,26 @@ import trio
 
 from ...connection.app import App as AnyApp
 from ...tasks.default_handler import default_handler
+from ...tasks.error_log import error_log
 from ..listeners import url
 from ..serving import Server, serve
 from . import systemd
 from .reloading import Parent
+from .stopping import StoppingApp, StopReport
 from .watchdog import ShutdownWatchdog
 
+_loading = False
 
-class App(AnyApp, Protocol):
+
+class App(AnyApp, StoppingApp, Protocol):
     """What a process needs of an app, beyond what a server needs."""
 
     @property
     def logger(self) -> logging.Logger: ...
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)
 
 
 def run(
@@ -49,7 +57,7 @@ def run(
     keyfile: str | os.PathLike[str] | None = None,
     ssl_context: ssl.SSLContext | None = None,
     access_log: bool = True,
-    announce: Callable[[str], object] = print,
+    announce: Callable[[str], object] = _print,
     parent: Parent | None = None,
 ) -> None:
     """Run a program that serves the app until SIGINT or SIGTERM; see :meth:`triows.Triows.run`.
@@ -75,7 +83,34 @@ def run(
         ssl_context=ssl_context,
         access_log=access_log,
     )
-    trio.run(_run, app, start, partial(_announce, announce, ssl_context is not None), parent)
+    report = StopReport(app, announce)
+    trio.run(_run, app, start, partial(_announce, announce, ssl_context is not None), report, parent)
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """In the block, the command loads the app that it is going to serve: :func:`ignores_run` says so."""
+    global _loading
+    _loading = True
+    try:
+        yield
+    finally:
+        _loading = False
+
+
+def ignores_run(caller: FrameType) -> bool:
+    """Whether ``app.run()`` does nothing, as in a module that the command loads; the log says it then.
+
+    :param caller: where it is called.
+    """
+    if _loading:
+        error_log.warning(
+            "app.run() at %s:%d is ignored: the command that loads this file serves the app itself;"
+            " call app.run() under 'if __name__ == \"__main__\":'",
+            caller.f_code.co_filename,
+            caller.f_lineno,
+        )
+    return _loading
 
 
 def set_up_output(app: App | None = None) -> None:
@@ -100,16 +135,27 @@ def _announce(announce: Callable[[str], object], secure: bool, server: Server) -
 
 
 async def _run(
-    app: App, start: Callable[..., Awaitable[None]], announce: Callable[[Server], None], parent: Parent | None
+    app: App,
+    start: Callable[..., Awaitable[None]],
+    announce: Callable[[Server], None],
+    report: StopReport,
+    parent: Parent | None,
 ) -> None:
+    async def serve(task_status: trio.TaskStatus[Server]) -> None:
+        try:
+            await start(task_status=task_status)
+        finally:
+            report.end()
+
     with (
         ShutdownWatchdog(lambda: app.limits.shutdown_timeout) as watchdog,
         trio.CancelScope() as stop,
         _stopping_on_signals(stop, watchdog, parent),
     ):
         async with trio.open_nursery() as nursery:
-            server = await nursery.start(start)
+            server = await nursery.start(serve)
             server.last_resort = watchdog.end
+            nursery.start_soon(report.run)
             announce(server)
 
 
