@@ -9,6 +9,7 @@ import builtins
 import configparser
 import inspect
 import os
+import re
 import signal
 import socket
 import ssl
@@ -26,7 +27,7 @@ from triows import Triows
 from triows.cli import load_app, main, split_target
 from triows.cli import run as run_command
 
-from .support.commands import APP, certificate, command, write
+from .support.commands import APP, certificate, command, program, write
 from .support.wire import Wire
 
 
@@ -273,6 +274,29 @@ def test_an_error_in_the_app_itself_is_shown_with_its_traceback(tmp_path: Path) 
     assert "ZeroDivisionError" in done.stderr
 
 
+@pytest.mark.parametrize("target", ["chat.py", "chat:app"])
+async def test_a_call_of_run_in_what_is_loaded_is_ignored_with_a_warning(tmp_path: Path, target: str) -> None:
+    write(tmp_path / "chat.py", APP + "\n\napp.run(port=1)\nprint('loaded')\n")
+    async with command(target, folder=tmp_path) as served:
+        assert await served.line() == "loaded"
+        _, port = await served.address()
+        assert await get(port) == b"hello"
+        code, errors = await served.end(signal.SIGTERM)
+    assert code == 0
+    (warning,) = [line for line in errors.splitlines() if "WARNING" in line]
+    assert re.search(
+        r"WARNING triows\.error: app\.run\(\) at \S*chat\.py:13 is ignored: the command that loads this file serves the"
+        r" app itself; call app\.run\(\) under 'if __name__ == \"__main__\":'$",
+        warning,
+    )
+
+
+def test_a_call_of_run_works_again_when_the_app_is_loaded(tmp_path: Path) -> None:
+    assert "is str, not a Triows app" in complaint(write(tmp_path / "chat.py", "app = 'none'"))
+    with pytest.raises(ValueError, match="keyfile is given without certfile"):
+        Triows("chat").run(keyfile="x.key")
+
+
 # Where to serve
 
 
@@ -451,6 +475,14 @@ def test_reloading_without_watchfiles_is_one_line(tmp_path: Path, monkeypatch: p
     assert line == "--reload needs watchfiles: pip install 'triows[reload]'"
 
 
+def test_reloading_says_at_once_what_cannot_be(tmp_path: Path) -> None:
+    assert complaint("nowhere/chat.py:app", "--reload") == "there is no file nowhere/chat.py"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = complaint(write(tmp_path / "chat.py"), "--reload", "--port", str(port))
+    assert line.startswith(f"cannot listen on 127.0.0.1:{port}: the address is in use")
+
+
 def test_the_version_is_told() -> None:
     result = CliRunner().invoke(main, ["--version"])
     assert (result.exit_code, "0." in result.stdout) == (0, True)
@@ -501,6 +533,26 @@ async def test_it_prints_the_url_serves_logs_and_ends_by_sigint(tmp_path: Path) 
     assert code == 0
     assert '"GET / HTTP/1.1" 200' in errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("options", [(), ("--reload",)])
+async def test_what_is_printed_comes_into_a_pipe_line_by_line(tmp_path: Path, options: tuple[str, ...]) -> None:
+    text = APP.replace("return", "print('asked')\n    return") + "\nprint('loaded')\n"
+    async with command(write(tmp_path / "chat.py", text), *options, PYTHONUNBUFFERED="") as served:
+        assert await served.line() == "loaded"
+        _, port = await served.address()
+        assert await get(port) == b"hello"
+        assert await served.line() == "asked"
+
+
+async def test_app_run_prints_the_url_into_a_pipe_when_it_serves(tmp_path: Path) -> None:
+    text = APP.replace("return", "print('asked')\n    return") + "\napp.run(port=0)\n"
+    async with program(write(tmp_path / "chat.py", text), PYTHONUNBUFFERED="") as served:
+        _, port = await served.address()
+        assert await get(port) == b"hello"
+        assert await served.line() == "asked"
+        served.process.send_signal(signal.SIGTERM)
+        assert await served.process.wait() == 0
 
 
 async def test_it_serves_though_it_cannot_print_the_url(tmp_path: Path) -> None:
