@@ -285,7 +285,7 @@ async def test_a_call_of_run_in_what_is_loaded_is_ignored_with_a_warning(tmp_pat
     assert code == 0
     (warning,) = [line for line in errors.splitlines() if "WARNING" in line]
     assert re.search(
-        r"WARNING triows\.error: app\.run\(\) at \S*chat\.py:13 is ignored: the command that loads this file serves the"
+        r"WARNING triows\.error: app\.run\(\) at \S*chat\.py:12 is ignored: the command that loads this file serves the"
         r" app itself; call app\.run\(\) under 'if __name__ == \"__main__\":'$",
         warning,
     )

@@ -5,6 +5,7 @@ Tests triows/tasks/default_handler.py, triows/framework/application.py and triow
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import signal
@@ -164,6 +165,58 @@ def test_a_program_that_runs_its_app_has_each_line_once_and_the_apps_logger_has_
     done = subprocess.run([sys.executable, place], capture_output=True, text=True, check=True)
     (line,) = done.stderr.splitlines()
     assert line.endswith(" INFO chat: said once")
+
+
+# The examples of docs/logging.rst
+
+EXAMPLES = Path(__file__).parent.parent / "examples" / "logs"
+
+
+async def example(name: str, folder: Path) -> list[str]:
+    """What comes on stderr while the example answers one request, and fails to answer another."""
+    async with command(str(EXAMPLES / f"{name}.py"), folder=folder) as served:
+        _, port = await served.address()
+        for path, status in ((b"/", 200), (b"/broken", 500)):
+            async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+                wire = Wire(stream)
+                await wire.send(b"GET %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % path)
+                assert (await wire.read_response()).status == status
+        code, errors = await served.end(signal.SIGTERM)
+    assert code == 0
+    return errors.splitlines()
+
+
+async def test_the_example_with_basic_config(tmp_path: Path) -> None:
+    lines = await example("basic_config", tmp_path)
+    records = [line.partition(",")[2][4:] for line in lines if re.match(r"\d{4}-", line)]
+    assert [record.partition(": ")[0] for record in records] == [
+        "INFO     basic_config",
+        "INFO     triows.access",
+        "ERROR    basic_config",
+        "INFO     triows.access",
+    ]
+    assert lines[-2] == "LookupError: out of ideas"
+
+
+async def test_the_example_with_dict_config(tmp_path: Path) -> None:
+    lines = await example("dict_config", tmp_path)
+    assert [line.split(" ", 2)[2] for line in lines if re.match(r"\d{4}-", line)] == [
+        "DEBUG chat: somebody is here",
+        "ERROR chat: GET '/broken': unhandled LookupError",
+    ]
+    access = (tmp_path / "access.log").read_text().splitlines()
+    assert [re.search(r'"(GET .*)" (\d+) ', line)[2] for line in access] == ["200", "500"]  # type: ignore[index]
+
+
+async def test_the_example_with_json(tmp_path: Path) -> None:
+    entries = [json.loads(line) for line in await example("json_lines", tmp_path)]
+    assert [(entry["logger"], entry["level"], entry.get("status")) for entry in entries] == [
+        ("json_lines", "INFO", None),
+        ("triows.access", "INFO", 200),
+        ("json_lines", "ERROR", None),
+        ("triows.access", "INFO", 500),
+    ]
+    assert "LookupError: out of ideas" in entries[2]["traceback"]
 
 
 # app.logger
