@@ -79,7 +79,7 @@ class App(WithMiddleware, Scaffold):
         super().__init__(import_name)
         if host_matching and subdomain_matching:
             raise ValueError("host_matching and subdomain_matching exclude each other; leave one of them out")
-        self.name = _name(import_name)
+        self.name: str = _name(import_name)
         self.config: Config = self.config_class({**DEFAULT_CONFIG, **self.default_config})
         for name, value in limits.items():
             if name in quart_names.APP_ARGUMENTS:
