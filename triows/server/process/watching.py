@@ -103,6 +103,10 @@ class PythonFiles:
                     names.clear()
                     continue
                 seen.add(identity)
+                if not _can_be_told(folder):
+                    self._note_once(folder, f"{folder!a} is not watched, since its name is not UTF-8")
+                    names.clear()
+                    continue
                 self._folders.add(folder)
                 names[:] = [name for name in names if name not in self._is_watched.ignore_dirs]
                 for path in (os.path.join(folder, name) for name in entries):
@@ -112,12 +116,22 @@ class PythonFiles:
 
     def _note_unreadable(self, error: OSError) -> None:
         if not isinstance(error, FileNotFoundError | NotADirectoryError):  # it was there a moment ago
-            self._note_once(error.filename, f"{error.filename} cannot be read and is not watched ({error.strerror})")
+            folder = error.filename if _can_be_told(error.filename) else ascii(error.filename)
+            self._note_once(folder, f"{folder} cannot be read and is not watched ({error.strerror})")
 
     def _note_once(self, about: str, text: str) -> None:
         if about not in self._noted:
             self._noted.add(about)
             self._note(text)
+
+
+def _can_be_told(path: str) -> bool:
+    """Whether watchfiles takes the path."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _identity(path: str) -> tuple[int, int] | None:
