@@ -67,6 +67,8 @@ class PythonFiles:
     def _wake(self) -> Iterator[bool]:
         """Whether to look at the files, several times in a second. It ends with the notifications."""
         try:
+            for folder in self._folders:
+                folder.encode()  # watchfiles knows no other names
             for changes in self._watch(
                 *(self._roots if _WATCHES_TREES else self._folders),
                 recursive=_WATCHES_TREES,
@@ -76,9 +78,10 @@ class PythonFiles:
                 stop_event=self._stop,
             ):
                 yield bool(changes)
-        except (OSError, RuntimeError) as error:  # a folder that has just gone; the system's limit; what else there is
-            if not isinstance(error, FileNotFoundError):
-                self._note_once("files", f"there are no notifications of changes, so files are looked at: {error}")
+        except FileNotFoundError:  # a folder that has just gone
+            yield True
+        except (OSError, RuntimeError, UnicodeError) as error:  # the system's limit, for instance
+            self._note_once("files", f"there are no notifications of changes, so files are looked at: {error}")
             time.sleep(_LOOK_EVERY)
             yield True
 
@@ -103,10 +106,6 @@ class PythonFiles:
                     names.clear()
                     continue
                 seen.add(identity)
-                if not _can_be_told(folder):
-                    self._note_once(folder, f"{folder!a} is not watched, since its name is not UTF-8")
-                    names.clear()
-                    continue
                 self._folders.add(folder)
                 names[:] = [name for name in names if name not in self._is_watched.ignore_dirs]
                 for path in (os.path.join(folder, name) for name in entries):
@@ -116,22 +115,13 @@ class PythonFiles:
 
     def _note_unreadable(self, error: OSError) -> None:
         if not isinstance(error, FileNotFoundError | NotADirectoryError):  # it was there a moment ago
-            folder = error.filename if _can_be_told(error.filename) else ascii(error.filename)
+            folder = error.filename.encode(errors="backslashreplace").decode()
             self._note_once(folder, f"{folder} cannot be read and is not watched ({error.strerror})")
 
     def _note_once(self, about: str, text: str) -> None:
         if about not in self._noted:
             self._noted.add(about)
             self._note(text)
-
-
-def _can_be_told(path: str) -> bool:
-    """Whether watchfiles takes the path."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _identity(path: str) -> tuple[int, int] | None:
