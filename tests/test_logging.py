@@ -47,7 +47,6 @@ async def index():
 
 BASIC = 'logging.basicConfig(level="INFO", format="OWN %(name)s %(message)s")'
 USED_BEFORE = f'app.logger.warning("said early"); {BASIC}'
-LATE_DEFAULT = 'app.logger; logging.basicConfig(format="OWN %(name)s %(message)s", level="INFO")'
 CONFIG = """{
     "version": 1,
     "formatters": {"own": {"format": "OWN %(name)s %(message)s"}},
@@ -98,7 +97,6 @@ TEXTS = ('"GET / HTTP/1.1" 500', "unhandled LookupError", "said by app.logger", 
         ("before", BASIC, ("own", "own", "own", "own")),
         ("after", BASIC, ("own", "own", "own", "own")),
         ("after", USED_BEFORE, ("own", "own", "own", "own")),
-        ("after", LATE_DEFAULT, ("own", "own", "own", "own")),
         ("start", BASIC, ("own", "own", "own", "own")),
         ("after", DICT, ("own", "own", "own", "own")),
         ("start", DICT, ("own", "own", "own", "own")),
@@ -147,6 +145,12 @@ async def test_the_apps_debug_setting_shows_its_debug_lines(tmp_path: Path) -> N
 async def test_libraries_are_not_made_talkative(tmp_path: Path) -> None:
     text = APP.format(before="", after="", start="logging.getLogger('library').info('said by a library')")
     assert by_whom(await lines(write(tmp_path / "chat.py", text)), "said by a library") == []
+
+
+async def test_an_adapter_may_be_the_apps_logger(tmp_path: Path) -> None:
+    adapter = "app.logger = logging.LoggerAdapter(app.logger, {})"
+    found = await lines(write(tmp_path / "chat.py", APP.format(before="", after=adapter, start="pass")))
+    assert by_whom(found, "unhandled LookupError") == ["default"] * 2
 
 
 async def test_a_logger_that_the_program_disables_itself_is_silent(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ class Watch:
 
     def settle(self) -> None:
         """Go on until the watch is there, and for a while more. Nothing may have changed."""
-        for _ in range(8):
+        for _ in range(5):
             assert next(self._values) is False
 
     def sees(self) -> bool:

@@ -140,11 +140,11 @@ class Reloader:
                     self._note_end(self._child)
         finally:
             if self._child is not None:
-                running = self._child.poll() is None
                 code = self._end(self._child)
-                code = code if running else 0
         if self._forced is not None:
             return 128 + self._forced
+        if self._ended:
+            return 0  # an app that had failed before is no failure of the end
         return code if code >= 0 else 128 - code
 
     def _restart(self, child: _Child) -> None:

@@ -121,9 +121,11 @@ def set_up_output(app: App | None = None) -> None:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
-    for logger in (logging.getLogger("triows"), *(() if app is None else (app.logger,))):
-        default_handler.add_to(logger)
-        default_handler.set_level(logger, logging.INFO)
+    default_handler.withdraw()
+    for logger in (logging.getLogger("triows"), None if app is None else app.logger):
+        if isinstance(logger, logging.Logger):  # the app's may be replaced by an adapter
+            default_handler.add_to(logger)
+            default_handler.set_level(logger, logging.INFO)
 
 
 def _announce(announce: Callable[[str], object], secure: bool, server: Server) -> None:

@@ -78,10 +78,9 @@ class PythonFiles:
                 stop_event=self._stop,
             ):
                 yield bool(changes)
-        except FileNotFoundError:  # a folder that has just gone
-            yield True
         except (OSError, RuntimeError, UnicodeError) as error:  # the system's limit, for instance
-            self._note_once("files", f"there are no notifications of changes, so files are looked at: {error}")
+            if not isinstance(error, FileNotFoundError):  # a folder that has just gone
+                self._note_once("files", f"there are no notifications of changes, so files are looked at: {error}")
             time.sleep(_LOOK_EVERY)
             yield True
 
