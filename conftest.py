@@ -54,23 +54,26 @@ async def closed_with(ws: TestWebSocket, code: int, reason: str | None = None) -
 
 
 @contextmanager
-def logged(logger: str = "triows.error", level: int = logging.WARNING) -> Iterator[list[str]]:
-    """Collect what is logged in the block."""
+def logged(*loggers: str, level: int = logging.WARNING) -> Iterator[list[str]]:
+    """Collect what is logged in the block: by the server and by the document's apps, or by the loggers named."""
     lines: list[str] = []
 
     class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             lines.append(self.format(record))
 
-    source, handler = logging.getLogger(logger), Collector()
-    old_level = source.level
-    source.addHandler(handler)
-    source.setLevel(level)
+    handler = Collector()
+    sources = [logging.getLogger(name) for name in loggers or ("triows.error", "docs")]
+    levels = [source.level for source in sources]
+    for source in sources:
+        source.addHandler(handler)
+        source.setLevel(level)
     try:
         yield lines
     finally:
-        source.removeHandler(handler)
-        source.setLevel(old_level)
+        for source, old_level in zip(sources, levels, strict=True):
+            source.removeHandler(handler)
+            source.setLevel(old_level)
 
 
 def provide(namespace: dict[str, Any]) -> None:

@@ -24,11 +24,11 @@ import trio
 from click.testing import CliRunner, Result
 
 from triows import Triows
-from triows.cli import load_app, main
+from triows.cli import load_app, main, split_target
 from triows.cli import run as run_command
 
-from .support.commands import APP, certificate, command, write
-from .support.wire import Gone, Wire
+from .support.commands import APP, certificate, command, program, write
+from .support.wire import Wire
 
 
 @pytest.fixture(autouse=True)
@@ -132,6 +132,51 @@ def test_a_module_without_an_app_is_one_line(tmp_path: Path) -> None:
     assert complaint(place) == f"there is no app or application in {place}; it has no Triows app at all"
 
 
+FACTORY = """
+from triows import Triows
+
+def create_app():
+    return Triows("made")
+
+class holder:
+    def make():
+        return Triows("made too")
+"""
+
+
+def test_a_path_may_have_colons(tmp_path: Path) -> None:
+    place = write(tmp_path / "with:colon" / "a:b.py")
+    assert load_app(place).name == "a:b"
+    assert load_app(f"{place}:app").name == "a:b"
+
+
+@pytest.mark.parametrize(
+    ("target", "parts"),
+    [
+        (r"C:\work\app.py:app", (r"C:\work\app.py", "app")),
+        (r"C:\work\app.py", (r"C:\work\app.py", "")),
+        (r"C:\work\app.py:create_app()", (r"C:\work\app.py", "create_app()")),
+        (r"C:\work\folder", (r"C:\work\folder", "")),
+        ("C:/work/app.py:holder.app", ("C:/work/app.py", "holder.app")),
+        ("C:app.py", ("C:app.py", "")),
+        ("C:app.py:app", ("C:app.py", "app")),
+        ("/a:b/app.py:app", ("/a:b/app.py", "app")),
+        ("/a:b/app.py", ("/a:b/app.py", "")),
+        ("/a.py:b/app.py", ("/a.py:b/app.py", "")),
+        ("/a.py:b/app.py:app", ("/a.py:b/app.py", "app")),
+        ("./a:b/folder", ("./a:b/folder", "")),
+        ("app.py:", ("app.py", "")),
+        ("app.py:holder.py", ("app.py", "holder.py")),
+        ("package.module:app", ("package.module", "app")),
+        ("package.module:create_app()", ("package.module", "create_app()")),
+        ("package.module", ("package.module", "")),
+        (":app", ("", "app")),
+    ],
+)
+def test_the_name_comes_after_the_file_or_the_last_colon(target: str, parts: tuple[str, str]) -> None:
+    assert split_target(target) == parts
+
+
 MIDDLEWARE = (
     APP
     + """
@@ -162,8 +207,43 @@ def test_an_app_whose_subdomains_have_no_domain_is_one_line(tmp_path: Path) -> N
 
 
 def test_something_else_than_an_app_is_one_line(tmp_path: Path) -> None:
-    place = write(tmp_path / "chat.py", "def app(): pass")
-    assert complaint(place) == f"app in {place} is function, not a Triows app"
+    place = write(tmp_path / "chat.py", "app = 5")
+    assert complaint(place) == f"app in {place} is int, not a Triows app"
+
+
+def test_a_function_that_makes_the_app_is_called(tmp_path: Path) -> None:
+    assert load_app(f"{write(tmp_path / 'chat.py', FACTORY)}:create_app()").name == "made"
+    assert load_app("chat:holder.make()").name == "made too"
+
+
+@pytest.mark.parametrize(
+    ("target", "line"),
+    [
+        ("chat.py:create_app", "create_app in chat.py is function, not a Triows app; if it makes one, {}"),
+        ("chat.py", "there is no app or application in chat.py; if create_app makes it, {}"),
+    ],
+)
+def test_a_function_that_would_have_to_be_called_is_one_line(tmp_path: Path, target: str, line: str) -> None:
+    write(tmp_path / "chat.py", FACTORY)
+    assert complaint(target) == line.format("write 'chat.py:create_app()'")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("number()", "is int, which cannot be called: leave out the ()"),
+        ("slow()", "is async, and no event loop runs yet: make the app in a plain function"),
+        ("other()", "is int, not a Triows app"),
+    ],
+)
+def test_what_makes_no_app_is_one_line(tmp_path: Path, name: str, reason: str) -> None:
+    write(tmp_path / "chat.py", "number = 5\nasync def slow(): pass\ndef other(): return 5\n")
+    assert complaint(f"chat.py:{name}") == f"{name} in chat.py {reason}"
+
+
+def test_a_missing_function_is_one_line(tmp_path: Path) -> None:
+    write(tmp_path / "chat.py", FACTORY)
+    assert complaint("chat.py:wrong()").startswith("there is no wrong() in chat.py; ")
 
 
 @pytest.mark.parametrize(
@@ -192,6 +272,29 @@ def test_an_error_in_the_app_itself_is_shown_with_its_traceback(tmp_path: Path) 
     assert done.stdout == ""
     assert "Traceback" in done.stderr
     assert "ZeroDivisionError" in done.stderr
+
+
+@pytest.mark.parametrize("target", ["chat.py", "chat:app"])
+async def test_a_call_of_run_in_what_is_loaded_is_ignored_with_a_warning(tmp_path: Path, target: str) -> None:
+    write(tmp_path / "chat.py", APP + "\n\napp.run(port=1)\nprint('loaded')\n")
+    async with command(target, folder=tmp_path) as served:
+        assert await served.line() == "loaded"
+        _, port = await served.address()
+        assert await get(port) == b"hello"
+        code, errors = await served.end(signal.SIGTERM)
+    assert code == 0
+    (warning,) = [line for line in errors.splitlines() if "WARNING" in line]
+    assert re.search(
+        r"WARNING triows\.error: app\.run\(\) at \S*chat\.py:12 is ignored: the command that loads this file serves the"
+        r" app itself; call app\.run\(\) under 'if __name__ == \"__main__\":'$",
+        warning,
+    )
+
+
+def test_a_call_of_run_works_again_when_the_app_is_loaded(tmp_path: Path) -> None:
+    assert "is str, not a Triows app" in complaint(write(tmp_path / "chat.py", "app = 'none'"))
+    with pytest.raises(ValueError, match="keyfile is given without certfile"):
+        Triows("chat").run(keyfile="x.key")
 
 
 # Where to serve
@@ -394,6 +497,14 @@ def test_reloading_without_watchfiles_is_one_line(tmp_path: Path, monkeypatch: p
     assert line == "--reload needs watchfiles: pip install 'triows[reload]'"
 
 
+def test_reloading_says_at_once_what_cannot_be(tmp_path: Path) -> None:
+    assert complaint("nowhere/chat.py:app", "--reload") == "there is no file nowhere/chat.py"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = complaint(write(tmp_path / "chat.py"), "--reload", "--port", str(port))
+    assert line.startswith(f"cannot listen on 127.0.0.1:{port}: the address is in use")
+
+
 def test_the_version_is_told() -> None:
     result = CliRunner().invoke(main, ["--version"])
     assert (result.exit_code, "0." in result.stdout) == (0, True)
@@ -446,6 +557,26 @@ async def test_it_prints_the_url_serves_logs_and_ends_by_sigint(tmp_path: Path) 
     assert "Traceback" not in errors
 
 
+@pytest.mark.parametrize("options", [(), ("--reload",)])
+async def test_what_is_printed_comes_into_a_pipe_line_by_line(tmp_path: Path, options: tuple[str, ...]) -> None:
+    text = APP.replace("return", "print('asked')\n    return") + "\nprint('loaded')\n"
+    async with command(write(tmp_path / "chat.py", text), *options, PYTHONUNBUFFERED="") as served:
+        assert await served.line() == "loaded"
+        _, port = await served.address()
+        assert await get(port) == b"hello"
+        assert await served.line() == "asked"
+
+
+async def test_app_run_prints_the_url_into_a_pipe_when_it_serves(tmp_path: Path) -> None:
+    text = APP.replace("return", "print('asked')\n    return") + "\napp.run(port=0)\n"
+    async with program(write(tmp_path / "chat.py", text), PYTHONUNBUFFERED="") as served:
+        _, port = await served.address()
+        assert await get(port) == b"hello"
+        assert await served.line() == "asked"
+        served.process.send_signal(signal.SIGTERM)
+        assert await served.process.wait() == 0
+
+
 async def test_it_serves_though_it_cannot_print_the_url(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as inherited:
         full_disk = ("sh", "-c", 'exec "$0" "$@" > /dev/full')
@@ -484,61 +615,3 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
             served.process.send_signal(signal.SIGINT)  # what comes at once is the same signal
             await trio.sleep(0.02)
     assert served.process.returncode == 128 + signal.SIGINT
-
-
-async def test_reloading_restarts_it_when_a_file_changes(tmp_path: Path) -> None:
-    place = tmp_path / "chat.py"
-    async with command(write(place), "--reload") as served:
-        _, port = await served.address()
-        assert await get(port) == b"hello"
-        restarted = trio.CancelScope()
-
-        async def change() -> None:
-            # The watcher may not be there yet for the first change, so there are more until it has seen one.
-            with restarted:
-                while True:
-                    write(place, APP.replace("hello", "changed"))
-                    await trio.sleep(0.5)
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(change)
-            assert await served.line() == "triows: a file changed, restarting"
-            restarted.cancel()
-        while True:
-            line = await served.line()
-            if match := re.search(r":(\d+) ", line):
-                try:
-                    assert await get(int(match[1])) == b"changed"
-                except (OSError, trio.BrokenResourceError, Gone):
-                    continue  # another of the changes has restarted it again
-                break
-        code, _ = await served.end(signal.SIGTERM)
-    assert code == 0
-    with pytest.raises(OSError):
-        await trio.open_tcp_stream("127.0.0.1", int(match[1]))
-
-
-async def test_reloading_hands_an_inherited_socket_on(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as inherited:
-        fd = inherited.fileno()
-        place = write(tmp_path / "chat.py")
-        async with command(place, "--reload", address=("--fd", str(fd)), fds=[fd]) as served:
-            assert (await served.address())[1] == inherited.getsockname()[1]
-            code, _ = await served.end(signal.SIGTERM)
-    assert code == 0
-
-
-async def test_an_interrupt_while_reloading_ends_it_in_order(tmp_path: Path) -> None:
-    slow = APP + (
-        "\nimport trio\n"
-        "@app.after_serving\n"
-        "async def slow():\n"
-        "    print('shutting down', flush=True)\n"
-        "    await trio.sleep(0.5)\n"
-        "    print('shut down', flush=True)\n"
-    )
-    async with command(write(tmp_path / "chat.py", slow), "--reload") as served:
-        await served.address()
-        os.killpg(served.process.pid, signal.SIGINT)  # as Ctrl+C in a terminal does
-        assert [await served.line(), await served.line()] == ["shutting down", "shut down"]
-        assert await served.process.wait() == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import ssl
+import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -113,12 +114,14 @@ class Triows(App):
         """Serve until SIGINT or SIGTERM, in a Trio run of its own.
 
         Sockets that systemd passes (``LISTEN_FDS``) take the place of ``host`` and ``port``, and systemd is told when
-        the app serves and when it stops.
+        the app serves and when it stops. In a module that ``triows run`` loads, this does nothing, and the log says so.
 
         :param options: ``certfile`` and ``keyfile`` or ``ssl_context`` for TLS, and what :meth:`serve` takes.
         """
         from .server.process import runner as process
 
+        if process.ignores_run(sys._getframe(1)):
+            return
         _check_options("run()", options, process.run)
         with self.served_natively():
             process.run(self, host, port, **options)

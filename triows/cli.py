@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import errno
 import importlib.util
+import inspect
 import re
-import signal
 import socket
 import ssl
-import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Any, NoReturn
 
 import click
+import trio
 from click.core import ParameterSource
 
 from .errors import ListenError
 from .framework.application import App
 from .server import listeners
+from .server.process import reloading, systemd
 from .server.process import runner as process
 from .tasks.exception_groups import unwrap_group
 from .tasks.functions import is_async
 
+_FILE_AND_NAME = re.compile(r"(.*\.py):([^:/\\]*)", re.DOTALL)
+_MODULE_AND_NAME = re.compile(r"(.*):([^:/\\]*)", re.DOTALL)
 _DEFAULT_NAMES = ("app", "application")
+_FACTORY_NAMES = ("create_app", "make_app")
 # Not by the exception's cause: Trio's nurseries do not all keep it.
 _NO_SUCH_HOST = frozenset(value for name, value in vars(socket).items() if name.startswith("EAI_"))
 
@@ -77,13 +82,15 @@ def run(
 ) -> None:
     """Serve an app: NAME (default: app) in a module (pkg.mod) or file (chat.py), until SIGINT or SIGTERM.
 
+    'chat.py:create_app()' calls a function that makes the app.
+
     Sockets that systemd passes (LISTEN_FDS) take the place of host and port. Limits are the app's; see its config.
     """
     try:
         if fds:
             _refuse_beside_descriptors(context, "host", "port", "reuse_port", "socket_mode")
         if reload:
-            _run_reloading(target, fds)
+            sys.exit(_run_reloading(target, host, port, fds, socket_mode, reuse_port))
         else:
             _run(target, host, port, fds, socket_mode, reuse_port, certfile, keyfile, access_log)
     except UsageError as error:
@@ -108,31 +115,44 @@ def _run(
     keyfile: str | None,
     access_log: bool,
 ) -> None:
+    parent = reloading.take_parent()
     ssl_context = load_certificate(certfile, keyfile)
-    app = load_app(target)
+    process.set_up_output()
+    with process.loading():
+        app = load_app(target)
     served = ExitStack()
     try:
         served.enter_context(app.served_natively())
     except (RuntimeError, TypeError) as refusal:
         raise UsageError(f"cannot serve {target}: {refusal}") from refusal
     try:
-        with served:
+        with served, _listening_failures(host, port):
             process.run(
                 app,
                 host,
                 port,
-                fds=fds,
-                reuse_port=reuse_port,
-                socket_mode=socket_mode,
+                fds=fds if parent is None else parent.fds,
+                reuse_port=reuse_port and parent is None,
+                socket_mode=socket_mode if parent is None else None,
                 ssl_context=ssl_context,
                 access_log=access_log,
                 announce=click.echo,
+                parent=parent,
             )
+    except BaseException as raised:
+        raise unwrap_group(raised) from None  # noqa: ASYNC104 - the same, unwrapped
+
+
+@contextmanager
+def _listening_failures(host: str, port: int) -> Iterator[None]:
+    """Make of an error of listening, also of one in a group, one for the user."""
+    try:
+        yield
     except BaseException as raised:
         error = unwrap_group(raised)
         if isinstance(error, ListenError | listeners.ListenSettingError):
             raise UsageError(_listening_failure(error, host, port)) from error  # noqa: ASYNC104 - an error of listening
-        raise error from None  # noqa: ASYNC104 - the same, unwrapped
+        raise
 
 
 def _listening_failure(error: ListenError | listeners.ListenSettingError, host: str, port: int) -> str:
@@ -193,47 +213,85 @@ def _refuse_password() -> NoReturn:
 
 
 def load_app(target: str) -> App:
-    """The app that ``MODULE_OR_FILE[:NAME]`` names.
+    """The app that ``MODULE_OR_FILE[:NAME]`` names, or that the function makes whose NAME ends with ``()``.
 
     :raises UsageError: if there is none. Errors in the module itself are raised as they are.
     """
-    place, _, name = target.partition(":") if not Path(target).is_file() else (target, "", "")
-    module = _load_file(Path(place)) if place.endswith(".py") or "/" in place else _load_module(place)
+    place, name = split_target(target)
+    module = _load_file(Path(place)) if _is_path(place) else _load_module(place)
     if name:
         names: tuple[str, ...] = (name,)
     else:
         names = _DEFAULT_NAMES
     for candidate in names:
         value: Any = module
-        for part in candidate.split("."):
+        for part in candidate.removesuffix("()").split("."):
             value = getattr(value, part, None)
+        if candidate.endswith("()") and value is not None:
+            value = _call_factory(value, place, candidate)
         if isinstance(value, App):
             return value
         if value is not None:
             raise UsageError(
-                f"{candidate} in {place} is {type(value).__name__}, not a Triows app{_wrapped(value, place, candidate)}"
+                f"{candidate} in {place} is {type(value).__name__}, not a Triows app{_advice(value, place, candidate)}"
             )
     apps = sorted(key for key, value in vars(module).items() if isinstance(value, App))
-    hint = f"; it has {', '.join(apps)}" if apps else "; it has no Triows app at all"
+    factories = [key for key in _FACTORY_NAMES if callable(getattr(module, key, None))]
+    if apps:
+        hint = f"; it has {', '.join(apps)}"
+    elif factories:
+        hint = f"; if {factories[0]} makes it, write '{place}:{factories[0]}()'"
+    else:
+        hint = "; it has no Triows app at all"
     raise UsageError(f"there is no {' or '.join(names)} in {place}{hint}")
 
 
-def _wrapped(value: Any, place: str, name: str) -> str:
-    """Advice for an app that is wrapped in ASGI middleware, to end a message with."""
-    if not is_async(value):
-        return ""
-    module = Path(place).stem if place.endswith(".py") else place
-    return (
-        f"; if it is ASGI middleware around one, serve it by an ASGI server (hypercorn -k trio {module}:{name}),"
-        " since triows's own would not run it"
-    )
+def split_target(target: str) -> tuple[str, str]:
+    """The module or file, and the name in it; the name is empty if there is none.
+
+    A path may have colons, and begins with one behind the drive on Windows. So the name comes after ``.py:`` or else
+    after the last colon, and has no slash.
+    """
+    if Path(target).is_file():
+        return target, ""
+    match = _FILE_AND_NAME.fullmatch(target) or (None if target.endswith(".py") else _MODULE_AND_NAME.fullmatch(target))
+    return (target, "") if match is None else (match[1], match[2])
 
 
-def _load_file(path: Path) -> ModuleType:
+def _is_path(place: str) -> bool:
+    return place.endswith(".py") or "/" in place or "\\" in place
+
+
+def _call_factory(factory: Any, place: str, name: str) -> Any:
+    if not callable(factory):
+        raise UsageError(f"{name} in {place} is {type(factory).__name__}, which cannot be called: leave out the ()")
+    value = factory()
+    if inspect.iscoroutine(value):
+        value.close()
+        raise UsageError(f"{name} in {place} is async, and no event loop runs yet: make the app in a plain function")
+    return value
+
+
+def _advice(value: Any, place: str, name: str) -> str:
+    """What to write instead, to end a message with: for ASGI middleware around an app, or a function that makes one."""
+    if is_async(value):
+        module = Path(place).stem if place.endswith(".py") else place
+        return (
+            f"; if it is ASGI middleware around one, serve it by an ASGI server (hypercorn -k trio {module}:{name}),"
+            " since triows's own would not run it"
+        )
+    return f"; if it makes one, write '{place}:{name}()'" if inspect.isroutine(value) else ""
+
+
+def _check_file(path: Path) -> None:
     if not path.is_file():
         raise UsageError(f"there is no file {path}")
     if path.suffix != ".py":
         raise UsageError(f"{path} is not a Python file")
+
+
+def _load_file(path: Path) -> ModuleType:
+    _check_file(path)
     # As `python file.py` does, so that the app finds the modules beside it.
     sys.path.insert(0, str(path.resolve().parent))
     name = path.stem
@@ -262,43 +320,28 @@ def _load_module(name: str) -> ModuleType:
         raise UsageError(f"{name!r} is neither a module nor a file") from error
 
 
-def _run_reloading(target: str, fds: Sequence[int]) -> None:
+def _run_reloading(
+    target: str, host: str, port: int, fds: Sequence[int], socket_mode: int | None, reuse_port: bool
+) -> int:
+    """Run the app in a process of its own, and restart that when files change; return the exit code."""
+    place, _ = split_target(target)
+    folders = [Path.cwd()]
+    if _is_path(place):
+        _check_file(Path(place))
+        folders.append(Path(place).resolve().parent)
+    command = [sys.executable, "-m", "triows", *(argument for argument in sys.argv[1:] if argument != "--reload")]
     try:
-        from watchfiles import PythonFilter, watch
+        reloader = reloading.Reloader(command, folders, click.echo)
     except ImportError as error:
         raise UsageError("--reload needs watchfiles: pip install 'triows[reload]'") from error
-    place = Path(target.partition(":")[0])
-    roots = {Path.cwd(), place.resolve().parent} if place.suffix == ".py" else {Path.cwd()}
-    command = [sys.executable, "-m", "triows", *(argument for argument in sys.argv[1:] if argument != "--reload")]
-
-    def terminate(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, terminate)
-    child = _start(command, fds)
-    try:
-        # A short rust_timeout: with the default, an interrupt waits for seconds.
-        for _ in watch(*roots, watch_filter=PythonFilter(), rust_timeout=200, raise_interrupt=True):
-            click.echo("triows: a file changed, restarting")
-            _end(child)
-            child = _start(command, fds)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        _end(child)
-
-
-def _start(command: list[str], fds: Sequence[int]) -> subprocess.Popen[bytes]:
-    # In a process group of its own: Ctrl+C would reach the child too, and ours after it be the second signal.
-    return subprocess.Popen(command, pass_fds=fds, process_group=None if sys.platform == "win32" else 0)
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """Let the child shut down in order, and wait for it; a second interrupt ends it at once."""
-    if child.poll() is None:
-        child.send_signal(signal.SIGTERM)
-    try:
-        child.wait()
-    except KeyboardInterrupt:
-        child.send_signal(signal.SIGTERM)
-        child.wait()
+    with ExitStack() as stack:
+        inherited = []
+        if reloading.INHERITS:
+            with _listening_failures(host, port):
+                fds = fds or systemd.take_descriptors()
+                options: dict[str, Any] = {"fds": fds, "reuse_port": reuse_port, "socket_mode": socket_mode}
+                opened = trio.run(partial(listeners.open_listeners, host, port, **options))
+            inherited = [listener.socket.detach() for listener in opened]
+            if not fds and (path := listeners.unix_path(host)) is not None:
+                stack.callback(listeners.SocketFile(path).remove)
+        return reloader.run(inherited)

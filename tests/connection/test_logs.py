@@ -674,8 +674,8 @@ async def test_a_log_that_fails_costs_no_connection(autojump_clock: MockClock) -
     assert len(met) == 4
 
 
-async def test_an_error_log_that_fails_costs_no_server(autojump_clock: MockClock) -> None:
-    with broken_handler("triows.error") as met:
+async def test_the_apps_log_that_fails_costs_no_server(autojump_clock: MockClock) -> None:
+    with broken_handler(__name__) as met:
         async with served(make_app()) as target:
             for _ in range(2):
                 wire = target.connect()

@@ -41,7 +41,7 @@ def broken_log(
     """Logs that take nothing: a full disk, as the standard library's handlers meet it, and errors of others."""
     monkeypatch.setattr(logging, "raiseExceptions", False)  # else the standard library reports to stderr
     caplog.set_level(logging.INFO, "triows.access")
-    loggers = [logging.getLogger("triows.access"), logging.getLogger("triows.error")]
+    loggers = [logging.getLogger(name) for name in ("triows.access", "triows.error", Target.__module__)]
     stream = io.TextIOWrapper(io.FileIO("/dev/full", "w"), write_through=True)  # type: ignore[type-var]
     handler = logging.StreamHandler(stream) if request.param == "full disk" else Raising()
     filter_ = RaisingFilter()

@@ -297,7 +297,11 @@ async def _shut_down_under_load(
             served.process.send_signal(signal.SIGUSR1)
         assert (await served.errors(), await served.process.wait()) == ("", 0)
     assert crowd.closed == [(1001, "")] * (idle + 2 * (busy // 2))
-    assert [await served.line(), await served.line()] == ["background ended, 0 handlers left", "lifespan ended"]
+    said = await served.line()
+    assert said.startswith("Stopping: waiting for ")
+    while said.startswith(("Stopping: ", "Still waiting ")):
+        said = await served.line()
+    assert [said, await served.line()] == ["background ended, 0 handlers left", "lifespan ended"]
     for wire in deaf:
         await trio.aclose_forcefully(wire.stream)
 

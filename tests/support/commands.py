@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -88,21 +88,29 @@ class Command:
         return await self.process.wait(), errors
 
 
+def command(
+    *arguments: str, address: Sequence[str] = ("--port", "0"), wrapper: Sequence[str] = (), **options: Any
+) -> AbstractAsyncContextManager[Command]:
+    """Run the command in the block, and end it in order afterwards if it has not ended."""
+    return program("-m", "triows", "run", *arguments, *address, wrapper=wrapper, **options)
+
+
 @asynccontextmanager
-async def command(
+async def program(
     *arguments: str,
-    address: Sequence[str] = ("--port", "0"),
     fds: Sequence[int] = (),
     wrapper: Sequence[str] = (),
+    folder: Path | None = None,
     **environment: str,
 ) -> AsyncIterator[Command]:
-    """Run the command in the block, and end it in order afterwards if it has not ended."""
+    """Run Python with these arguments in the block, and end it in order afterwards if it has not ended."""
     with trio.fail_after(_PATIENCE):
         process = await trio.lowlevel.open_process(
-            [*wrapper, sys.executable, "-m", "triows", "run", *arguments, *address],
+            [*wrapper, sys.executable, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
+            cwd=folder,
             pass_fds=fds,
             process_group=0,
         )

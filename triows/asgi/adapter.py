@@ -7,7 +7,10 @@ inbox is full, and ``send()`` waits above the high-water mark.
 
 from __future__ import annotations
 
+import trio
+
 from ..connection.app import App
+from .foreign_loop import refuse
 from .http import serve_http
 from .scope import Receive, Scope, Send
 from .websocket import serve_websocket
@@ -15,6 +18,9 @@ from .websocket import serve_websocket
 
 async def asgi_app(app: App, scope: Scope, receive: Receive, send: Send) -> None:
     """Serve one ASGI scope: ``http``, ``websocket`` or ``lifespan``."""
+    if not trio.lowlevel.in_trio_run():
+        await refuse(scope, receive, send)
+        return
     match scope["type"]:
         case "http":
             await serve_http(app, scope, receive, send)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from logging import Logger
+from logging import DEBUG, NOTSET, Logger
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import trio
@@ -26,7 +28,8 @@ from ..connection.limits import (
 from ..connection.logs import Notices
 from ..connection.stats import Counters, Stats
 from ..tasks.context import Namespace
-from ..tasks.error_log import error_log
+from ..tasks.default_handler import default_handler
+from ..tasks.error_log import guarded_logger
 from ..tasks.functions import TEARDOWN_REMEDY, check_no_generator, describe
 from ..web.context import Context, current_context
 from ..web.json import JSONProvider
@@ -84,7 +87,7 @@ class App(WithMiddleware, Scaffold):
         check_definitions(self)
         if host_matching and subdomain_matching:
             raise ValueError("host_matching and subdomain_matching exclude each other; leave one of them out")
-        self.name = import_name
+        self.name: str = _name(import_name)
         self.config: Config = self.config_class({**DEFAULT_CONFIG, **self.default_config})
         for name, value in limits.items():
             if name in quart_names.APP_ARGUMENTS:
@@ -93,7 +96,8 @@ class App(WithMiddleware, Scaffold):
                 known = ", ".join(LIMITS)
                 raise TypeError(f"Triows() has no limit {name!r}; the limits are {known}{did_you_mean(name, LIMITS)}")
             self.config[KEYS[name]] = value
-        self.logger: Logger = error_log
+        self._logger: Logger | None = None
+        guarded_logger(self.name)  # before a dictConfig() that comes between the app and its first record
         self.json: JSONProvider = self.json_provider_class(self)
         self.url_map: URLMap = self.url_map_class(host_matching=host_matching)
         self.subdomain_matching = subdomain_matching
@@ -111,6 +115,24 @@ class App(WithMiddleware, Scaffold):
         return f"<Triows {self.name!r}>"
 
     # Configuration
+
+    @property
+    def logger(self) -> Logger:
+        """The logger with the app's name, which has the errors of handlers.
+
+        It is made when it is first asked for. If it has no level then, and the app's DEBUG is set, its level is DEBUG.
+        If it has no handler then, it gets one that writes to stderr what no other handler takes.
+        """
+        if self._logger is None:
+            self._logger = guarded_logger(self.name)
+            if self.debug and self._logger.level == NOTSET:
+                self._logger.setLevel(DEBUG)
+            default_handler.add_to(self._logger)
+        return self._logger
+
+    @logger.setter
+    def logger(self, value: Logger) -> None:
+        self._logger = value
 
     @property
     def secret_key(self) -> str | bytes | None:
@@ -424,6 +446,12 @@ class App(WithMiddleware, Scaffold):
         refuse_definitions(type(self), quart_names.APP)
         self._note_make_response()
         self.url_map.check(self.config["SERVER_NAME"])
+
+
+def _name(import_name: str) -> str:
+    """The app's name: of the program's file, if the app is made there."""
+    file = getattr(sys.modules["__main__"], "__file__", None) if import_name == "__main__" else None
+    return import_name if file is None else Path(file).stem
 
 
 _MAKE_RESPONSE = App.make_response

@@ -41,9 +41,10 @@ _OpenContext = Callable[[], AbstractAsyncContextManager[Any]]
 class LifespanApp(Protocol):
     """The app that starts up and shuts down: where its errors go, and what bounds the shutdown."""
 
-    logger: Logger
     counters: Counters
 
+    @property
+    def logger(self) -> Logger: ...
     @property
     def app_ctx_globals_class(self) -> type[Any]: ...
     @property

@@ -40,7 +40,7 @@ def exits(monkeypatch: pytest.MonkeyPatch) -> None:
 async def stop(mock_clock: MockClock, exits: None) -> AsyncIterator[trio.CancelScope]:
     """The scope that the first signal cancels, while signals are handled."""
     scope = trio.CancelScope()
-    with _stopping_on_signals(scope, ShutdownWatchdog(lambda: None)):
+    with _stopping_on_signals(scope, ShutdownWatchdog(lambda: None), None):
         yield scope
 
 

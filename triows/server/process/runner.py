@@ -8,25 +8,44 @@ the process, as it does by default.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import signal
 import ssl
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
+from typing import Protocol
 
 import trio
 
-from ...connection.app import App
+from ...connection.app import App as AnyApp
+from ...tasks.default_handler import default_handler
+from ...tasks.error_log import error_log
 from ..listeners import url
 from ..serving import Server, serve
 from . import systemd
+from .reloading import Parent
+from .stopping import StoppingApp, StopReport
 from .watchdog import ShutdownWatchdog
 
 _SAME_SIGNAL = 0.5  # seconds after the first signal in which others are the same one
+_loading = False
+
+
+class App(AnyApp, StoppingApp, Protocol):
+    """What a process needs of an app, beyond what a server needs."""
+
+    @property
+    def logger(self) -> logging.Logger: ...
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)
 
 
 def run(
@@ -41,9 +60,13 @@ def run(
     keyfile: str | os.PathLike[str] | None = None,
     ssl_context: ssl.SSLContext | None = None,
     access_log: bool = True,
-    announce: Callable[[str], object] = print,
+    announce: Callable[[str], object] = _print,
+    parent: Parent | None = None,
 ) -> None:
-    """Run a program that serves the app until SIGINT or SIGTERM; see :meth:`triows.Triows.run`."""
+    """Run a program that serves the app until SIGINT or SIGTERM; see :meth:`triows.Triows.run`.
+
+    :param parent: the process that restarts this one when files change, and may end it too.
+    """
     if certfile is not None:
         if ssl_context is not None:
             raise ValueError("give either ssl_context or certfile and keyfile, not both")
@@ -51,8 +74,7 @@ def run(
         ssl_context.load_cert_chain(certfile, keyfile)
     elif keyfile is not None:
         raise ValueError("keyfile is given without certfile")
-    # Does nothing if the program has set up its own logging.
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    set_up_output(app)
     passed = systemd.take_descriptors()
     start = partial(
         serve,
@@ -65,10 +87,53 @@ def run(
         ssl_context=ssl_context,
         access_log=access_log,
     )
-    trio.run(_run, app, start, partial(_announce, announce, ssl_context is not None))
+    report = StopReport(app, announce)
+    trio.run(_run, app, start, partial(_announce, announce, ssl_context is not None), report, parent)
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """In the block, the command loads the app that it is going to serve: :func:`ignores_run` says so."""
+    global _loading
+    _loading = True
+    try:
+        yield
+    finally:
+        _loading = False
+
+
+def ignores_run(caller: FrameType) -> bool:
+    """Whether ``app.run()`` does nothing, as in a module that the command loads; the log says it then.
+
+    :param caller: where it is called.
+    """
+    if _loading:
+        error_log.warning(
+            "app.run() at %s:%d is ignored: the command that loads this file serves the app itself;"
+            " call app.run() under 'if __name__ == \"__main__\":'",
+            caller.f_code.co_filename,
+            caller.f_lineno,
+        )
+    return _loading
+
+
+def set_up_output(app: App | None = None) -> None:
+    """Let what is printed come line by line, into a pipe too, and what is logged to stderr.
+
+    This is for the server's records and the app's, from INFO on, as far as the program has set up no logging. It may
+    still do so, until the server listens at the latest.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
+    default_handler.withdraw()
+    for logger in (logging.getLogger("triows"), None if app is None else app.logger):
+        if isinstance(logger, logging.Logger):  # the app's may be replaced by an adapter
+            default_handler.add_to(logger)
+            default_handler.set_level(logger, logging.INFO)
 
 
 def _announce(announce: Callable[[str], object], secure: bool, server: Server) -> None:
+    default_handler.withdraw()
     for address in server.addresses:
         text = f"Running on {url(address, secure)} (CTRL + C to quit)"
         with suppress(OSError):  # a full disk or a closed pipe is no reason not to serve
@@ -79,20 +144,33 @@ def _announce(announce: Callable[[str], object], secure: bool, server: Server) -
     systemd.notify("READY=1", f"MAINPID={os.getpid()}")
 
 
-async def _run(app: App, start: Callable[..., Awaitable[None]], announce: Callable[[Server], None]) -> None:
+async def _run(
+    app: App,
+    start: Callable[..., Awaitable[None]],
+    announce: Callable[[Server], None],
+    report: StopReport,
+    parent: Parent | None,
+) -> None:
+    async def serve(task_status: trio.TaskStatus[Server]) -> None:
+        try:
+            await start(task_status=task_status)
+        finally:
+            report.end()
+
     with (
         ShutdownWatchdog(lambda: app.limits.shutdown_timeout) as watchdog,
         trio.CancelScope() as stop,
-        _stopping_on_signals(stop, watchdog),
+        _stopping_on_signals(stop, watchdog, parent),
     ):
         async with trio.open_nursery() as nursery:
-            server = await nursery.start(start)
+            server = await nursery.start(serve)
             server.last_resort = watchdog.end
+            nursery.start_soon(report.run)
             announce(server)
 
 
 @contextmanager
-def _stopping_on_signals(stop: trio.CancelScope, watchdog: ShutdownWatchdog) -> Iterator[None]:
+def _stopping_on_signals(stop: trio.CancelScope, watchdog: ShutdownWatchdog, parent: Parent | None) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -100,9 +178,9 @@ def _stopping_on_signals(stop: trio.CancelScope, watchdog: ShutdownWatchdog) -> 
     clock = trio.lowlevel.current_clock()
     received: float | None = None
 
-    def begin(number: int) -> None:
+    def begin(why: str) -> None:
         systemd.notify("STOPPING=1")
-        stop.cancel(reason=f"received {signal.Signals(number).name}")
+        stop.cancel(reason=why)
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal received
@@ -113,9 +191,17 @@ def _stopping_on_signals(stop: trio.CancelScope, watchdog: ShutdownWatchdog) -> 
             return
         received = now
         watchdog.begin()
-        token.run_sync_soon(begin, number)
+        token.run_sync_soon(begin, f"received {signal.Signals(number).name}")
+
+    def end_with_parent() -> None:
+        # No signal: the one that has ended the parent may come to this process too, and is its first.
+        watchdog.begin()
+        with suppress(trio.RunFinishedError):
+            token.run_sync_soon(begin, "the process that restarts this one ends")
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    if parent is not None:
+        parent.on_end = end_with_parent
     try:
         yield
     finally:

@@ -1,0 +1,207 @@
+"""Restarting an app when its code changes: a parent process that watches the files, and a child that serves.
+
+- The parent opens the listening sockets, and every child inherits them. While no child is there, clients wait in their
+  queue.
+- Both are in one process group. So the terminal is the child's as much as the parent's: a debugger in the app can read
+  from it, and what the terminal sends (SIGINT by CTRL + C, SIGHUP when it is closed) reaches both.
+- The child holds the reading end of a pipe whose other end the parent holds. When that is closed, the child begins its
+  shutdown: the parent wants it to, or is gone, killed for instance. This is no signal, so that a signal which both have
+  got counts once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+
+from .watching import PythonFiles
+
+# The descriptors of the pipe and of the sockets, in the child's environment.
+_VARIABLE = "TRIOWS_RELOADED"
+# On Windows a child can inherit no descriptors: there it opens the sockets itself, and the parent ends it.
+INHERITS = sys.platform != "win32"
+_ONE_SIGNAL = 0.5  # seconds; a second signal within them is the first one, sent twice
+
+
+class Parent:
+    """The child's view of its parent: when the parent wants the child to end, or has ended, it calls :attr:`on_end`.
+
+    :ivar on_end: at first it ends the process at once, as SIGTERM ends one that does not handle it.
+    :ivar fds: the sockets that the child inherits.
+    """
+
+    def __init__(self, pipe: int, fds: Sequence[int]) -> None:
+        self.fds: Sequence[int] = fds
+        self.on_end: Callable[[], object] = lambda: os._exit(128 + signal.SIGTERM)
+        self._pipe = pipe
+        # For processes that the app starts, the pipe and the sockets are not.
+        for fd in (pipe, *fds):
+            os.set_inheritable(fd, False)
+        threading.Thread(target=self._wait, name="triows parent", daemon=True).start()
+
+    def _wait(self) -> None:
+        os.read(self._pipe, 1)
+        self.on_end()
+
+
+def take_parent() -> Parent | None:
+    """The parent of this process, if that restarts it when files change. Its children have not this variable."""
+    descriptors = os.environ.pop(_VARIABLE, None)
+    if descriptors is None:
+        return None
+    pipe, *fds = map(int, descriptors.split(","))
+    return Parent(pipe, fds)
+
+
+class _Child:
+    """A process that serves."""
+
+    def __init__(self, command: Sequence[str], fds: Sequence[int]) -> None:
+        self._pipe: int | None = None
+        if not INHERITS:
+            self._process = subprocess.Popen(command)
+            return
+        reading, self._pipe = os.pipe()
+        inherited = (reading, *fds)
+        environment = {**os.environ, _VARIABLE: ",".join(map(str, inherited))}
+        try:
+            self._process = subprocess.Popen(command, pass_fds=inherited, env=environment)
+        finally:
+            os.close(reading)
+
+    def poll(self) -> int | None:
+        """The exit code, or None while it runs."""
+        return self._process.poll()
+
+    def end(self) -> int:
+        """Let the child shut down in order, and wait for it; return its exit code."""
+        if self._pipe is not None:
+            os.close(self._pipe)
+            self._pipe = None
+        elif self.poll() is None:
+            self._process.terminate()
+        return self._process.wait()
+
+    def kill(self) -> None:
+        """End the child at once."""
+        self._process.kill()
+
+
+class Reloader:
+    """The parent.
+
+    :param command: what a child runs.
+    :param folders: those whose Python files are watched.
+    :param say: prints a line.
+    :raises ImportError: if watchfiles is not installed.
+    """
+
+    def __init__(self, command: Sequence[str], folders: Sequence[Path], say: Callable[[str], object]) -> None:
+        self._command = command
+        self._fds: Sequence[int] = ()
+        self._say = say
+        self._files = PythonFiles(folders, self, self._tell)
+        self._child: _Child | None = None
+        self._ended = False  # the child has ended by itself, and this has been said
+        self._stopped_at: float | None = None
+        self._forced: int | None = None
+        self._restore_terminal = _terminal_keeper()
+
+    def is_set(self) -> bool:
+        """Whether a signal has come. No :class:`threading.Event`, which a signal handler may not set."""
+        return self._stopped_at is not None
+
+    def run(self, fds: Sequence[int]) -> int:
+        """Run children, one after the other, until SIGINT or SIGTERM; return the exit code.
+
+        :param fds: listening sockets, which the children inherit.
+        """
+        self._fds = fds
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+        code = 0
+        try:
+            for changed in self._files:
+                if self.is_set():
+                    break
+                if self._child is None:
+                    self._child = _Child(self._command, self._fds)
+                elif changed:
+                    self._restart(self._child)
+                else:
+                    self._note_end(self._child)
+        finally:
+            if self._child is not None:
+                code = self._end(self._child)
+        if self._forced is not None:
+            return 128 + self._forced
+        if self._ended:
+            return 0  # an app that had failed before is no failure of the end
+        return code if code >= 0 else 128 - code
+
+    def _restart(self, child: _Child) -> None:
+        self._tell("a file changed, restarting")
+        self._end(child)
+        self._child, self._ended = None, False
+        if not self.is_set():
+            self._child = _Child(self._command, self._fds)
+
+    def _end(self, child: _Child) -> int:
+        code = child.end()
+        self._restore_terminal()
+        return code
+
+    def _note_end(self, child: _Child) -> None:
+        code = child.poll()
+        if code is not None and not self._ended:
+            self._ended = True
+            how = f"with exit code {code}" if code >= 0 else f"by {_signal_name(-code)}"
+            self._tell(f"the app has ended {how}; it starts again when a file changes")
+
+    def _tell(self, text: str) -> None:
+        with suppress(OSError):  # a terminal that is gone
+            self._say(f"triows: {text}")
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self._stopped_at is None:
+            self._stopped_at = now
+        elif now - self._stopped_at > _ONE_SIGNAL and self._child is not None:
+            self._forced = number
+            self._child.kill()
+            for each in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(each, signal.SIG_IGN)  # there is nothing more to end; the exit code stays
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _terminal_keeper() -> Callable[[], None]:
+    """A function that gives the terminal back its settings of now: a debugger that was ended leaves its own behind."""
+    try:
+        import termios
+    except ImportError:  # Windows
+        return lambda: None
+    try:
+        settings = termios.tcgetattr(0)
+    except termios.error:  # no terminal
+        return lambda: None
+
+    def restore() -> None:
+        with suppress(OSError, termios.error):
+            if os.tcgetpgrp(0) == os.getpgrp():  # in the background it would stop the process
+                termios.tcsetattr(0, termios.TCSANOW, settings)
+
+    return restore

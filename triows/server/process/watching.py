@@ -1,0 +1,139 @@
+"""Watching the Python files of an app for changes.
+
+The system's notifications only say when to look; what has changed is found by a look at the files. So nothing is missed
+while the watch is being set up, and no error of the notifications ends it. A folder that cannot be read is passed by:
+each folder is watched by itself, since a watch over a whole tree ends at the first one that it cannot read.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+_LOOK_EVERY = 1.0  # seconds between two looks where there are no notifications
+_TICK = 200  # milliseconds between two values of the iteration while nothing happens
+# There the system watches whole trees by itself, and reads no folder for that.
+_WATCHES_TREES = sys.platform in ("darwin", "win32")
+
+Files = dict[str, tuple[int, int]]
+
+
+class Stop(Protocol):
+    """Whether to end; a :class:`threading.Event`, for instance."""
+
+    def is_set(self) -> bool: ...
+
+
+class PythonFiles:
+    """The Python files below some folders.
+
+    Iterate over it: whether a file has changed since the last value. The first value, which is False, comes when the
+    files have been looked at, and there are several in a second, until ``stop`` is set.
+
+    :param note: called with a line of text for each folder that cannot be read, and if there are no notifications.
+    :raises ImportError: if watchfiles is not installed.
+    """
+
+    def __init__(self, roots: Sequence[Path], stop: Stop, note: Callable[[str], object]) -> None:
+        from watchfiles import Change, DefaultFilter, PythonFilter, watch
+
+        self._added = Change.added
+        self._is_watched = DefaultFilter()
+        self._is_python = PythonFilter()
+        self._watch = watch
+        self._roots = [os.fspath(root) for root in roots]
+        self._stop = stop
+        self._note = note
+        self._noted: set[str] = set()
+        self._folders: set[str] = set()
+
+    def __iter__(self) -> Iterator[bool]:
+        files = self._look()
+        yield False
+        while not self._stop.is_set():
+            folders, first = self._folders, True
+            for woken in self._wake():
+                before = files
+                if woken or first:
+                    files, first = self._look(), False
+                yield files != before
+                if self._folders != folders:
+                    break  # watch the new ones too
+
+    def _wake(self) -> Iterator[bool]:
+        """Whether to look at the files, several times in a second. It ends with the notifications."""
+        try:
+            for folder in self._folders:
+                folder.encode()  # watchfiles knows no other names
+            for changes in self._watch(
+                *(self._roots if _WATCHES_TREES else self._folders),
+                recursive=_WATCHES_TREES,
+                watch_filter=self._matters,
+                rust_timeout=_TICK,
+                yield_on_timeout=True,
+                stop_event=self._stop,
+            ):
+                yield bool(changes)
+        except (OSError, RuntimeError, UnicodeError) as error:  # the system's limit, for instance
+            if not isinstance(error, FileNotFoundError):  # a folder that has just gone
+                self._note_once("files", f"there are no notifications of changes, so files are looked at: {error}")
+            time.sleep(_LOOK_EVERY)
+            yield True
+
+    def _matters(self, change: int, path: str) -> bool:
+        if self._is_python(self._added, path):
+            return True
+        if change == self._added:
+            return Path(path).is_dir() and self._is_watched(self._added, path)
+        return path in self._folders
+
+    def _look(self) -> Files:
+        """Find the folders, and return the files in them, each with the time of its last change and its size."""
+        files: Files = {}
+        self._folders = set()
+        seen: set[tuple[int, int]] = set()  # links may lead in circles, and to a folder twice
+        for root in self._roots:
+            for folder, names, entries in os.walk(root, onerror=self._note_unreadable, followlinks=True):
+                if self._stop.is_set():
+                    return files
+                identity = _identity(folder)
+                if identity is None or identity in seen:
+                    names.clear()
+                    continue
+                seen.add(identity)
+                self._folders.add(folder)
+                names[:] = [name for name in names if name not in self._is_watched.ignore_dirs]
+                for path in (os.path.join(folder, name) for name in entries):
+                    if self._is_python(self._added, path) and (state := _state(path)) is not None:
+                        files[path] = state
+        return files
+
+    def _note_unreadable(self, error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):  # it was there a moment ago
+            folder = error.filename.encode(errors="backslashreplace").decode()
+            self._note_once(folder, f"{folder} cannot be read and is not watched ({error.strerror})")
+
+    def _note_once(self, about: str, text: str) -> None:
+        if about not in self._noted:
+            self._noted.add(about)
+            self._note(text)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _state(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size

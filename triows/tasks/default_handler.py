@@ -1,0 +1,105 @@
+"""The log handler of programs that have set up none: it writes what no other handler takes.
+
+The program may set up its logging before or after: this handler looks at each record, and is silent where another
+handler takes the record. So no record is written twice. The root logger is never touched, so that
+:func:`logging.basicConfig` has its effect whenever it is called.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TextIO
+
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def has_level_handler(logger: logging.Logger) -> bool:
+    """Whether a handler, of this logger or above, takes all records of the logger's effective level."""
+    level = logger.getEffectiveLevel()
+    return any(handler.level <= level for handler in _handlers(logger))
+
+
+def _handlers(logger: logging.Logger) -> list[logging.Handler]:
+    """The handlers that a record of the logger comes to."""
+    found = []
+    current: logging.Logger | None = logger
+    while current is not None:
+        found += current.handlers
+        current = current.parent if current.propagate else None
+    return found
+
+
+class DefaultHandler(logging.StreamHandler[TextIO]):
+    """Writes the records that no other handler takes to stderr. One for the whole program is enough.
+
+    :attr:`~logging.Handler.level` of the other handler matters: one for errors alone, by mail for instance, does not
+    keep the rest from stderr, nor the errors, unless it writes to the terminal too.
+    """
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+        self.setFormatter(logging.Formatter(_FORMAT))
+        self._levels: dict[logging.Logger, int] = {}  # those that it has set
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        """What ``sys.stderr`` is now; a test may have replaced it."""
+        return sys.stderr
+
+    def add_to(self, logger: logging.Logger) -> None:
+        """Take the records of a logger for which nobody has set up a handler."""
+        if not has_level_handler(logger):
+            logger.addHandler(self)
+
+    def set_level(self, logger: logging.Logger, level: int) -> None:
+        """Set the level of a logger, unless the program has set one, or up its logging; see :meth:`withdraw`."""
+        root = logging.getLogger()
+        if not _is_set_up(root) and root.level == logging.WARNING and _has_no_level(logger):
+            logger.setLevel(level)
+            self._levels[logger] = level
+
+    def withdraw(self) -> None:
+        """Leave the levels to the program, if it has set up its logging since they were set."""
+        if self._levels and _is_set_up(logging.getLogger()):
+            for logger, level in self._levels.items():
+                if logger.level == level:
+                    logger.setLevel(logging.NOTSET)
+            self._levels.clear()
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write the record, unless another handler takes it, or a logger below has brought it here already."""
+        self.withdraw()
+        if self._is_taken(record) or hasattr(record, "written_by_default"):
+            return False
+        record.written_by_default = True
+        return bool(super().handle(record))
+
+    def _is_taken(self, record: logging.LogRecord) -> bool:
+        logger = logging.getLogger(record.name)
+        level = logger.getEffectiveLevel()
+        return any(
+            handler.level <= record.levelno and (handler.level <= level or _writes_to_terminal(handler))
+            for handler in _handlers(logger)
+            if handler is not self
+        )
+
+
+def _has_no_level(logger: logging.Logger) -> bool:
+    current: logging.Logger | None = logger
+    while current is not None and current.parent is not None:
+        if current.level != logging.NOTSET:
+            return False
+        current = current.parent
+    return True
+
+
+def _is_set_up(root: logging.Logger) -> bool:
+    return any(handler.level <= root.level for handler in root.handlers)
+
+
+def _writes_to_terminal(handler: logging.Handler) -> bool:
+    return isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stderr, sys.stdout)
+
+
+default_handler: DefaultHandler = DefaultHandler()
