@@ -80,7 +80,7 @@ class Lifespan:
     def _check_not_started(self) -> None:
         if self._current is not None and self._current.started.is_set() and not self._current.stopping:
             raise RuntimeError(
-                "the app has started up already, so that what is to run at its start-up would not run;"
+                "the app has started up already, so that this function would never run;"
                 " register it before the app serves, or start a task in app.nursery"
             )
 
@@ -112,7 +112,8 @@ class Lifespan:
         """Keep the app started up in the block: the first of several users starts it up, the last one shuts it down.
 
         Errors of the start-up and of the shutdown are raised here, as is the error of a background task that ends the
-        app. A cancellation waits for the shutdown, which is shielded and bounded by ``shutdown_timeout``.
+        app. A cancellation waits for the shutdown, which is shielded. Its two parts have ``shutdown_timeout`` each: the
+        end of the background tasks, and the functions.
         """
         while (run := self._current) is not None and run.stopping:
             await run.ended.wait()
@@ -232,7 +233,8 @@ class _LifespanRun:
         scope.deadline = inf if timeout is None else trio.current_time() + timeout
         if not self.started.is_set():
             return
-        # A scope of its own: if a lifespan's nursery has crashed, everything inside the outer one is cancelled.
+        # A shield of its own: ``scope`` lies outside of the nurseries that while_serving functions opened, and does not
+        # keep off the cancellation of one that has crashed.
         with trio.CancelScope(shield=True, deadline=scope.deadline) as after_scope:
             for function in self.lifespan.after:
                 await self._call_after_serving(function)
@@ -244,7 +246,7 @@ class _LifespanRun:
         for task in nursery.child_tasks:
             timeout = self.app.limits.shutdown_timeout
             self.app.logger.error(
-                "background task %s has not ended within shutdown_timeout, %s seconds; it is forced to",
+                "background task %s has not ended within shutdown_timeout, %s seconds; ending it by force",
                 task.name,
                 timeout,
             )

@@ -1,4 +1,7 @@
-"""The logger ``triows.error``, for every room. A failing log handler loses its record, and harms nobody else."""
+"""The logger ``triows.error``, for all packages but ``protocol``.
+
+A failing log handler loses its record, and harms nobody else.
+"""
 
 from __future__ import annotations
 

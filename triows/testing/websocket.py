@@ -183,7 +183,7 @@ class TestWebSocket:
     # Messages
 
     async def receive(self) -> str | bytes:
-        """Wait for the next message. Cancelled, it loses none.
+        """Wait for the next message. A cancellation loses none.
 
         :raises WebsocketDisconnectError: when there is none left and the connection has ended.
         :raises WebsocketResponseError: if the handshake was answered with an HTTP response.
@@ -195,7 +195,7 @@ class TestWebSocket:
             self._raise_end()
 
     async def send(self, message: str | bytes) -> None:
-        """Send a message. Waits while the server takes nothing. Cancelled, it has sent nothing.
+        """Send a message. Waits while the server takes nothing. If it is cancelled, nothing was sent.
 
         :raises WebsocketDisconnectError: if the connection has ended.
         :raises WebsocketResponseError: if the handshake was answered with an HTTP response.
