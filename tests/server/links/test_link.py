@@ -447,6 +447,20 @@ async def test_in_a_hurry_there_is_no_patience(links: Links, autojump_clock: Moc
         nursery.cancel_scope.cancel()
 
 
+async def test_a_link_in_a_hurry_has_no_patience_when_it_is_closed_later(
+    links: Links, autojump_clock: MockClock
+) -> None:
+    link, client, _ = await links.make()
+    start = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send_every_second, client, 60)
+        link.hurry()
+        link.close(linger=2, patience=30)
+        await link.wait_closed()
+        assert trio.current_time() - start == pytest.approx(2, abs=0.1)
+        nursery.cancel_scope.cancel()
+
+
 async def test_lingering_begins_when_everything_is_sent(links: Links, autojump_clock: MockClock) -> None:
     link, client, _ = await links.make()
     link.write(LARGE)

@@ -67,6 +67,7 @@ class Link(ABC):
         "_closed",
         "_closing",
         "_dropped_input",
+        "_hurried",
         "_linger_timer",
         "_linger_until",
         "_lingering",
@@ -93,6 +94,7 @@ class Link(ABC):
         self._closing = False
         self._lingering = 0.0
         self._patience = 0.0
+        self._hurried = False
         self._linger_until = 0.0
         self._dropped_input = False  # since lingering was last checked
         self._linger_timer: Timer | None = None
@@ -182,7 +184,7 @@ class Link(ABC):
         if self._closing or self.is_closed:
             return
         self._closing = True
-        self._lingering, self._patience = linger, patience
+        self._lingering, self._patience = linger, 0.0 if self._hurried else patience
         self.receiver = None
         self._start_closing()
         if self._linger_timer is None and not self.is_closed:
@@ -201,6 +203,7 @@ class Link(ABC):
 
     def hurry(self) -> None:
         """From now on, give a client that goes on sending no more than the time of one linger."""
+        self._hurried = True
         self._patience = self._linger_until = 0.0
 
     def _start_lingering(self) -> None:
