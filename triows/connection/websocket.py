@@ -91,7 +91,7 @@ class WebSocketConnection(Connection):
         *("_state", "implied_accept"),
         *("inbox", "receiving", "streaming", "streamed", "_reader"),
         *("_can_send", "_gone", "senders"),
-        *("_closed_with", "_close_deadline", "_peer_done"),
+        *("_own_close", "_close_deadline", "_peer_done"),
         *("_draining", "_last_receive"),
         *("_calls_left", "_burst_ends"),
     )
@@ -117,7 +117,7 @@ class WebSocketConnection(Connection):
         self._gone = False  # nobody reads any more what is sent
         self.senders: Senders = Senders()
         # The closing handshake that this side began.
-        self._closed_with: tuple[int, str] | None = None
+        self._own_close: Ending | None = None  # by this side's Close frame; None if the client's disconnect came first
         self._close_deadline = inf
         self._peer_done: trio.Event | None = None  # made by a local close; set when the peer's has come, or cannot come
         # Draining.
@@ -338,12 +338,13 @@ class WebSocketConnection(Connection):
     def close_now(self, code: int, reason: str) -> None:
         """Send the Close frame, and wait for nothing: :meth:`close` without the rest of the handshake."""
         self._state = _CLOSED
-        self._closed_with = code, reason
         self._can_send = False
         self._reader.wake()
         self.senders.wake_all()
         self._round_trips.end()
         if not self._gone:
+            if self.disconnect is None or self.disconnect.kind == "shutdown":
+                self._own_close = Ending(code, reason, "shutdown" if self.disconnect else "server")
             self._peer_done = trio.Event()
             timeout = self.limits.close_timeout
             self._close_deadline = inf if timeout is None else trio.current_time() + timeout
@@ -447,10 +448,12 @@ class WebSocketConnection(Connection):
     @property
     def ending(self) -> Ending:
         """How it ended, or would if the handler ended now."""
-        if self.disconnect is not None:
-            return Ending(self.disconnect.code, self.disconnect.reason, self.disconnect.kind)
-        code, reason = self._closed_with or (INTERNAL_ERROR if self.error else NORMAL, "")
-        return Ending(code, reason, "error" if self.error else "server")
+        disconnect, ending = self.disconnect, self._own_close
+        if ending is None:
+            if disconnect is not None:
+                return Ending(disconnect.code, disconnect.reason, disconnect.kind)
+            ending = Ending(INTERNAL_ERROR if self.error else NORMAL, "", "server")
+        return ending._replace(kind="error") if self.error and ending.kind == "server" else ending
 
     @property
     def traffic(self) -> Traffic:
