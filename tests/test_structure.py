@@ -21,7 +21,7 @@ from triows.tasks.context import Proxy
 ROOT = Path(triows.__file__).parent
 MAX_LINES = 500
 
-# docs/design.rst has the table of rooms: packages and modules at the top of triows, each with its floor, its rule and
+# docs/design.rst has the table of floors: packages and modules at the top of triows, each with its floor, its rule and
 # the rooms that it may import. All imports count, those for type checkers and those inside of functions too.
 ROW = re.compile(r"   \* - (\d+)\n     - (.*)\n     - (.*)\n     - (.*)\n")
 

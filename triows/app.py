@@ -137,7 +137,7 @@ class Triows(App):
     ) -> None:
         """Serve until cancelled, or asked to shut down; with ``nursery.start(app.serve, ...)`` it yields the server.
 
-        Cancelled, it closes the listeners, ends the connections in order within ``shutdown_timeout``, and then shuts
+        A cancellation closes the listeners, ends the connections in order within ``shutdown_timeout``, and then shuts
         the app down.
 
         :param options: ``fds``, descriptors of sockets that listen already, which are taken over in place of ``host``

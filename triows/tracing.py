@@ -106,7 +106,7 @@ def _describe_end(span: Span, connection: Connection) -> None:
             attributes[f"triows.websocket.{name}"] = count
     elif connection.disconnect is not None:
         attributes["triows.disconnect.kind"] = connection.disconnect.kind
-    error = connection.error or connection.swallowed
+    error = connection.error or connection.swallowed_error
     if error is not None:
         span.record_exception(error)
         attributes["error.type"] = type(error).__qualname__

@@ -145,7 +145,7 @@ async def test_shutdown_drops_what_is_unread_without_inflating_it(
     autojump_clock.autojump_threshold = 0.01
     wire = await serve(target, forever, ping_interval=None)
     await wire.send(compressed(MIB) * 30)
-    while not transport_of(target)._protocol.stalled:
+    while not transport_of(target)._protocol.holds_bytes:
         await trio.sleep(0.1)
     before = sum(inflated)
     assert before <= MOST

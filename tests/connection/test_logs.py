@@ -20,7 +20,7 @@ from ..support.asgi import accepted, http
 from ..support.http import ask, get
 from ..support.records import Records, error_log
 from ..support.served import served
-from ..support.wire import Wire, be_dead, be_left, break_the_protocol, upgrade
+from ..support.wire import TEXT, Wire, be_dead, be_left, break_the_protocol, frame, upgrade
 
 
 def make_app() -> Triows:
@@ -56,6 +56,30 @@ def make_app() -> Triows:
         await websocket.send("one")
         await websocket.send(b"three")
         await websocket.close(4000, 'enough "')
+
+    @app.websocket("/own-close")
+    async def own_close() -> None:
+        await websocket.accept()
+        await websocket.close(4000, "enough")
+
+    @app.websocket("/closes")
+    async def closes() -> None:
+        await websocket.receive()
+        await websocket.close(4002, "enough")
+
+    @app.websocket("/own-close-and-more")
+    async def own_close_and_more() -> None:
+        await own_close()
+        await trio.sleep_forever()
+
+    @app.websocket("/closes-at-shutdown")
+    async def closes_at_shutdown() -> None:
+        await websocket.accept()
+        try:
+            await websocket.receive()
+        finally:
+            with trio.CancelScope(shield=True):
+                await websocket.close(4001, "moved")
 
     @app.websocket("/fails")
     async def fails() -> None:
@@ -436,6 +460,45 @@ async def test_the_record_tells_of_a_shutdown(records: Records, autojump_clock: 
         target.server.shutdown()
         await be_left(wire)
     assert (records()[1].kind, records()[1].code) == ("shutdown", 1001)
+
+
+@pytest.mark.parametrize("path", ["/own-close", "/own-close-and-more"])
+async def test_the_record_tells_of_the_handlers_own_close_and_not_of_a_later_shutdown(
+    records: Records, autojump_clock: MockClock, path: str
+) -> None:
+    async with served(make_app()) as target:
+        wire = target.connect()
+        await wire.handshake(path)
+        assert await wire.read_close() == (4000, "enough")
+        await wait_all_tasks_blocked()
+        target.server.shutdown()
+        await wait_all_tasks_blocked()
+        await wire.stream.aclose()
+    assert (records()[1].kind, records()[1].code, records()[1].reason) == ("server", 4000, "enough")
+
+
+async def test_the_record_tells_the_code_that_a_handler_closed_with_at_a_shutdown(
+    records: Records, autojump_clock: MockClock
+) -> None:
+    async with served(make_app()) as target:
+        wire = target.connect()
+        await wire.handshake("/closes-at-shutdown")
+        target.server.shutdown()
+        assert await wire.read_close() == (4001, "moved")
+        await wire.stream.aclose()
+    assert (records()[1].kind, records()[1].code, records()[1].reason) == ("shutdown", 4001, "moved")
+
+
+async def test_the_record_tells_of_the_clients_fault_also_if_the_handler_then_closes(
+    records: Records, autojump_clock: MockClock
+) -> None:
+    async def talk(wire: Wire) -> None:
+        await wire.send(frame(TEXT, b"last") + frame(TEXT, b"bare", masked=False))
+        assert await wire.read_close() == (4002, "enough")
+        await be_left(wire)
+
+    record = await end_of_websocket(records, talk, "/closes")
+    assert (record.kind, record.code, record.reason) == ("protocol_error", 1002, "frame is not masked")
 
 
 async def test_what_this_side_sent_is_in_the_record_too(records: Records, autojump_clock: MockClock) -> None:

@@ -54,6 +54,10 @@ def make_app(**limits: Any) -> Triows:
 
         await websocket.send(words())
 
+    @app.websocket("/accepts")
+    async def accepts() -> None:
+        await websocket.accept()
+
     @app.websocket("/fails")
     async def fails() -> None:
         await websocket.accept()
@@ -262,6 +266,18 @@ async def test_a_shutdown_ends_websockets_by_its_own_kind(autojump_clock: MockCl
         target.server.shutdown()
         await be_left(wire)
     assert some(app.stats().disconnects) == {"shutdown": 1}
+
+
+async def test_a_shutdown_after_the_handlers_own_close_is_not_counted(autojump_clock: MockClock) -> None:
+    app = make_app()
+    async with served(app) as target:
+        wire = target.connect()
+        await wire.handshake("/accepts")
+        assert await wire.read_close() == (1000, "")
+        target.server.shutdown()
+        await wait_all_tasks_blocked()
+        await wire.stream.aclose()
+    assert some(app.stats().disconnects) == {"server": 1}
 
 
 async def test_a_swallowed_cancellation_is_counted_and_is_no_other_error(autojump_clock: MockClock) -> None:

@@ -57,7 +57,7 @@ async def test_a_shield_is_opened_when_the_time_is_over(
     line = stubborn.__code__.co_firstlineno
     assert errors(caplog) == [
         f"{stubborn.__qualname__}() ({__file__}:{line}) has not ended within shutdown_timeout, 7.0 seconds; "
-        "it is forced to"
+        "ending it by force"
     ]
 
 

@@ -112,7 +112,7 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]
         (
             "/thread",
             1,
-            ["waits_for_a_thread() (", "stuck.py:23) has not ended within", "ended at once: what was to be"],
+            ["waits_for_a_thread() (", "stuck.py:23) has not ended within", "ended at once: handlers did not end"],
         ),
         ("/background", 0, ["background task __main__.shielded has not ended within shutdown_timeout, 0.2 seconds"]),
     ],

@@ -208,7 +208,7 @@ async def test_a_background_task_behind_a_shield_is_named_and_ended_when_the_tim
     assert trio.current_time() - start == pytest.approx(7, abs=0.5)
     assert [record.getMessage() for record in caplog.records] == [
         f"background task {__name__}.{stubborn.__qualname__} has not ended within shutdown_timeout, 7.0 seconds; "
-        "it is forced to"
+        "ending it by force"
     ]
 
 

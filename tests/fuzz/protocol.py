@@ -88,9 +88,9 @@ def _collect(pieces: Iterable[bytes], settings: _Settings) -> _Outcome:
             _check_memory(protocol, piece, settings)
             messages += protocol.inbox
             protocol.inbox.clear()
-            if not protocol.stalled:
+            if not protocol.holds_bytes:
                 break
-            protocol.collect_message()
+            protocol.read_on()
     return _outcome(protocol, messages)
 
 
@@ -116,13 +116,13 @@ def _stream(pieces: Iterable[bytes], settings: _Settings) -> _Outcome:
                     messages.append("".join(taken) if current.is_text else b"".join(taken))  # type: ignore[arg-type]
                     current = None
                     progress = True
-                    protocol.collect_next()
+                    protocol.stop_streaming()
             if current is None:
                 progress |= bool(protocol.inbox)
                 messages += protocol.inbox
                 protocol.inbox.clear()
                 protocol.stream_next()
-            if protocol.stalled:
+            if protocol.holds_bytes:
                 protocol.receive_data(b"")
             elif not progress:
                 break
@@ -142,7 +142,7 @@ def _check_memory(protocol: MessageReader, piece: bytes, settings: _Settings) ->
     if settings.compressed:
         assert unread <= max(settings.receive_buffer, settings.limit) + STEP
     assert message is None or message.size <= settings.limit
-    if not protocol.stalled and not protocol.finished:
+    if not protocol.holds_bytes and not protocol.finished:
         assert len(protocol._held) <= _WAITING
 
 

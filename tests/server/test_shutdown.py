@@ -449,6 +449,31 @@ async def test_a_handshake_that_comes_after_the_shutdown_began_is_accepted_and_c
         await wire.stream.aclose()
 
 
+async def test_a_client_that_goes_on_sending_after_its_last_response_does_not_hold_up_the_shutdown(
+    autojump_clock: MockClock,
+) -> None:
+    app, may_answer = make_app(), trio.Event()
+
+    @app.post("/")
+    async def not_read() -> tuple[str, int]:
+        await may_answer.wait()
+        return "no", 403
+
+    async with serving(app) as target:
+        wire = target.connect()
+        await wire.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n")
+        await wait_all_tasks_blocked()
+        start = trio.current_time()
+        target.server.shutdown()
+        may_answer.set()
+        assert (await wire.read_response()).status == 403
+        with pytest.raises(trio.BrokenResourceError):
+            while True:
+                await wire.send(b"x")
+                await trio.sleep(0.5)
+        assert trio.current_time() - start == pytest.approx(2.5, abs=0.1)
+
+
 # What has arrived, but was not looked at yet
 
 

@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from triows.errors import CancelledSwallowedError
-from triows.tasks.cancellation import Watch
+from triows.tasks.cancellation import HandlerWatch
 from triows.tasks.exception_groups import leaves
 
 REASON = "websocket disconnected: 1001 going away"
@@ -24,7 +24,7 @@ class Supervised:
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
         self.scope = trio.CancelScope()
-        self.watch: Watch
+        self.watch: HandlerWatch
         self.returned: Any = None
         self.raised: list[BaseException] = []
 
@@ -33,7 +33,7 @@ class Supervised:
         with self.scope:
             try:
                 async with trio.open_nursery():
-                    self.watch = Watch(self.handler)
+                    self.watch = HandlerWatch(self.handler)
                     self.returned = await self.watch.drive(self.handler())  # type: ignore[arg-type]
             except BaseExceptionGroup as group:
                 self.raised = [*leaves(group)]
@@ -50,8 +50,8 @@ class Supervised:
         self.scope.cancel(reason=REASON)
 
     @property
-    def swallowed(self) -> CancelledSwallowedError | None:
-        return self.watch.swallowed
+    def swallowed_error(self) -> CancelledSwallowedError | None:
+        return self.watch.swallowed_error
 
 
 async def disconnected(handler: Handler) -> Supervised:
@@ -74,7 +74,7 @@ async def test_swallowing_at_an_await_of_its_own_is_reported() -> None:
         except trio.Cancelled:
             pass
 
-    assert (await disconnected(handler)).swallowed is not None
+    assert (await disconnected(handler)).swallowed_error is not None
 
 
 async def test_the_report_names_the_handler_its_file_and_line_and_the_remedy() -> None:
@@ -84,7 +84,7 @@ async def test_the_report_names_the_handler_its_file_and_line_and_the_remedy() -
         except BaseException:  # the mistake under test
             pass
 
-    text = str((await disconnected(careless)).swallowed)
+    text = str((await disconnected(careless)).swallowed_error)
     line = careless.__code__.co_firstlineno
     assert text == (
         f"{careless.__qualname__}() ({__file__}:{line}) swallowed trio.Cancelled ({REASON}): catch Exception instead "
@@ -101,7 +101,7 @@ async def test_swallowing_by_a_return_in_finally_is_reported() -> None:
 
     supervised = await disconnected(handler)
     assert supervised.returned == "too late"
-    assert supervised.swallowed is not None
+    assert supervised.swallowed_error is not None
 
 
 async def test_swallowing_at_the_exit_of_a_nursery_is_reported() -> None:
@@ -112,7 +112,7 @@ async def test_swallowing_at_the_exit_of_a_nursery_is_reported() -> None:
         except BaseException:
             pass
 
-    assert (await disconnected(handler)).swallowed is not None
+    assert (await disconnected(handler)).swallowed_error is not None
 
 
 async def test_swallowing_around_nested_nurseries_is_reported() -> None:
@@ -126,7 +126,7 @@ async def test_swallowing_around_nested_nurseries_is_reported() -> None:
         except BaseException:
             pass
 
-    assert (await disconnected(handler)).swallowed is not None
+    assert (await disconnected(handler)).swallowed_error is not None
 
 
 async def test_swallowing_out_of_a_group_with_an_error_beside_it_is_reported() -> None:
@@ -144,7 +144,7 @@ async def test_swallowing_out_of_a_group_with_an_error_beside_it_is_reported() -
         except BaseExceptionGroup:
             pass
 
-    assert (await disconnected(handler)).swallowed is not None
+    assert (await disconnected(handler)).swallowed_error is not None
 
 
 async def test_swallowing_inside_a_shielded_scope_that_ended_is_reported() -> None:
@@ -156,7 +156,7 @@ async def test_swallowing_inside_a_shielded_scope_that_ended_is_reported() -> No
         except BaseException:
             pass
 
-    assert (await disconnected(handler)).swallowed is not None
+    assert (await disconnected(handler)).swallowed_error is not None
 
 
 async def test_a_suppressed_cancellation_in_an_own_scope_is_reported() -> None:
@@ -167,7 +167,7 @@ async def test_a_suppressed_cancellation_in_an_own_scope_is_reported() -> None:
             except trio.Cancelled:
                 pass
 
-    assert (await disconnected(handler)).swallowed is not None
+    assert (await disconnected(handler)).swallowed_error is not None
 
 
 async def test_a_handler_that_swallowed_and_met_it_again_has_not_swallowed_it() -> None:
@@ -179,7 +179,7 @@ async def test_a_handler_that_swallowed_and_met_it_again_has_not_swallowed_it() 
         await trio.sleep(0)
 
     supervised = await disconnected(handler)
-    assert supervised.swallowed is None
+    assert supervised.swallowed_error is None
     assert supervised.was_cancelled
 
 
@@ -198,7 +198,7 @@ async def test_a_loop_of_except_base_exception_is_given_up_and_reported(autojump
 
     start = trio.current_time()
     supervised = await disconnected(handler)
-    assert supervised.swallowed is not None
+    assert supervised.swallowed_error is not None
     assert rounds < 1000
     assert 0 < trio.current_time() - start < 60
 
@@ -211,7 +211,7 @@ async def test_a_loop_that_swallows_even_its_closing_is_given_up(autojump_clock:
             except BaseException:
                 pass
 
-    assert (await disconnected(handler)).swallowed is not None
+    assert (await disconnected(handler)).swallowed_error is not None
 
 
 async def test_a_swallowing_loop_leaves_the_processor_to_others(autojump_clock: MockClock) -> None:
@@ -224,7 +224,7 @@ async def test_a_swallowing_loop_leaves_the_processor_to_others(autojump_clock: 
 
     start = trio.current_time()
     supervised = await disconnected(handler)
-    assert supervised.swallowed is not None
+    assert supervised.swallowed_error is not None
     assert trio.current_time() - start == pytest.approx(15 * 0.05)  # after 100 free ones, a pause for each
 
 
@@ -241,7 +241,7 @@ async def test_a_swallowing_loop_with_an_open_nursery_is_slowed_down_and_not_lef
 
     start = trio.current_time()
     supervised = await disconnected(handler)
-    assert supervised.swallowed is not None
+    assert supervised.swallowed_error is not None
     assert trio.current_time() - start == pytest.approx(200 * 0.05, rel=0.02)
 
 
@@ -250,7 +250,7 @@ async def test_a_swallowing_loop_with_an_open_nursery_is_slowed_down_and_not_lef
 
 async def test_letting_it_propagate_is_no_swallowing() -> None:
     supervised = await disconnected(trio.sleep_forever)
-    assert supervised.swallowed is None
+    assert supervised.swallowed_error is None
     assert supervised.was_cancelled
 
 
@@ -263,7 +263,7 @@ async def test_raising_it_again_after_a_cleanup_is_no_swallowing() -> None:
                 await trio.sleep(0)
             raise
 
-    assert (await disconnected(handler)).swallowed is None
+    assert (await disconnected(handler)).swallowed_error is None
 
 
 async def test_a_finally_that_awaits_is_no_swallowing() -> None:
@@ -273,7 +273,7 @@ async def test_a_finally_that_awaits_is_no_swallowing() -> None:
         finally:
             await trio.sleep(0)
 
-    assert (await disconnected(handler)).swallowed is None
+    assert (await disconnected(handler)).swallowed_error is None
 
 
 async def test_a_nursery_that_lets_it_propagate_is_no_swallowing() -> None:
@@ -282,7 +282,7 @@ async def test_a_nursery_that_lets_it_propagate_is_no_swallowing() -> None:
             nursery.start_soon(trio.sleep_forever)
             nursery.start_soon(trio.sleep_forever)
 
-    assert (await disconnected(handler)).swallowed is None
+    assert (await disconnected(handler)).swallowed_error is None
 
 
 async def test_an_own_timeout_that_catches_its_own_cancellation_is_no_swallowing(autojump_clock: MockClock) -> None:
@@ -296,7 +296,7 @@ async def test_an_own_timeout_that_catches_its_own_cancellation_is_no_swallowing
 
     supervised = await disconnected(handler)
     assert supervised.returned == "in time"
-    assert supervised.swallowed is None
+    assert supervised.swallowed_error is None
 
 
 async def test_an_own_shielded_timeout_is_no_swallowing(autojump_clock: MockClock) -> None:
@@ -304,7 +304,7 @@ async def test_an_own_shielded_timeout_is_no_swallowing(autojump_clock: MockCloc
         with trio.move_on_after(5, shield=True):
             await trio.sleep_forever()
 
-    assert (await disconnected(handler)).swallowed is None
+    assert (await disconnected(handler)).swallowed_error is None
 
 
 async def test_cancelling_an_own_nursery_is_no_swallowing(autojump_clock: MockClock) -> None:
@@ -315,7 +315,7 @@ async def test_cancelling_an_own_nursery_is_no_swallowing(autojump_clock: MockCl
                 await trio.sleep(1)
                 nursery.cancel_scope.cancel(reason="enough")
 
-    assert (await disconnected(handler)).swallowed is None
+    assert (await disconnected(handler)).swallowed_error is None
 
 
 async def _late_shielded_timeout() -> None:
@@ -342,7 +342,7 @@ async def test_a_shield_put_up_within_the_cancelled_scope_is_no_swallowing(
             await trio.sleep(1)  # the client leaves meanwhile
         await cleanup()
 
-    assert (await disconnected(handler)).swallowed is None
+    assert (await disconnected(handler)).swallowed_error is None
 
 
 async def test_swallowing_after_a_shield_put_up_within_the_cancelled_scope_is_reported(
@@ -357,7 +357,7 @@ async def test_swallowing_after_a_shield_put_up_within_the_cancelled_scope_is_re
         except BaseException:
             pass
 
-    assert (await disconnected(handler)).swallowed is not None
+    assert (await disconnected(handler)).swallowed_error is not None
 
 
 async def test_own_timeouts_before_the_disconnect_are_no_swallowing(autojump_clock: MockClock) -> None:
@@ -371,7 +371,7 @@ async def test_own_timeouts_before_the_disconnect_are_no_swallowing(autojump_clo
         nursery.start_soon(supervised.run)
         await trio.sleep(50.5)
         supervised.disconnect()
-    assert supervised.swallowed is None
+    assert supervised.swallowed_error is None
     assert supervised.was_cancelled
 
 
@@ -386,7 +386,7 @@ async def test_a_handler_that_meets_no_checkpoint_has_swallowed_nothing() -> Non
     supervised = Supervised(handler)
     await supervised.run()
     assert supervised.returned == "done"
-    assert supervised.swallowed is None
+    assert supervised.swallowed_error is None
 
 
 async def test_waking_before_the_cancellation_and_returning_is_no_swallowing() -> None:
@@ -397,7 +397,7 @@ async def test_waking_before_the_cancellation_and_returning_is_no_swallowing() -
         await wait_all_tasks_blocked()
         event.set()
         supervised.disconnect()
-    assert supervised.swallowed is None
+    assert supervised.swallowed_error is None
 
 
 async def test_ending_with_another_error_is_no_swallowing() -> None:
@@ -408,7 +408,7 @@ async def test_ending_with_another_error_is_no_swallowing() -> None:
             raise ValueError("no") from None
 
     supervised = await disconnected(handler)
-    assert supervised.swallowed is None
+    assert supervised.swallowed_error is None
     assert [type(error) for error in supervised.raised] == [ValueError]
 
 
@@ -425,7 +425,7 @@ async def test_swallowing_an_outer_cancellation_of_another_reason_is_not_reporte
         await wait_all_tasks_blocked()
         supervised.watch.reason = REASON
         nursery.cancel_scope.cancel(reason="the program ends")
-    assert supervised.swallowed is None
+    assert supervised.swallowed_error is None
 
 
 async def test_a_child_that_swallows_in_its_own_task_is_not_charged_to_the_handler() -> None:
@@ -441,7 +441,7 @@ async def test_a_child_that_swallows_in_its_own_task_is_not_charged_to_the_handl
             await trio.sleep_forever()
 
     supervised = await disconnected(handler)
-    assert supervised.swallowed is None
+    assert supervised.swallowed_error is None
     assert supervised.was_cancelled
 
 
@@ -469,7 +469,7 @@ async def test_what_the_handler_returns_is_returned() -> None:
 
 async def test_before_a_disconnect_nothing_that_goes_in_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at = []
-    monkeypatch.setattr(Watch, "_raises_cancellation", lambda self, value: looked_at.append(value))
+    monkeypatch.setattr(HandlerWatch, "_raises_cancellation", lambda self, value: looked_at.append(value))
 
     async def handler() -> None:
         for _ in range(10):

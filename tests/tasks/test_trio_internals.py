@@ -313,7 +313,7 @@ def test_a_shutdown_names_a_handler_that_stays_behind_its_shield_and_ends(errors
     line = handler.__code__.co_firstlineno
     assert errors() == [
         f"{handler.__qualname__}() ({__file__}:{line}) has not ended within shutdown_timeout, 7.0 seconds; "
-        "it is forced to"
+        "ending it by force"
     ]
 
 

@@ -84,7 +84,7 @@ class ASGIHTTPConnection(HTTPConnection):
                     self._waiting.unpark_all()
                     await trio.sleep(inf if drain_timeout is None else drain_timeout)
                 if not self._response_ended:
-                    self.lose(Disconnect(ABNORMAL, "", "lost"))
+                    self.end_by(Disconnect(ABNORMAL, "", "lost"))
                 self._waiting.unpark_all()
                 return
             self._body.append(bytes(event.get("body", b"")))
@@ -135,7 +135,7 @@ class ASGIHTTPConnection(HTTPConnection):
         try:
             await self._send(event)
         except GONE:
-            self.lose(Disconnect(ABNORMAL, "", "lost"))
+            self.end_by(Disconnect(ABNORMAL, "", "lost"))
 
     def abort(self) -> None:
         """Does nothing: when the application returns, the server drops a response that has begun."""

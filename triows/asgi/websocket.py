@@ -92,8 +92,8 @@ class ASGITransport:
         "_denial",
         "_ended",
         "_fragments",
+        "_last_progress",
         "_outgoing",
-        "_progressed",
         "_receive",
         "_receiver",
         "_send",
@@ -123,7 +123,7 @@ class ASGITransport:
         self._sending = False  # the server has not taken everything yet
         self._ended = False
         self.undelivered_close: Event | None = None
-        self._progressed = 0.0
+        self._last_progress = 0.0
         self._watch: ProgressWatch | None = None  # over what is sent; made for the first event
 
     # The connection's transport
@@ -182,7 +182,7 @@ class ASGITransport:
     def stream_next(self) -> None:
         """Messages come whole."""
 
-    def collect_next(self) -> None:
+    def stop_streaming(self) -> None:
         """Messages come whole."""
 
     def abort(self) -> None:
@@ -220,7 +220,7 @@ class ASGITransport:
             return
         if not self._sending:
             self._sending = True
-            self._progressed = trio.current_time()
+            self._last_progress = trio.current_time()
         self._outgoing.append((event, size))
         self.buffered += size
         if self.buffered >= self.connection.limits.send_buffer:
@@ -229,7 +229,7 @@ class ASGITransport:
         if self._watch is None:
             connection = self.connection
             timeout = connection.limits.send_timeout
-            self._watch = ProgressWatch(connection.timers, self._stalled, self._sending_timed_out, timeout)
+            self._watch = ProgressWatch(connection.timers, self._seconds_stalled, self._sending_timed_out, timeout)
         if self._watch.timer is None:
             self._watch.start()
 
@@ -252,7 +252,7 @@ class ASGITransport:
                 self._receiver.wake()
                 return
             self.buffered -= size
-            self._progressed = trio.current_time()
+            self._last_progress = trio.current_time()
             self.connection.room_made()
 
     async def receive_events(self) -> None:
@@ -268,24 +268,24 @@ class ASGITransport:
             if event["type"] == "websocket.disconnect":
                 code = event.get("code") or NO_STATUS
                 self.abort()
-                connection.lose(Disconnect(code, event.get("reason") or "", "lost" if code == ABNORMAL else "closed"))
+                connection.end_by(Disconnect(code, event.get("reason") or "", "lost" if code == ABNORMAL else "closed"))
                 return
             message = event.get("text")
             if message is None:
                 message = bytes(event["bytes"])
             size = len(message) if isinstance(message, bytes) or message.isascii() else len(message.encode())
             if size > connection.limits.max_message_size:
-                connection.lose(Disconnect(*too_big(connection.limits.max_message_size), "protocol_error"))
+                connection.end_by(Disconnect(*too_big(connection.limits.max_message_size), "protocol_error"))
                 continue
             if connection.disconnect is None:
                 inbox.put(message, size)
                 connection.messages_arrived()
 
-    def _stalled(self) -> float | None:
+    def _seconds_stalled(self) -> float | None:
         """Seconds since the server last took an event, or None when it has taken all."""
-        return trio.current_time() - self._progressed if self._sending else None
+        return trio.current_time() - self._last_progress if self._sending else None
 
     def _sending_timed_out(self) -> None:
         timeout = self.connection.limits.send_timeout
         self.abort()
-        self.connection.lose(Disconnect(ABNORMAL, f"took nothing of what was sent for {timeout:g} s", "timeout"))
+        self.connection.end_by(Disconnect(ABNORMAL, f"took nothing of what was sent for {timeout:g} s", "timeout"))

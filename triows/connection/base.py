@@ -18,7 +18,7 @@ from ..errors import CancelledSwallowedError
 from ..protocol.disconnect import Disconnect
 from ..protocol.head import Head
 from ..protocol.headers import Headers
-from ..tasks.cancellation import Watch
+from ..tasks.cancellation import HandlerWatch
 from ..tasks.error_log import error_log as logger
 from ..tasks.exception_groups import ends_program, foreign_cancellation, split_cancelled
 from ..tasks.functions import describe
@@ -29,7 +29,10 @@ T = TypeVar("T")
 
 
 class NoNurseryError(RuntimeError, AttributeError):
-    """There is no nursery now: for ``hasattr()`` and for tools that look at every attribute it is not there."""
+    """There is no nursery now.
+
+    It is an AttributeError as well, so that ``hasattr()`` is False, and tools that read every attribute pass it by.
+    """
 
 
 class Connection(ABC):
@@ -55,21 +58,21 @@ class Connection(ABC):
         self.status: int | None = None
         self.counters: Counters | None = None
         self._nursery: trio.Nursery | None = None
-        self._watch: Watch | None = None
+        self._watch: HandlerWatch | None = None
 
     @property
-    def swallowed(self) -> CancelledSwallowedError | None:
-        """What is wrong with a handler that swallowed the cancellation of the disconnect."""
-        return None if self._watch is None else self._watch.swallowed
+    def swallowed_error(self) -> CancelledSwallowedError | None:
+        """The error to report if the handler has swallowed the disconnect's ``Cancelled``, else None."""
+        return None if self._watch is None else self._watch.swallowed_error
 
     def count(self, counters: Counters) -> None:
         """Count this connection in ``counters`` until it ends."""
         self.counters = counters
 
     def _count_end(self, counters: Counters) -> None:
-        if self.swallowed is not None:
+        if self.swallowed_error is not None:
             counters.swallowed_cancellations += 1
-        if self.error is not None and self.error is not self.swallowed:
+        if self.error is not None and self.error is not self.swallowed_error:
             counters.handler_errors += 1
 
     @property
@@ -91,15 +94,15 @@ class Connection(ABC):
     ) -> T:
         """Run ``function(*args)`` as the handler, in its own nursery, and wait for its children.
 
-        Raises what escapes the handler or a child: in groups as nurseries do, if the handler has any children then.
-        Where its nursery's own scope cancelled it, that is its end, and None is returned. ``name`` is the function to
-        name in messages, if it is another.
+        Raises what escapes the handler or a child task: in an exception group, as the nursery raises it, if child tasks
+        are left at that moment or the nursery was cancelled; otherwise bare. Returns None if a cancellation of the
+        nursery's own scope ended the handler. ``name`` is the function that messages name, if it is not ``function``.
         """
         error: BaseException | None = None
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
-                self._watch = watch = Watch(name or function)
+                self._watch = watch = HandlerWatch(name or function)
                 if self.scope.cancel_called:
                     watch.reason = self._cancel_reason()
                 try:
@@ -133,17 +136,17 @@ class Connection(ABC):
                     self._take_error(error)
                 if cancelled is not None:
                     self._take_cancellation(cancelled)
-            swallowed = self.swallowed
-            if swallowed is not None:
-                logger.error("%s", swallowed)
-                self.error = self.error or swallowed
+            swallowed_error = self.swallowed_error
+            if swallowed_error is not None:
+                logger.error("%s", swallowed_error)
+                self.error = self.error or swallowed_error
             await self.finish()
         finally:
             if self.counters is not None:
                 self._count_end(self.counters)
 
     def _take_error(self, error: BaseException) -> None:
-        """Log the error, unless it ends the program."""
+        """Keep the error as ``error``, and log it. One that ends the program is raised instead of logged."""
         if ends_program(error):
             self.error = error
             raise error
@@ -151,7 +154,11 @@ class Connection(ABC):
         self.error = error
 
     def _take_cancellation(self, raised: BaseException) -> None:
-        """Raise the cancellation again, unless no cancel scope sent it: that is an error of the handler."""
+        """Handle a ``Cancelled`` that has left the connection's scope.
+
+        If a scope around that is cancelled, drop the connection and raise the ``Cancelled``. If none is, somebody kept
+        the exception and raised it again: log that as the handler's error.
+        """
         foreign = foreign_cancellation(raised)
         if foreign is None:
             self.abort()
@@ -167,10 +174,11 @@ class Connection(ABC):
                 self._watch.reason = reason
             self.scope.cancel(reason=reason)
 
-    def force(self) -> str | None:
-        """Drop the connection, and break the shields that keep the cancellation from its handler.
+    def force_end(self) -> str | None:
+        """End by force what has outlived its cancellation: open the shields inside the scope, and drop the connection.
 
-        Returns the name of what still runs; None if only teardown hooks run, which have a timeout of their own.
+        Returns the name of what still runs. If nothing does, or only teardown hooks, which have a timeout of their own,
+        nothing is dropped, and it returns None.
         """
         if not open_shields(self.scope):
             return None
@@ -178,16 +186,17 @@ class Connection(ABC):
         return self.name
 
     @abstractmethod
-    def lose(self, disconnect: Disconnect) -> None:
-        """End the connection from outside: ``disconnect`` says why, and the first call gives the reason.
+    def end_by(self, disconnect: Disconnect) -> None:
+        """End the connection from outside, with ``disconnect`` as the reason; the first reason stays.
 
-        The handler is cancelled; that of a websocket with unread messages when it has received them. The verb is an
-        order, as in ``abort()``: keepalive, limits and shutdown end connections whose client is still there.
+        The handler is cancelled: at once, or on a websocket with unread messages when it has received them or has not
+        called ``receive()`` for ``drain_timeout``. The client may still be there: keepalive, limits and shutdown call
+        this too.
         """
 
     @abstractmethod
     async def refuse(self, status: int, headers: Headers, body: bytes) -> None:
-        """Answer a request that nothing was answered to yet, a websocket's handshake too, with an HTTP response."""
+        """Answer with an HTTP response, to a request or websocket handshake that has no answer yet."""
 
     @abstractmethod
     def abort(self) -> None:

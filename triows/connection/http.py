@@ -75,8 +75,8 @@ class HTTPConnection(Connection):
     async def end_response(self) -> None:
         """End a streamed response."""
 
-    def lose(self, disconnect: Disconnect) -> None:
-        """Record why the client is gone, and cancel the handler. A second call does nothing."""
+    def end_by(self, disconnect: Disconnect) -> None:
+        """See :meth:`Connection.end_by`. A second call does nothing."""
         if self.disconnect is None:
             self.disconnect: Disconnect | None = disconnect
             self.cancel_handler()

@@ -40,7 +40,7 @@ class MessageStream:
             self._end()
             raise
         if connection.streamed is None:
-            connection.transport.collect_next()  # a whole message has come; one that begins now is the next
+            connection.transport.stop_streaming()  # a whole message has come; one that begins now is the next
             connection.streamed = WholeMessage(connection.inbox.popleft())
         self._open = True
         return self
@@ -71,7 +71,7 @@ class MessageStream:
         connection.receiving = connection.streaming = False
         if not connection.inbox:
             connection.inbox.reset_size()
-        connection.transport.collect_next()
+        connection.transport.stop_streaming()
         connection.transport.resume_receiving()
         connection.streamed = None  # last: if resuming finds the end, the handler of this message is not cancelled yet
 

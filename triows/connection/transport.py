@@ -48,7 +48,7 @@ class RoundTrips(list[RoundTrip]):
         try:
             await round_trip.ended.wait()
         finally:
-            round_trip.ended.set()  # cancelled, it has not ended yet: the transport forgets it
+            round_trip.ended.set()  # if this was cancelled, the transport forgets it
             self.remove(round_trip)
         return round_trip.seconds
 
@@ -110,7 +110,7 @@ class WebSocketTransport(Protocol):
         """Flush, and go on reading; what arrives by that is in the inbox afterwards."""
 
     def stop_receiving(self) -> None:
-        """Stop reading for good; after the local close, read on for the client's Close."""
+        """Stop reading until the local close; after it, read on for the client's Close."""
 
     def stream_next(self) -> None:
         """Hand the message in progress, or else the next one that does not come whole, out in pieces.
@@ -118,7 +118,7 @@ class WebSocketTransport(Protocol):
         It becomes the connection's ``streamed``.
         """
 
-    def collect_next(self) -> None:
+    def stop_streaming(self) -> None:
         """Take :meth:`stream_next` back."""
 
     def abort(self) -> None: ...
@@ -170,5 +170,5 @@ class CarriedWebSocket(Protocol):
     def room_made(self) -> None:
         """Some of what was buffered has been sent."""
 
-    def lose(self, disconnect: Disconnect) -> None:
-        """The client is gone, or is to be disconnected. The first call gives the reason."""
+    def end_by(self, disconnect: Disconnect) -> None:
+        """End the websocket: the client is gone, or is to be disconnected. The first reason stays."""

@@ -7,7 +7,7 @@ state         receive()              send(), ping()         close()             
 ============  =====================  =====================  ====================  =====================================
 connecting    accepts: open          accepts: open          sends 403: rejected   cancels the handler
 open          waits for a message    sends                  sends Close: closed   draining, or cancels the handler
-draining      takes a message, or    sends if the peer      sends Close: closed   changes nothing
+draining      takes a message, or    sends if the peer      sends Close: closed   stops output, if the peer is gone
               cancels the handler    reads; ping() raises
 closed        raises                 raises                 waits for the peer's  ends that wait; at shutdown, cancels
                                                             Close                 the handler
@@ -16,12 +16,13 @@ rejected      raises                 raises                 does nothing        
 
 - "Draining" is open with a disconnect and unread messages. It ends when ``receive()`` finds no message, or when nobody
   calls it for ``drain_timeout``.
-- Every disconnect comes through :meth:`WebSocketConnection.lose`, which is idempotent. ``disconnect`` is set first, and
-  only then is anybody cancelled.
-- The peer counts as reading until a ``closed``, ``lost`` or ``timeout`` disconnect. Later output is dropped.
+- Every disconnect comes through :meth:`WebSocketConnection.end_by`. The first one sets ``disconnect``, before anybody
+  is cancelled. A later one does not replace it.
+- The peer counts as reading until a ``closed``, ``lost`` or ``timeout`` disconnect, the first one or a later one.
+  Then output is dropped.
 
-``receive()`` and ``send()`` are on the path of every message. Their bodies are straight, with what is rare behind one
-flag each, and with no call or coroutine that can be spared.
+``receive()`` and ``send()`` run for every message. Rare states leave them early, through ``prepare_to_receive()`` and
+``_send_slowly()``. Small helpers are inlined, since each call or coroutine costs for each message.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ class WebSocketConnection(Connection):
         *("_state", "implied_accept"),
         *("inbox", "receiving", "streaming", "streamed", "_reader"),
         *("_can_send", "_gone", "senders"),
-        *("_closed_with", "_close_deadline", "_peer_done"),
+        *("_own_close", "_close_deadline", "_peer_done"),
         *("_draining", "_last_receive"),
         *("_calls_left", "_burst_ends"),
     )
@@ -116,9 +117,9 @@ class WebSocketConnection(Connection):
         self._gone = False  # nobody reads any more what is sent
         self.senders: Senders = Senders()
         # The closing handshake that this side began.
-        self._closed_with: tuple[int, str] | None = None
+        self._own_close: Ending | None = None  # by this side's Close frame; None if the client's disconnect came first
         self._close_deadline = inf
-        self._peer_done: trio.Event | None = None  # made by a local close; set once no Close of the peer is to come
+        self._peer_done: trio.Event | None = None  # made by a local close; set when the peer's has come, or cannot come
         # Draining.
         self._draining: ProgressWatch | None = None  # over the handler's calls of receive()
         self._last_receive = 0.0
@@ -139,7 +140,7 @@ class WebSocketConnection(Connection):
         return self._state in (_CLOSED, _REJECTED)
 
     def accept(self, headers: Headers, subprotocol: str | None) -> None:
-        """Accept the handshake; messages that came with it are in the inbox afterwards."""
+        """Accept the handshake, and receive: messages that came right behind it may be in the inbox afterwards."""
         if self._state is not _CONNECTING:
             raise WebSocketStateError(f"the websocket cannot be accepted any more: it is {self._state.value}")
         self._state = _OPEN
@@ -182,12 +183,12 @@ class WebSocketConnection(Connection):
             try:
                 if inbox:
                     await checkpoint()
-                # wait() and _start_burst(), spelled out: each call and coroutine on the way costs for each message.
+                # wait() and _start_burst(), inlined.
                 while not inbox:
                     transport = self.transport
                     if transport.has_deferred_io:
                         transport.run_deferred_io()
-                        # Going on with stalled bytes is up to a millisecond of work: let other tasks run after it.
+                        # Going on with held bytes is up to a millisecond of work: let other tasks run after it.
                         if inbox or transport.has_deferred_io:
                             await checkpoint()
                     elif self.disconnect is not None or self._state is not _OPEN:
@@ -210,13 +211,13 @@ class WebSocketConnection(Connection):
         return self.receiving and not self.streaming
 
     def require_open(self, call: str) -> None:
-        """Accept the handshake if that is still to be done; the websocket must be open then."""
+        """Accept the handshake if it is unanswered; raise WebSocketClosed unless the websocket is open then."""
         if self._state is _CONNECTING:
             self.implied_accept()
         self.check_open(call)
 
     def prepare_to_receive(self, call: str) -> None:
-        """Prepare a ``receive()`` of a websocket that is connecting, closed or draining."""
+        """The same as :meth:`require_open`, and note the time of the call for ``drain_timeout``."""
         self.require_open(call)
         self._last_receive = trio.current_time()
 
@@ -245,7 +246,7 @@ class WebSocketConnection(Connection):
     async def send(self, message: str | bytes) -> None:
         """Put the message whole into the outgoing buffer, after waiting while that is above the high-water mark.
 
-        Cancelled, it has not sent anything.
+        If it is cancelled, nothing was sent.
         """
         if self._calls_left > 0 and perf_counter() < self._burst_ends:
             self._calls_left -= 1
@@ -284,7 +285,7 @@ class WebSocketConnection(Connection):
                 await self.senders.park()
 
     def set_fragment_sender(self, task: Task | None) -> None:
-        """Let this task send a message in pieces, and no other send anything; or, with None, all again."""
+        """Only ``task`` may send from now on, a message in pieces. With None every task may again."""
         self.senders.fragment_sender = task
         self._update_can_send()
         if task is None:
@@ -309,7 +310,7 @@ class WebSocketConnection(Connection):
     # Pinging
 
     async def ping(self) -> float:
-        """Send a Ping and wait for its Pong; returns the seconds between them. It ends with the connection."""
+        """Return the seconds from a Ping to its Pong. Raises WebSocketClosed if the connection ends first."""
         self.require_open("ping")
         await checkpoint()
         self.check_open("ping")
@@ -325,7 +326,7 @@ class WebSocketConnection(Connection):
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Perform the closing handshake, for ``close_timeout`` seconds at most.
 
-        Cancelled, it leaves the rest of the handshake to the end of the connection.
+        If it is cancelled, the rest of the handshake is left to the end of the connection.
         """
         check_close(code, reason)
         if self._state is _CONNECTING:
@@ -337,12 +338,13 @@ class WebSocketConnection(Connection):
     def close_now(self, code: int, reason: str) -> None:
         """Send the Close frame, and wait for nothing: :meth:`close` without the rest of the handshake."""
         self._state = _CLOSED
-        self._closed_with = code, reason
         self._can_send = False
         self._reader.wake()
         self.senders.wake_all()
         self._round_trips.end()
         if not self._gone:
+            if self.disconnect is None or self.disconnect.kind == "shutdown":
+                self._own_close = Ending(code, reason, "shutdown" if self.disconnect else "server")
             self._peer_done = trio.Event()
             timeout = self.limits.close_timeout
             self._close_deadline = inf if timeout is None else trio.current_time() + timeout
@@ -395,14 +397,14 @@ class WebSocketConnection(Connection):
             self._update_can_send()
             self.senders.wake()
 
-    def lose(self, disconnect: Disconnect) -> None:
-        """See :meth:`Connection.lose`. After a local close, no disconnect but that of a shutdown is recorded."""
+    def end_by(self, disconnect: Disconnect) -> None:
+        """See :meth:`Connection.end_by`. After a local close, no disconnect but that of a shutdown is recorded."""
         if disconnect.kind in _PEER_IS_GONE:
             self._gone = True
             self._can_send = False
             self.senders.wake_all()
         if self._peer_done is not None and disconnect.kind != "shutdown":
-            self._peer_done.set()  # the client's Close will not be read any more
+            self._peer_done.set()  # the client's Close has arrived, or never will
         if self.disconnect is not None or (self.closed and disconnect.kind != "shutdown"):
             return
         self.disconnect: Disconnect | None = disconnect
@@ -426,7 +428,7 @@ class WebSocketConnection(Connection):
             self._draining.stop()
             self._draining = None
         if self.peer_reads and self.disconnect is not None and self.disconnect.kind == "protocol_error":
-            # The messages before the client's fault have been delivered and answered: now the Close frame is due.
+            # Nothing holds back the end any more: send the Close frame for the client's fault. No message may follow.
             self._can_send = False
             self._gone = True
             self.transport.send_close(self.disconnect.code, self.disconnect.reason)
@@ -446,10 +448,12 @@ class WebSocketConnection(Connection):
     @property
     def ending(self) -> Ending:
         """How it ended, or would if the handler ended now."""
-        if self.disconnect is not None:
-            return Ending(self.disconnect.code, self.disconnect.reason, self.disconnect.kind)
-        code, reason = self._closed_with or (INTERNAL_ERROR if self.error else NORMAL, "")
-        return Ending(code, reason, "error" if self.error else "server")
+        disconnect, ending = self.disconnect, self._own_close
+        if ending is None:
+            if disconnect is not None:
+                return Ending(disconnect.code, disconnect.reason, disconnect.kind)
+            ending = Ending(INTERNAL_ERROR if self.error else NORMAL, "", "server")
+        return ending._replace(kind="error") if self.error and ending.kind == "server" else ending
 
     @property
     def traffic(self) -> Traffic:
@@ -481,6 +485,8 @@ class WebSocketConnection(Connection):
             elif disconnect.kind == "shutdown":
                 self.close_now(GOING_AWAY, disconnect.reason)
             else:
+                # Sends the Close of a protocol error, if that is still due. close_now() then only sets the state: after
+                # a fault the client's Close is not read, so there is nothing to wait for.
                 self.cancel_handler()
                 self.close_now(disconnect.code, disconnect.reason)
         if self._peer_done is not None:

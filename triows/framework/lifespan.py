@@ -90,7 +90,7 @@ class Lifespan:
         run = self._current
         if run is not None and run.started.is_set() and not run.stopping:
             raise RuntimeError(
-                "the app has started up already, so that what is to run at its start-up would not run;"
+                "the app has started up already, so that this function would never run;"
                 " register it before the app serves, or start a task in app.nursery"
             )
 
@@ -140,7 +140,8 @@ class Lifespan:
         """Keep the app started up in the block: the first of several users starts it up, the last one shuts it down.
 
         Errors of the start-up and of the shutdown are raised here, as is the error of a background task that ends the
-        app. A cancellation waits for the shutdown, which is shielded and bounded by ``shutdown_timeout``.
+        app. A cancellation waits for the shutdown, which is shielded. Its two parts have ``shutdown_timeout`` each: the
+        end of the background tasks, and the functions.
         """
         while (run := self._current) is not None and run.stopping:
             await run.ended.wait()
@@ -303,7 +304,7 @@ class _LifespanRun:
         for task in nursery.child_tasks:
             timeout = self.app.limits.shutdown_timeout
             self.app.logger.error(
-                "background task %s has not ended within shutdown_timeout, %s seconds; it is forced to",
+                "background task %s has not ended within shutdown_timeout, %s seconds; ending it by force",
                 task.name,
                 timeout,
             )

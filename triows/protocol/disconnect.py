@@ -4,9 +4,10 @@ Three words that are easily confused:
 
 - A *Close* (:class:`~triows.protocol.websocket.close_codes.Close`) is what one Close frame says: code and reason.
 - A *Disconnect* is why the client is gone, or was disconnected. It comes from a Close that arrived, or from the end of
-  the stream, a fault, a timeout or a shutdown. A websocket that this side closes has none.
-- An *Ending* (:class:`~triows.connection.stats.Ending`) is what logs and metrics say of every websocket: its Disconnect
-  if it had one, else the Close that this side sent.
+  the stream, a fault, a timeout or a shutdown. A websocket that this side closes has none, unless the handler lives on
+  until a shutdown.
+- An *Ending* (:class:`~triows.connection.stats.Ending`) is what logs and metrics say of every websocket: the Close that
+  this side sent if that came first, else its Disconnect. At a shutdown the code is that of the Close that was sent.
 """
 
 from __future__ import annotations

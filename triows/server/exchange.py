@@ -131,7 +131,7 @@ class Exchange(HTTPConnection):
             if http.lost:
                 # The link was lost before the handler could be cancelled: half a body must not pass for a whole one.
                 self._body = None
-                self.lose(Disconnect(ABNORMAL, "", "lost"))
+                self.end_by(Disconnect(ABNORMAL, "", "lost"))
                 await trio.lowlevel.checkpoint()
             elif self._response.ended and http.closing:
                 break  # the shutdown does not wait for a body that is only dropped
@@ -170,7 +170,7 @@ class Exchange(HTTPConnection):
             self.status: int | None = status
             self._response.ended = self._logged = True
             self._http.respond_and_close(status, [(b"content-type", b"text/plain")], disconnect.reason.encode() + b"\n")
-        self.lose(disconnect)
+        self.end_by(disconnect)
 
     # The response
 
@@ -243,15 +243,15 @@ class Exchange(HTTPConnection):
         while link.buffered >= _SEND_BUFFER and self.disconnect is None:
             with (
                 trio.CancelScope() as scope,
-                ProgressWatch(service.timers, link.stalled, scope.cancel, timeout, PROGRESS_CHECKS),
+                ProgressWatch(service.timers, link.seconds_stalled, scope.cancel, timeout, PROGRESS_CHECKS),
             ):
                 await self._http.wait_for_progress()
             if scope.cancelled_caught:
-                self.lose(Disconnect(ABNORMAL, f"took nothing of the response for {timeout:g} s", "timeout"))
+                self.end_by(Disconnect(ABNORMAL, f"took nothing of the response for {timeout:g} s", "timeout"))
                 link.abort()
         if link.broken:
             # Whoever only sends, and never waits, keeps the reactor from finding the end of the input.
-            self.lose(Disconnect(ABNORMAL, "", "lost"))
+            self.end_by(Disconnect(ABNORMAL, "", "lost"))
         await trio.lowlevel.checkpoint_if_cancelled()
 
     # The end
@@ -262,16 +262,16 @@ class Exchange(HTTPConnection):
             size = None if self.status is None else self._response.size
             self._http.log_access(self.status, size, kind if self.disconnect is None else self.disconnect.kind)
 
-    def lose(self, disconnect: Disconnect) -> None:
+    def end_by(self, disconnect: Disconnect) -> None:
         link = self._http.link
         if disconnect.kind == "lost" and self._response.complete and not link.buffered and not link.dropped:
             # The client has left with the whole response, and not too early. Its handler has drain_timeout to end.
             self._log()
             timeout = self._http.service.drain_timeout
             if timeout is not None and self._overtime is None:
-                self._overtime = self._http.service.timers.call_later(timeout, partial(super().lose, disconnect))
+                self._overtime = self._http.service.timers.call_later(timeout, partial(super().end_by, disconnect))
         else:
-            super().lose(disconnect)
+            super().end_by(disconnect)
 
     def log_end(self) -> None:
         """Log the response, and why it did not come to its end, unless it is logged already."""

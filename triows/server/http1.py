@@ -35,9 +35,10 @@ from .links.link import Link
 from .service import Endpoints, Service
 from .websocket import WireTransport
 
-_MAX_INPUT = 65536  # bytes that are read ahead while the handler does not read
-_LAST_CHANCE = 0.5  # seconds that a shutdown waits for the rest of a head
-# If the event loop is this late for a deadline, unread bytes may have come in time. They are read first, for as long.
+_MAX_INPUT = 65536  # bytes read ahead while the handler does not read; or twice max_head_size, if that is more
+_LAST_CHANCE = 0.5  # seconds that a shutdown waits for a request which has not arrived, or only in part
+# A deadline that is checked this many seconds late may have passed because the event loop was held up: bytes that wait
+# in the socket may have come in time. The check is put off by as much, so that they are read first.
 _TIME_TO_READ = 0.05
 
 
@@ -107,7 +108,7 @@ class HTTP1Connection:
     def link_lost(self) -> None:
         self.lost = True
         if self._current is not None:
-            self._current.lose(Disconnect(ABNORMAL, "", "lost"))
+            self._current.end_by(Disconnect(ABNORMAL, "", "lost"))
         self._wake_reader()
         self.link_progressed()
 
@@ -147,7 +148,7 @@ class HTTP1Connection:
                 try:
                     await websocket.serve(self.service.handle)
                 except BaseException as error:  # noqa: ASYNC103 - the server raises it
-                    if not self._ends_program(error):
+                    if not self._end_program(error):
                         raise
                     await websocket.finish()  # noqa: ASYNC102 - not cancelled
                 finally:
@@ -162,8 +163,11 @@ class HTTP1Connection:
             self.link.abort()
             self.service.gone(self)
 
-    def _ends_program(self, error: BaseException) -> bool:
-        """Whether the server ends because of this error, and raises it when everything has ended in order."""
+    def _end_program(self, error: BaseException) -> bool:
+        """Begin the server's shutdown if the error ends the program.
+
+        Returns True if the server raises the error at the end; if False, the caller raises it at once.
+        """
         return ends_program(error) and self.service.end_program(error)
 
     def shut_down(self) -> None:
@@ -171,7 +175,7 @@ class HTTP1Connection:
         self.closing = True
         self.link.hurry()
         if isinstance(self._current, WebSocketConnection):
-            self._current.lose(Disconnect(GOING_AWAY, "", "shutdown"))
+            self._current.end_by(Disconnect(GOING_AWAY, "", "shutdown"))
         else:
             if self._current is None and (self._fresh or self.input):
                 # The client has just connected, or sent half a head, and cannot know of the shutdown: serve it still.
@@ -187,12 +191,12 @@ class HTTP1Connection:
         """Cancel the handler: ``shutdown_timeout`` has passed since :meth:`shut_down`."""
         current = self._current
         if current is not None:
-            current.lose(Disconnect(GOING_AWAY, "", "shutdown"))
+            current.end_by(Disconnect(GOING_AWAY, "", "shutdown"))
             current.cancel_handler()
 
-    def force(self) -> str | None:
-        """Drop the connection although its handler does not end; see :meth:`Connection.force`."""
-        return None if self._current is None else self._current.force()
+    def force_end(self) -> str | None:
+        """Drop the connection although its handler does not end; see :meth:`Connection.force_end`."""
+        return None if self._current is None else self._current.force_end()
 
     async def _serve_requests(self) -> WebSocketConnection | None:
         """Serve one request after the other; returns the websocket that the connection has become, if it has."""
@@ -206,11 +210,11 @@ class HTTP1Connection:
             exchange = Exchange(self, parsed, self._head(parsed, "https" if self.endpoints.secure else "http"))
             self._current = exchange
             if self.lost:
-                exchange.lose(Disconnect(ABNORMAL, "", "lost"))  # the link reported it before the exchange began
+                exchange.end_by(Disconnect(ABNORMAL, "", "lost"))  # the link reported it before the exchange began
             try:
                 await exchange.serve(self.service.handle)
             except BaseException as error:  # noqa: ASYNC103 - the server raises it
-                if not self._ends_program(error):
+                if not self._end_program(error):
                     raise
                 await exchange.finish()  # noqa: ASYNC102 - not cancelled
             finally:
@@ -219,16 +223,16 @@ class HTTP1Connection:
             if not await exchange.can_be_followed():
                 return None
             if self.closing and self.input:
-                # The response was sent before the shutdown began: no Connection: close announced the end.
+                # The response left before the shutdown began, so it had no "Connection: close" that told the client.
                 self._grant_last_chance()
             # A proxy sends requests of several clients on one connection: the context variables of this request are not
-            # for the next one. The new context holds from the task's next step on. That step is the wait for bytes, or
-            # else a checkpoint, in which other tasks get their turn.
+            # for the next one. Trio applies the new context when it next resumes the task: after the wait for bytes or,
+            # if some are there, after this checkpoint, in which other tasks get their turn.
             trio.lowlevel.current_task().context = context.copy()
             if self.input:
                 await trio.lowlevel.checkpoint()
         if self.link.on_the_way == 0:
-            self.link.close()  # without lingering: no request and no response is on the way
+            self.link.close()  # without lingering: the client's side has acknowledged everything
         return None
 
     def _upgrade(self, parsed: RequestHead) -> WebSocketConnection | None:
@@ -249,9 +253,9 @@ class HTTP1Connection:
         self._arrival = None
         self._stop_timer()
         if self.lost:
-            connection.lose(Disconnect(ABNORMAL, "", "lost"))  # the link reported it before the upgrade
+            connection.end_by(Disconnect(ABNORMAL, "", "lost"))  # the link reported it before the upgrade
         elif self.closing:
-            connection.lose(Disconnect(GOING_AWAY, "", "shutdown"))
+            connection.end_by(Disconnect(GOING_AWAY, "", "shutdown"))
         return connection
 
     def _head(self, parsed: RequestHead, scheme: str) -> Head:

@@ -140,4 +140,4 @@ class Keepalive:
         taken = link.taken
         if taken is None or taken_then is None or (link.on_the_way or 0) <= _MUCH:
             return False
-        return taken > taken_then or (link.buffered > 0 and link.progressed > since)
+        return taken > taken_then or (link.buffered > 0 and link.last_progress > since)

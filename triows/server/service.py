@@ -26,8 +26,8 @@ class ClientConnection(Protocol):
     def cut_off(self) -> None:
         """Cancel the handler: ``shutdown_timeout`` has passed since :meth:`shut_down`."""
 
-    def force(self) -> str | None:
-        """Drop the connection although its handler does not end; see :meth:`.Connection.force`."""
+    def force_end(self) -> str | None:
+        """Drop the connection although its handler does not end; see :meth:`.Connection.force_end`."""
 
 
 Handle = Callable[[Connection], Awaitable[None]]

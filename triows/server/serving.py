@@ -149,7 +149,7 @@ class Server:
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
         """Serve a client over a stream, beside those that this running server accepts, until it is gone.
 
-        Cancelled, it leaves the client to the server, whose shutdown ends it.
+        A cancellation leaves the client to the server, whose shutdown ends it.
         """
         ended = trio.Event()
 
@@ -223,13 +223,15 @@ class Server:
         self._timers.call_later(FORCE_EVERY, self._force)
 
     def _force(self) -> None:
-        """Log each handler that still runs, once, and break its shields."""
+        """Log each handler that still runs, once, and open its shields."""
         for connection in list(self._connections):
-            name = connection.force()
+            name = connection.force_end()
             if name is not None:
                 if connection not in self._forced:
                     timeout = self._app.limits.shutdown_timeout
-                    logger.error("%s has not ended within shutdown_timeout, %s seconds; it is forced to", name, timeout)
+                    logger.error(
+                        "%s has not ended within shutdown_timeout, %s seconds; ending it by force", name, timeout
+                    )
                 self._forced[connection] += 1
         if self.last_resort is not None and max(self._forced.values(), default=0) >= _FORCE_TIMES:
             self.last_resort()

@@ -95,7 +95,7 @@ class WireTransport:
         self.reads: int = 0  # how often bytes arrived: the signs of life
         self._keepalive: Keepalive | None = None  # made on accept
         self._send_watch: ProgressWatch | None = None  # made when something first has to wait
-        self._turn_timer: Timer | None = None  # the next turn of a stalled message reader
+        self._turn_timer: Timer | None = None  # the next turn of a message reader that holds bytes
 
     # The connection's transport
 
@@ -228,7 +228,7 @@ class WireTransport:
         protocol = self._protocol
         if protocol is None or (self._stopped and not self.connection.closed):
             return
-        if protocol.stalled:
+        if protocol.holds_bytes:
             more = protocol.receive_data(b"")
             if self.connection.inbox:
                 self.connection.messages_arrived()
@@ -248,9 +248,9 @@ class WireTransport:
             self.connection.streamed = protocol.streamed
             self.resume_receiving()
 
-    def collect_next(self) -> None:
+    def stop_streaming(self) -> None:
         if self._protocol is not None:
-            self._protocol.collect_next()
+            self._protocol.stop_streaming()
 
     def _update_reading(self) -> None:
         """Reading pauses while ``receive_buffer`` bytes are unread, in whole messages or in a part of one.
@@ -264,16 +264,16 @@ class WireTransport:
         unread = connection.inbox.memory(self._receive_buffer)
         if connection.inbox.size < self._receive_buffer <= unread:
             self.has_deferred_io = True  # receive() resumes reading by the size alone, which is below
-        waits = protocol.stalled  # even if receive() is about to return a message
+        waits = protocol.holds_bytes  # even if receive() is about to return a message
         if message is not None and not connection.wants_whole_message:
             unread += message.unread
             waits = True
-        turn_is_over = protocol.stalled and not protocol.is_full
+        turn_is_over = protocol.holds_bytes and not protocol.is_full
         if waits and (turn_is_over or not connection.streaming):
             self.has_deferred_io = True  # receive() may have to ask for the rest
         if turn_is_over and self._turn_timer is None:
             self._turn_timer = connection.timers.call_later(0, self._next_turn)
-        self.full = unread >= self._receive_buffer or protocol.stalled or (self._stopped and not connection.closed)
+        self.full = unread >= self._receive_buffer or protocol.holds_bytes or (self._stopped and not connection.closed)
 
     def _next_turn(self) -> None:
         """Go on after other connections had their turn, even if the handler does not receive: a Ping may come next."""
@@ -305,9 +305,9 @@ class WireTransport:
     def _take_events(self, protocol: MessageReader) -> None:
         """Take what arrived beside whole messages: the start of a stream, Pings, Pongs, a Close frame or a fault."""
         connection = self.connection
-        if protocol.stalled and connection.wants_whole_message and not connection.inbox:
-            protocol.collect_some()
-            if connection.inbox or protocol.stalled:
+        if protocol.holds_bytes and connection.wants_whole_message and not connection.inbox:
+            protocol.read_on()
+            if connection.inbox or protocol.holds_bytes:
                 connection.messages_arrived()  # where nothing did, receive() asks for the rest, turn by turn
         if protocol.streamed is not None:
             connection.streamed = protocol.streamed
@@ -322,7 +322,7 @@ class WireTransport:
             self._close_arrived(protocol.close.code, protocol.close.reason)
         elif protocol.failure is not None:
             self._stop_timers()
-            connection.lose(Disconnect(protocol.failure.code, protocol.failure.reason, "protocol_error"))
+            connection.end_by(Disconnect(protocol.failure.code, protocol.failure.reason, "protocol_error"))
         else:
             self._update_reading()
 
@@ -330,7 +330,7 @@ class WireTransport:
         protocol = self._protocol
         if protocol is not None and self._may_hold_a_message(protocol):
             # All of a message may have arrived, with some of it to be inflated: it is delivered as an unread one.
-            protocol.collect_some()
+            protocol.read_on()
             if self.connection.inbox:
                 self.connection.messages_arrived()
             self._take_events(protocol)
@@ -340,10 +340,10 @@ class WireTransport:
                     self._turn_timer = self.connection.timers.call_later(0, self._next_turn)
                 return
         self._stop()
-        self.connection.lose(Disconnect(ABNORMAL, "", "lost"))
+        self.connection.end_by(Disconnect(ABNORMAL, "", "lost"))
 
     def _may_hold_a_message(self, protocol: MessageReader) -> bool:
-        waits = protocol.stalled and protocol.streamed is None
+        waits = protocol.holds_bytes and protocol.streamed is None
         return waits and not (self._stopped or self.connection.closed or self.connection.inbox)
 
     def link_progressed(self) -> None:
@@ -376,7 +376,7 @@ class WireTransport:
             self._close_sent = True
             self.link.write(encode_close(code))
         self.link.close(timeout=self._close_timeout)
-        self.connection.lose(Disconnect(code, reason, "closed"))
+        self.connection.end_by(Disconnect(code, reason, "closed"))
 
     def ping(self, round_trip: RoundTrip) -> None:
         assert self._keepalive is not None  # the connection pings only once it is accepted
@@ -388,12 +388,14 @@ class WireTransport:
         """Watch from now on whether the client takes what is sent."""
         if self._send_watch is None:
             timers, timeout = self.connection.timers, self.connection.limits.send_timeout
-            self._send_watch = ProgressWatch(timers, self._stalled, self._sending_timed_out, timeout, PROGRESS_CHECKS)
+            self._send_watch = ProgressWatch(
+                timers, self._seconds_stalled, self._sending_timed_out, timeout, PROGRESS_CHECKS
+            )
         self._send_watch.start()
 
-    def _stalled(self) -> float | None:
-        stalled = self.link.stalled()
-        return stalled if self.link.buffered else None
+    def _seconds_stalled(self) -> float | None:
+        seconds = self.link.seconds_stalled()
+        return seconds if self.link.buffered else None
 
     def _sending_timed_out(self) -> None:
         self.time_out(f"took nothing of what was sent for {self.connection.limits.send_timeout:g} s")
@@ -401,7 +403,7 @@ class WireTransport:
     def time_out(self, reason: str) -> None:
         """End the connection of a client that does nothing."""
         self._stop()
-        self.connection.lose(Disconnect(ABNORMAL, reason, "timeout"))
+        self.connection.end_by(Disconnect(ABNORMAL, reason, "timeout"))
         self.link.abort()
 
     def _stop(self) -> None:

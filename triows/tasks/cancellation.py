@@ -38,31 +38,31 @@ def _leak(coroutines: list[object]) -> None:
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(coroutines))
 
 
-class Watch:
+class HandlerWatch:
     """Watches one handler for the cancellation of its disconnect.
 
     :ivar function: the handler.
     :ivar reason: the reason text of the disconnect's cancellation; None until there is a disconnect.
-    :ivar swallowed: the error to report, once the handler has swallowed the cancellation.
+    :ivar swallowed_error: the error to report, once the handler has swallowed the cancellation.
     """
 
     __slots__ = (
-        "_certain",
         "_depth",
+        "_raised_unshielded",
         "_scope_outside_handler",
         "_task",
         "_times_raised",
         "function",
         "reason",
-        "swallowed",
+        "swallowed_error",
     )
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function: Callable[..., Any] = function
         self.reason: str | None = None
-        self.swallowed: CancelledSwallowedError | None = None
+        self.swallowed_error: CancelledSwallowedError | None = None
         self._times_raised = 0  # how often the cancellation was raised in the handler
-        self._certain = False  # whether one of these times was certainly behind no shield
+        self._raised_unshielded = False  # whether one of these times was certainly behind no shield of the handler's
         self._task = trio.lowlevel.current_task()
         self._depth = len(self._task.child_nurseries)
         self._scope_outside_handler = innermost_scope(self._task)
@@ -76,7 +76,7 @@ class Watch:
             try:
                 trap = resume(value)
             except StopIteration as stop:
-                if self._certain:
+                if self._raised_unshielded:
                     self._report()
                 return stop.value  # type: ignore[no-any-return]
             try:
@@ -99,16 +99,18 @@ class Watch:
         # Behind a shield of the handler's own, the reason does not tell whose Cancelled it is. A scope that is entered
         # after the cancellation inherits the reason. If the handler shields and cancels that scope, its Cancelled has
         # the same reason.
+        # None: Trio does not show the scopes. The raise is counted then, but only a handler that swallows in a loop is
+        # reported.
         shielded = is_shielded(self._task, self._scope_outside_handler)
-        self._certain = self._certain or shielded is False
+        self._raised_unshielded = self._raised_unshielded or shielded is False
         return not shielded
 
     def _is_ours(self, error: BaseException) -> bool:
         return isinstance(error, trio.Cancelled) and error.reason == self.reason
 
     def _report(self) -> None:
-        if self.swallowed is None:
-            self.swallowed = CancelledSwallowedError(
+        if self.swallowed_error is None:
+            self.swallowed_error = CancelledSwallowedError(
                 f"{describe(self.function)} swallowed trio.Cancelled ({self.reason}): catch Exception instead of "
                 "BaseException, or raise Cancelled again after the cleanup"
             )

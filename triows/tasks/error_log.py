@@ -1,4 +1,4 @@
-"""The logger ``triows.error``, for every room, and how loggers are guarded.
+"""The logger ``triows.error``, for all packages but ``protocol``, and how loggers are guarded.
 
 A failing log handler loses its record, and harms nobody else. A configuration that names other loggers silences none.
 """

@@ -14,25 +14,25 @@ class ProgressWatch:
     The watch ends by itself when nothing waits for progress any more, and can be started again. As a context manager
     it watches until the block is left.
 
-    :param stalled: returns the seconds without progress, or None when nothing waits for any.
+    :param seconds_stalled: returns the seconds without progress, or None when nothing waits for any.
     :param timeout: in seconds; with None nothing is watched.
-    :param checks: how often progress is checked within ``timeout``. One check is enough if ``stalled`` knows the moment
-        of the last progress. If it compares the states of two calls, several are needed.
+    :param checks: how often progress is checked within ``timeout``. One check is enough if ``seconds_stalled`` knows
+        the moment of the last progress. If it compares the states of two calls, several are needed.
     :ivar timer: the timer of the next check, None while nothing is watched. Only to be read: senders read it each time.
     """
 
-    __slots__ = ("_checks", "_stalled", "_timed_out", "_timeout", "_timers", "timer")
+    __slots__ = ("_checks", "_seconds_stalled", "_timed_out", "_timeout", "_timers", "timer")
 
     def __init__(
         self,
         timers: Timers,
-        stalled: Callable[[], float | None],
+        seconds_stalled: Callable[[], float | None],
         timed_out: Callable[[], None],
         timeout: float | None,
         checks: int = 1,
     ) -> None:
         self._timers = timers
-        self._stalled = stalled
+        self._seconds_stalled = seconds_stalled
         self._timed_out = timed_out
         self._timeout = timeout
         self._checks = checks
@@ -62,10 +62,10 @@ class ProgressWatch:
         timeout = self._timeout
         assert timeout is not None
         self.timer = None
-        stalled = self._stalled()
-        if stalled is None:
+        seconds = self._seconds_stalled()
+        if seconds is None:
             return
-        if stalled >= timeout:
+        if seconds >= timeout:
             self._timed_out()
         else:
-            self.timer = self._timers.call_later(min(timeout - stalled, timeout / self._checks), self._check)
+            self.timer = self._timers.call_later(min(timeout - seconds, timeout / self._checks), self._check)

@@ -124,7 +124,7 @@ class TestHTTPConnection:
         await self._send(self._request)
 
     async def send(self, data: bytes) -> None:
-        """Send a piece of the body. Waits while the app does not read. Cancelled, it has sent nothing.
+        """Send a piece of the body. Waits while the app does not read. If it is cancelled, nothing was sent.
 
         :raises HTTPDisconnectError: if the connection is gone.
         """
@@ -166,7 +166,7 @@ class TestHTTPConnection:
     # The response
 
     async def receive_head(self) -> None:
-        """Wait for the status and the headers of the response. Cancelled, it loses nothing.
+        """Wait for the status and the headers of the response. A cancellation loses nothing.
 
         :raises HTTPDisconnectError: if the connection ends before.
         """
@@ -181,7 +181,7 @@ class TestHTTPConnection:
                 self._keep_cookies(self.headers)
 
     async def receive(self) -> bytes:
-        """Wait for the next piece of the response's body; ``b""`` is its end. Cancelled, it loses nothing.
+        """Wait for the next piece of the response's body; ``b""`` is its end. A cancellation loses nothing.
 
         :raises HTTPDisconnectError: if the connection ends before the response does.
         """

@@ -1,8 +1,8 @@
 """The streams between the test client and the server: in memory, with the faults of a network.
 
 Each direction holds a bounded number of bytes, so that sending waits if the other side does not read. Unlike a
-socket's, ``send_all()`` sends all or nothing: cancelled while it waits for room, it has sent nothing, so that a timeout
-in a test cannot tear a message in two.
+socket's, ``send_all()`` sends all or nothing: if it is cancelled while it waits for room, nothing was sent, so that a
+timeout in a test cannot tear a message in two.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         self._busy: set[str] = set()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Send the data whole, after waiting for room. Cancelled, it has sent nothing."""
+        """Send the data whole, after waiting for room. If it is cancelled, nothing was sent."""
         with self._only_one("send_all"):
             await self._outgoing.put(bytes(data))
 
@@ -110,7 +110,7 @@ class MemoryStream(trio.abc.HalfCloseableStream):
             await checkpoint()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Receive at most ``max_bytes`` bytes; ``b""`` is the end. Cancelled, it has received nothing."""
+        """Receive at most ``max_bytes`` bytes; ``b""`` is the end. A cancellation loses nothing."""
         max_bytes = CAPACITY if max_bytes is None else index(max_bytes)
         if max_bytes < 1:
             raise ValueError(f"max_bytes is {max_bytes!r}; it must be at least 1")

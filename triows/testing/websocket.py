@@ -188,7 +188,7 @@ class TestWebSocket(ForeignNameGuard):
     # Messages
 
     async def receive(self) -> str | bytes:
-        """Wait for the next message. Cancelled, it loses none.
+        """Wait for the next message. A cancellation loses none.
 
         :raises WebsocketDisconnectError: when there is none left and the connection has ended.
         :raises WebsocketResponseError: if the handshake was answered with an HTTP response.
@@ -200,7 +200,7 @@ class TestWebSocket(ForeignNameGuard):
             await self._raise_end_in_order()
 
     async def send(self, message: str | bytes) -> None:
-        """Send a message. Waits while the server takes nothing. Cancelled, it has sent nothing.
+        """Send a message. Waits while the server takes nothing. If it is cancelled, nothing was sent.
 
         :raises WebsocketDisconnectError: if the connection has ended.
         :raises WebsocketResponseError: if the handshake was answered with an HTTP response.

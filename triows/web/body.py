@@ -60,7 +60,7 @@ class Body:
     async def read(self) -> bytes:
         """Return the whole body, without the pieces that iteration has taken; each call returns the same.
 
-        Cancelled, it keeps what it has received for the next call.
+        If it is cancelled, what it has received is kept for the next call.
         """
         if self._ended and self._keep().is_in_memory:
             return await self._keep().whole()

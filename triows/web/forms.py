@@ -57,7 +57,7 @@ class _Spool:
         self._on_disk = False
 
     async def write(self, data: bytes) -> None:
-        """Append the data. Cancelled, it has appended nothing."""
+        """Append the data. If it is cancelled, nothing was appended."""
         if self._on_disk or self._size + len(data) > _MAX_IN_MEMORY:
             await trio.to_thread.run_sync(self._write_to_disk, data)
         else:
@@ -86,7 +86,7 @@ class FormParser(ABC):
         self._error: Exception | None = None
 
     async def read(self, body: AsyncIterator[bytes]) -> None:
-        """Read the body to its end. Cancelled, it has lost nothing: the next call, with the same iterator, reads on.
+        """Read the body to its end. A cancellation loses nothing: the next call, with the same iterator, reads on.
 
         Later calls raise the error of the first one again.
 

@@ -145,7 +145,7 @@ class RequestBase(ForeignNameGuard, SafeRequest):
         """The credentials in the ``Authorization`` header; None if there are none, or they are malformed."""
         try:
             return Authorization.from_header(self.headers.get("Authorization"))
-        except ValueError:  # Werkzeug decodes Basic credentials as ASCII
+        except ValueError:  # b64decode() raises it for credentials outside ASCII, and Werkzeug does not catch it
             return None
 
     @property
@@ -154,7 +154,11 @@ class RequestBase(ForeignNameGuard, SafeRequest):
         return (self.head.received or self.head).client
 
     def current(self) -> Self:
-        """Return the object itself: it is quicker than the proxy, and may be given to tasks of other connections."""
+        """Return this object itself.
+
+        Through the proxies ``triows.request`` and ``triows.websocket`` that is the real object, which is quicker to use
+        and may be given to tasks of other connections.
+        """
         return self
 
     @property
@@ -231,12 +235,12 @@ def _quote_query(query: bytes) -> bytes:
 
 
 class Request(RequestBase):
-    """An HTTP request. Its body is awaited in every form: ``await request.get_json()``, ``await request.form``."""
+    """An HTTP request. Whatever reads its body is awaited: ``await request.get_json()``, ``await request.form``."""
 
     _foreign = FOREIGN
     connection: HTTPConnection  # pyright: ignore[reportIncompatibleVariableOverride]
     max_form_memory_size: int | None = 500_000
-    """The largest field of a form that is not a file, in bytes (413 beyond)."""
+    """Most bytes of one form field that is not a file, or of a whole URL-encoded form (413 beyond)."""
     max_form_parts: int | None = 1_000
     """The most fields and files of a form (413 beyond)."""
 
@@ -337,7 +341,7 @@ class Request(RequestBase):
     async def form(self) -> MultiDict[str, str]:
         """The form's fields, without its files: ``await request.form``.
 
-        Cancelled, it has lost nothing: the next call reads on.
+        A cancellation loses nothing: the next call reads on.
         """
         await self._load_form()
         return cast("MultiDict[str, str]", self._form)

@@ -140,7 +140,7 @@ class Response(ForeignNameGuard, SansIOResponse):
     async def get_data(self, as_text: bool = False) -> str | bytes:
         """Return the whole body, as bytes or as text (UTF-8). A streamed body is read to its end, and then complete.
 
-        Cancelled, it closes a streamed body, which is lost.
+        A cancellation closes a streamed body, which is lost.
         """
         if self._stream is not None:
             pieces = []

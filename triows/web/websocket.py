@@ -137,8 +137,8 @@ class WebSocket(RequestBase):
         """Send a message: text from ``str``, binary from ``bytes``. Any number of tasks may send at once.
 
         ``send()`` waits while more than ``send_buffer`` bytes wait to be sent, and checks for cancellation at each
-        call. Cancelled, it has sent nothing. Once it has returned, the message is sent whole, or the connection ends.
-        Messages to a client that is gone are discarded.
+        call. If it is cancelled, nothing was sent. Once it has returned, the message is sent whole, or the connection
+        ends. Messages to a client that is gone are discarded.
 
         An async iterable of ``str`` or of ``bytes`` is sent as one message, each piece in a fragment of its own (RFC
         6455, section 5.4). Other tasks' messages wait for its end. Without any piece, no message is sent. A message
@@ -184,7 +184,8 @@ class WebSocket(RequestBase):
         """Close the websocket: send Close, and wait for the client's, ``close_timeout`` seconds at most.
 
         Before accepting, it answers the handshake with 403. The handler runs on; from now on ``receive()`` and
-        ``send()`` raise :exc:`WebSocketClosed`. Closing again does nothing. Cancelled, it has sent Close nevertheless.
+        ``send()`` raise :exc:`WebSocketClosed`. Closing again does nothing. If it is cancelled, Close was sent
+        nevertheless.
 
         :param code: 1000-1003, 1007-1014 or 3000-4999 (RFC 6455, section 7.4).
         :param reason: at most 123 bytes of UTF-8.
@@ -196,7 +197,7 @@ class WebSocket(RequestBase):
         """Send a Ping and wait for the client's Pong; returns the round trip in seconds.
 
         Any number of tasks may ping at once. A disconnect cancels the call. It does not time out by itself: the
-        keepalive ends a connection whose client does not answer. Cancelled, it leaves nothing behind.
+        keepalive ends a connection whose client does not answer. A cancellation leaves nothing behind.
 
         :raises WebSocketClosed: after ``close()``, or when the client is gone and some of its messages are unread.
         :raises RuntimeError: under an ASGI server, which gives no access to Pings.

@@ -9,7 +9,7 @@ from typing import Any
 import trio
 import trio.testing
 
-from triows.tasks.cancellation import Watch
+from triows.tasks.cancellation import HandlerWatch
 from triows.tasks.waiter import Waiter
 
 from ..engine import Part, Timed, measure_part
@@ -106,11 +106,11 @@ async def checking_in_receive(handler: Handler) -> bool:
 
 async def driving(handler: Handler) -> bool:
     """What triows does."""
-    watch: Watch | None = None
+    watch: HandlerWatch | None = None
 
     async def run() -> None:
         nonlocal watch
-        watch = Watch(handler)
+        watch = HandlerWatch(handler)
         await watch.drive(handler(trio.sleep_forever))
 
     def cancel(scope: trio.CancelScope) -> None:
@@ -120,7 +120,7 @@ async def driving(handler: Handler) -> bool:
 
     await _cancelled(run, cancel)
     assert watch is not None
-    return watch.swallowed is not None
+    return watch.swallowed_error is not None
 
 
 def _cancel(scope: trio.CancelScope) -> None:
@@ -179,7 +179,7 @@ async def _in_a_task(coroutine: Callable[[], Coroutine[Any, Any, None]]) -> None
 
 
 async def _drive(coroutine: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    await Watch(coroutine).drive(coroutine())
+    await HandlerWatch(coroutine).drive(coroutine())
 
 
 async def _plainly(coroutine: Callable[[], Coroutine[Any, Any, None]]) -> None:

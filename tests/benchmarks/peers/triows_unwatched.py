@@ -7,14 +7,14 @@ import ssl
 from collections.abc import Coroutine
 from typing import Any
 
-from triows.tasks.cancellation import Watch
+from triows.tasks.cancellation import HandlerWatch
 
 from . import triows_native
 
 
 def serve(sock: socket.socket, tls: ssl.SSLContext | None) -> None:
-    async def drive(self: Watch, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    async def drive(self: HandlerWatch, coroutine: Coroutine[Any, Any, Any]) -> Any:
         return await coroutine
 
-    Watch.drive = drive  # type: ignore[method-assign, assignment]
+    HandlerWatch.drive = drive  # type: ignore[method-assign, assignment]
     triows_native.serve(sock, tls)

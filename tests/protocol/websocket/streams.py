@@ -137,20 +137,20 @@ def take_all(receiving: MessageReader, pieces: Iterable[bytes], *, streamed: boo
                     empty: Any = "" if message.is_text else b""
                     received.append(empty.join(parts))
                     parts.clear()
-                    receiving.collect_next()
+                    receiving.stop_streaming()
             while receiving.streamed is None and receiving.inbox:
                 received.append(receiving.inbox.popleft())
                 if not receiving.inbox:
                     receiving.inbox.reset_size()
             if streamed and receiving.streamed is None:
                 receiving.stream_next()
-            if not receiving.stalled:
+            if not receiving.holds_bytes:
                 if receiving.streamed is None or not receiving.streamed.unread:
                     return
             elif streamed:
                 receiving.receive_data(b"")
             else:
-                receiving.collect_message()
+                receiving.read_on()
 
     if streamed:
         receiving.stream_next()

@@ -470,7 +470,7 @@ def test_the_clients_close_is_found_whenever_the_local_one_came(turn: int, size:
         receiving.drop_messages()
         for piece in cut(data[place:], range(0, len(data), size)):
             receiving.receive_data(piece)
-        while receiving.stalled:
+        while receiving.holds_bytes:
             receiving.receive_data(b"")
         assert receiving.close == Close(4000, "bye"), (place, receiving.failure)
         assert receiving.failure is None
@@ -517,7 +517,7 @@ def test_frames_are_judged_after_the_local_close(name: str) -> None:
     receiving.receive_data(frame(TEXT, b"before") * 3 + MISPLACED[name] + close_frame(1000))
     assert receiving.failure is not None
     assert receiving.failure.code == 1002
-    assert not receiving.stalled
+    assert not receiving.holds_bytes
 
 
 def test_a_large_text_in_one_frame_that_is_not_utf8_is_1007() -> None:

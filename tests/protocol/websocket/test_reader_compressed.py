@@ -31,7 +31,7 @@ def test_compressed_and_streamed_messages_arrive_whatever_the_segments_and_fragm
     receiving = MessageReader(Inbox(), MIB, Inflater(agreement))
     assert take_all(receiving, cut(data, places), streamed=streamed) == sent
     assert receiving.failure is None
-    assert not receiving.stalled
+    assert not receiving.holds_bytes
 
 
 @bounded
@@ -61,11 +61,11 @@ def test_all_that_the_bytes_of_half_a_frame_hold_is_inflated(streamed: bool) -> 
     if streamed:
         receiving.stream_next()
     receiving.receive_data(data)
-    while receiving.stalled:
+    while receiving.holds_bytes:
         assert receiving.message is not None
         if streamed:
             receiving.message.take()
-        receiving.collect_message()
+        receiving.read_on()
     assert receiving.message is not None
     assert receiving.message.size == 200_003
 
@@ -73,15 +73,15 @@ def test_all_that_the_bytes_of_half_a_frame_hold_is_inflated(streamed: bool) -> 
 def test_what_is_inflated_waits_while_the_buffer_is_full() -> None:
     receiving = inflating(64 * MIB)
     receiving.receive_data(frame(BINARY, compressed(bytes(16 * MIB)), reserved=0x40) + frame(TEXT, b"next"))
-    assert receiving.stalled
+    assert receiving.holds_bytes
     assert receiving.message is not None
     assert 65536 <= receiving.message.unread <= 3 * 65536
-    receiving.collect_message()
+    receiving.read_on()
     assert [len(message) for message in receiving.inbox] == [16 * MIB]
     receiving.inbox.clear()
     receiving.receive_data(b"")
     assert list(receiving.inbox) == ["next"]
-    assert not receiving.stalled
+    assert not receiving.holds_bytes
 
 
 def test_many_small_messages_that_are_large_inflated_are_not_all_inflated_at_once() -> None:
@@ -89,14 +89,14 @@ def test_many_small_messages_that_are_large_inflated_are_not_all_inflated_at_onc
     small = frame(BINARY, compressed(bytes(60_000)), reserved=0x40)
     receiving.receive_data(small + frame(BINARY, b"\0", reserved=0x40) * 3 + small * 100)
     assert receiving.inbox.size <= 2 * 60_000 + 5 * MESSAGE_COST
-    assert receiving.stalled
+    assert receiving.holds_bytes
 
 
 def test_many_empty_messages_of_a_client_that_compresses_wait_too() -> None:
     """What a client left behind is read to its end, and may be megabytes of them."""
     receiving = inflating()
     receiving.receive_data(frame(BINARY, b"\0", reserved=0x40) * 10_000)
-    assert receiving.stalled
+    assert receiving.holds_bytes
     assert len(receiving.inbox) == 65536 // MESSAGE_COST
 
 
@@ -106,7 +106,7 @@ def test_an_abandoned_message_is_not_the_next_one() -> None:
     receiving.receive_data(frame(TEXT, b"left", fin=False))
     assert receiving.streamed is not None
     receiving.streamed.drop()
-    receiving.collect_next()
+    receiving.stop_streaming()
     receiving.stream_next()
     assert receiving.streamed is None
     receiving.receive_data(frame(CONTINUATION, b"over") + frame(TEXT, b"the ", fin=False))

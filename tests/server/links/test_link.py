@@ -71,17 +71,17 @@ async def test_what_is_only_put_off_is_nothing_that_the_client_does_not_take(
     link, client, _ = await socket_links.make()
     link.write_later(b"at leisure")
     mock_clock.jump(1000)
-    assert link.stalled() == 0
+    assert link.seconds_stalled() == 0
     assert await read(client, 10) == b"at leisure"
     link.write(b"x" * 200_000)
     began = trio.current_time()
     await wait_all_tasks_blocked()
-    assert link.stalled() == 0
+    assert link.seconds_stalled() == 0
     mock_clock.jump(10)
-    assert link.stalled() == trio.current_time() - began
+    assert link.seconds_stalled() == trio.current_time() - began
     await read(client, 200_000)
     await wait_all_tasks_blocked()
-    assert link.stalled() == 0
+    assert link.seconds_stalled() == 0
 
 
 async def test_what_is_written_later_joins_the_backlog_in_order(links: Links, autojump_clock: MockClock) -> None:
@@ -104,12 +104,12 @@ async def test_progress_is_noted_when_the_buffer_begins_to_fill_and_when_bytes_a
     start = trio.current_time()
     link.write(LARGE)
     await wait_all_tasks_blocked()
-    assert link.progressed == pytest.approx(start, abs=0.1)
+    assert link.last_progress == pytest.approx(start, abs=0.1)
     await trio.sleep(10)
-    assert link.progressed == pytest.approx(start, abs=0.1)
+    assert link.last_progress == pytest.approx(start, abs=0.1)
     await read(client, len(LARGE))
     await wait_all_tasks_blocked()
-    assert link.progressed >= start + 10
+    assert link.last_progress >= start + 10
 
 
 async def test_writing_later_waits_for_the_next_pass_and_is_joined(
@@ -444,6 +444,20 @@ async def test_in_a_hurry_there_is_no_patience(links: Links, autojump_clock: Moc
         link.hurry()
         await link.wait_closed()
         assert trio.current_time() - start == pytest.approx(6, abs=0.1)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_link_in_a_hurry_has_no_patience_when_it_is_closed_later(
+    links: Links, autojump_clock: MockClock
+) -> None:
+    link, client, _ = await links.make()
+    start = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send_every_second, client, 60)
+        link.hurry()
+        link.close(linger=2, patience=30)
+        await link.wait_closed()
+        assert trio.current_time() - start == pytest.approx(2, abs=0.1)
         nursery.cancel_scope.cancel()
 
 

@@ -4,11 +4,15 @@
     - a response, or none - after hooks - save the session - send - teardown hooks
 
 :class:`RequestPipeline` and :class:`WebSocketPipeline` have the stages in which the two kinds differ. All stages run
-inside the connection's cancel scope. ``Pipeline._handle_error`` gets an error from any stage:
+inside the connection's cancel scope. ``Pipeline._handle_error`` gets an error from any stage but the teardown hooks,
+whose errors are only logged:
 
 - ``Cancelled`` is always raised again, to its scope; errors beside it in a group are logged and stay on
   ``connection.error``;
-- an error is answered (error handlers, else 500) while a response can still be sent, and logged if no handler took it;
+- while a response can be sent, an error is answered: by its error handler; an ``HTTPException`` without one by its own
+  response, unless it is trapped; any other by 500, and it is logged;
+- when none can be sent any more, ``_end_by_error`` decides;
+- after a disconnect errors are only logged, an ``HTTPException`` or invalid JSON not even that;
 - of several errors in a group, the first that has a handler is answered, and all are logged.
 """
 
@@ -96,7 +100,7 @@ class Pipeline(ABC):
         self.context.session = await open_session(self.app.session_interface, self.app, self.subject)
 
     def preprocess_url_values(self) -> None:
-        """Let the hooks change the URL's variables. They run behind :meth:`open_session`, so that they may read it."""
+        """Let the hooks change the URL's variables. They run after :meth:`open_session`, and may read the session."""
         if table := self.app.url_value_preprocessors:
             for function in self._hooks(table):
                 function(self.subject.endpoint, self.subject.view_args)

@@ -7,12 +7,12 @@ The rules that the parser keeps:
 - It fails as early as the bytes allow: a header is checked when it has arrived, a length before its payload comes, text
   byte by byte as UTF-8, a compressed message while it is inflated.
 - Control frames never wait for the handler to receive messages.
-- Little data can be much work. The work of one call is bounded; the parser is ``stalled`` when some is left, and the
+- Little data can be much work. The work of one call is bounded. When some is left, the parser ``holds_bytes``, and the
   caller lets other connections have their turn first.
 - After the local Close frame only the client's Close frame is wanted: of all other frames the parser reads the header
   and skips the payload.
-- Most traffic is short messages in one frame that arrive whole. They take a straight path. Everything else, faults as
-  well, takes the plain path.
+- Most traffic is short messages in one frame that arrive whole. They take the fast path, which stops before any other
+  frame. The general path reads those, and finds every fault. The fast path finds one itself: text that is not UTF-8.
 """
 
 from __future__ import annotations
@@ -46,20 +46,21 @@ _NO_LIMIT = 1 << 62
 #: The work of one call, in bytes that are inflated: about a millisecond, after which other connections have their turn.
 TURN = 2 * STEP
 # The same measure for other work, by the time that it takes: rough figures, not measured.
-_FRAME_WORK = 256  # a frame that is not on the straight path
+_FRAME_WORK = 256  # a frame that is not on the fast path
 _SKIP_WORK = 32  # a frame that is only skipped
 _SLICE = 16_384  # bytes that waited and that one call looks at: as empty messages they are 2,700
 
-# Stands for the fragmented message that is in progress at the local close.
+# After the local close: stands for a fragmented message that is being skipped, so that its continuation frames are not
+# taken for a fault.
 _UNWANTED = PartialMessage(False, 0, None)
 
 
 class MessageReader:
     """The receiving half of a server's websocket: feed it with :meth:`receive_data`, then look at its attributes.
 
-    ``inflater`` is given if permessage-deflate was agreed on. A few bytes may then inflate to many, so the reader is
-    ``stalled`` while ``receive_buffer`` bytes are unread. The reader is stalled too when one call has done the work of
-    a ``turn``.
+    ``inflater`` is given if permessage-deflate was agreed on. A few bytes may then inflate to many, so the reader
+    ``holds_bytes`` back while ``receive_buffer`` bytes are unread. It does so too when one call has done the work of a
+    ``turn``.
 
     :ivar inbox: where whole messages go.
     :ivar message: the message whose frames are still coming, or None.
@@ -68,32 +69,32 @@ class MessageReader:
     :ivar pongs: the payloads of the Pongs that arrived. Whoever reads the list clears it.
     :ivar close: what the client's Close frame said, or None.
     :ivar failure: what to send in the Close frame because the client broke the protocol, or None.
-    :ivar stalled: whether bytes wait. If the reader :attr:`is_full` they wait until unread messages are taken, else
-        until other connections have had their turn. ``receive_data(b"")`` then goes on.
+    :ivar holds_bytes: whether bytes have arrived that were not looked at. If the reader :attr:`is_full` they wait until
+        unread messages are taken, else until other connections have had their turn. ``receive_data(b"")`` then goes on.
     """
 
     __slots__ = (
-        "_collecting",
         "_dropping",
+        "_fast",
         "_frame",
         "_held",
         "_inflater",
         "_later",
         "_limit",
         "_max_fragments",
+        "_reading_on",
         "_receive_buffer",
-        "_straight",
         "_stream_next",
         "_taken",
         "_to_skip",
         "_turn",
         "close",
         "failure",
+        "holds_bytes",
         "inbox",
         "message",
         "pings",
         "pongs",
-        "stalled",
         "streamed",
     )
 
@@ -113,19 +114,19 @@ class MessageReader:
         self.pongs: list[bytes] = []
         self.close: Close | None = None
         self.failure: Close | None = None
-        self.stalled: bool = False
+        self.holds_bytes: bool = False
         self._inflater = inflater
         self._receive_buffer = receive_buffer
         self._turn = turn
-        self._collecting = False
+        self._reading_on = False  # in read_on(): the next message may exceed receive_buffer
         self._dropping = False  # no message is wanted any more
         self._to_skip = 0  # bytes of a frame that is being dropped, and that have yet to come
         self._limit = _NO_LIMIT if max_message_size is None else max_message_size
         self._max_fragments = max_fragments
-        self._straight = True  # between two messages: the straight path may be tried
-        self._held = b""  # the start of a header or control frame; while stalled, the bytes that wait
+        self._fast = True  # between two messages: the fast path may be tried
+        self._held = b""  # the start of a header or control frame; if holds_bytes, what was not looked at
         self._taken = 0  # bytes at the start of _held that have been read
-        self._later = bytearray()  # while stalled, the bytes that arrived after those of _held
+        self._later = bytearray()  # if holds_bytes, the bytes that arrived after those of _held
         self._frame: PartialFrame | None = None  # a data frame whose payload is still coming
         self._stream_next = False
 
@@ -140,8 +141,8 @@ class MessageReader:
         Returns False if nothing but whole messages arrived, so that the inbox is all there is to look at.
         """
         position = 0
-        if self.stalled:
-            self._receive_stalled(data)
+        if self.holds_bytes:
+            self._receive_held(data)
             return True
         if self._held:
             data = self._held + data
@@ -151,16 +152,16 @@ class MessageReader:
         inbox = self.inbox
         unread, size = len(inbox), inbox.size
         try:
-            if self._straight:
-                position = self._take_plain_messages(data, position)
-            if position == len(data) and self._straight:
+            if self._fast:
+                position = self._take_whole_messages(data, position)
+            if position == len(data) and self._fast:
                 return False
             if self.failure is None:
                 self._take_frames(data, position)
         except Fault as fault:
             self.failure = Close(fault.code, shortened(str(fault)))
             self._frame = self.message = self._inflater = None
-            self._straight = self.stalled = False
+            self._fast = self.holds_bytes = False
         finally:
             arrived = len(inbox) - unread
             inbox.messages += arrived
@@ -169,12 +170,12 @@ class MessageReader:
         return True
 
     def receive_later(self, data: bytes) -> None:
-        """Keep bytes for later: the reader is ``stalled``."""
+        """Hold bytes for later."""
         self._later += data
-        self.stalled = True
+        self.holds_bytes = True
 
-    def _receive_stalled(self, data: bytes) -> None:
-        """Go on with the bytes that wait, one slice of them in one call."""
+    def _receive_held(self, data: bytes) -> None:
+        """Go on with the bytes that are held, one slice of them in one call."""
         self._later += data
         if self.is_full:
             return
@@ -184,35 +185,32 @@ class MessageReader:
             self._later.clear()
         end = min(start + _SLICE, len(data))
         self._held = b""
-        self.stalled = False
+        self.holds_bytes = False
         self.receive_data(data[start:end])
         if end < len(data) and not self.finished:
-            self.stalled = True
+            self.holds_bytes = True
             self._wait(data, end - len(self._held) + self._taken)
 
     def _wait(self, data: bytes, position: int) -> None:
         """Hold the bytes from the position on. They are copied when half of them are done with, not at each step."""
-        if self.stalled and position < len(data) // 2:
+        if self.holds_bytes and position < len(data) // 2:
             self._held, self._taken = data, position
         else:
             self._held, self._taken = data[position:], 0
 
-    def collect_message(self) -> None:
-        """Go on where the reader is stalled, until there is a whole message, for which the handler waits."""
-        self.collect_some()
-        while self.stalled and not self.inbox:
-            self.collect_some()
+    def read_on(self) -> None:
+        """Go on with the bytes that are held, for a handler that waits for a whole message; one turn at most.
 
-    def collect_some(self) -> None:
-        """Make one turn of :meth:`collect_message`."""
-        self._collecting = True
+        Until the inbox has a message, ``receive_buffer`` does not bound what is read.
+        """
+        self._reading_on = True
         self.receive_data(b"")
-        self._collecting = False
+        self._reading_on = False
 
     def drop_messages(self) -> None:
         """Skip messages from now on, and look for the client's Close frame alone."""
         self._dropping = True
-        self._straight = False
+        self._fast = False
         frame, message = self._frame, self.message
         if frame is not None:
             self._to_skip = frame.remaining
@@ -222,14 +220,14 @@ class MessageReader:
         if self._inflater is not None:
             self._inflater.forget()
 
-    def _take_plain_messages(self, data: bytes, position: int) -> int:
-        """The straight path: whole, final, uncompressed text and binary messages below 64 KiB.
+    def _take_whole_messages(self, data: bytes, position: int) -> int:
+        """The fast path: whole, final, uncompressed text and binary messages below 64 KiB.
 
         It stops before a frame that is anything else.
 
         XOR with the MASK bit leaves the length of a masked frame, and makes that of an unmasked one 128 or more. So one
         comparison says "masked and short": ``81 85`` is FIN and text, masked, 5 bytes: ``0x85 ^ 0x80 == 5``. ``81 05``,
-        not masked, is ``0x05 ^ 0x80 == 133``, which is over 125 and not 126, and is left to the plain path.
+        not masked, is ``0x05 ^ 0x80 == 133``, which is over 125 and not 126, and is left to the general path.
         """
         inbox = self.inbox
         limit = self._limit
@@ -262,11 +260,13 @@ class MessageReader:
         return position
 
     def _take_frames(self, data: bytes, position: int) -> None:
-        """The plain path: frames of any kind, whole or in parts, until the bytes, the turn or the connection end."""
+        """The general path: frames of any kind, whole or in parts, until the bytes, the turn or the connection end."""
         if self._dropping:
             self._skip_frames(data, position)
             return
         inflater = self._inflater
+        # What is left of this turn. With an inflater: the value of its ``work`` at which the turn is over. Each frame
+        # lowers either one.
         turn = self._turn if inflater is None else self._turn + inflater.work
         while self.close is None:
             message = self.message
@@ -274,7 +274,7 @@ class MessageReader:
             if (pending or position < len(data)) and (
                 turn <= 0 if inflater is None else inflater.work >= turn or self.is_full
             ):
-                self.stalled = True
+                self.holds_bytes = True
                 break
             turn -= _FRAME_WORK
             if message is not None and pending:
@@ -285,8 +285,8 @@ class MessageReader:
                 if self._frame is not None and not (message is not None and message.pending):
                     break
             else:
-                if self._straight:
-                    position = self._take_plain_messages(data, position)
+                if self._fast:
+                    position = self._take_whole_messages(data, position)
                 start = position
                 position = self._begin_frame(data, position)
                 if position == start:
@@ -295,7 +295,7 @@ class MessageReader:
             self._wait(data, position)
 
     def _skip_frames(self, data: bytes, position: int) -> None:
-        """The plain path after the local close: headers alone, until the bytes, the turn or the connection end."""
+        """The general path after the local close: headers alone, until the bytes, the turn or the connection end."""
         size = len(data)
         turn = self._turn
         unwanted = WHOLE if self._inflater is None else WHOLE_OR_COMPRESSED
@@ -307,7 +307,7 @@ class MessageReader:
                 position, count = skip_short(data, position, turn // _SKIP_WORK, unwanted)
                 turn -= count * _SKIP_WORK
             if turn <= 0 and position < size:
-                self.stalled = True
+                self.holds_bytes = True
                 break
             turn -= _FRAME_WORK
             start = position
@@ -323,7 +323,7 @@ class MessageReader:
         # Within receive_data() the size is without the cost of the messages that have just arrived.
         unread = max(self.inbox.size, len(self.inbox) * MESSAGE_COST)
         unread += 0 if self.message is None else self.message.unread
-        return unread >= self._receive_buffer and not (self._collecting and not self.inbox)
+        return unread >= self._receive_buffer and not (self._reading_on and not self.inbox)
 
     def _begin_frame(self, data: bytes, position: int) -> int:
         """Take the header of a frame, and the payload of a control frame or of a message that has arrived whole.
@@ -407,7 +407,7 @@ class MessageReader:
         self.inbox.size += len(payload)
 
     def _begin_message(self, is_text: bool, inflater: Inflater | None) -> PartialMessage:
-        self._straight = False
+        self._fast = False
         self.message = message = PartialMessage(is_text, self._limit, inflater, self._max_fragments)
         if self._stream_next and not self.inbox:
             self._stream(message)
@@ -438,7 +438,7 @@ class MessageReader:
                 self.inbox.append(message.whole())
                 self.inbox.size += message.size
             self.message = None
-            self._straight = True
+            self._fast = True
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == CLOSE:
@@ -449,7 +449,7 @@ class MessageReader:
     def _end(self, close: Close) -> None:
         self.close = close
         self._inflater = None
-        self._straight = False
+        self._fast = False
 
     # Streaming
 
@@ -464,8 +464,12 @@ class MessageReader:
         else:
             self._stream_next = True  # a message in progress is the rest of an earlier stream, which is not wanted
 
-    def collect_next(self) -> None:
-        """Do not stream the next message. The rest of one that is ``streamed`` is dropped from here."""
+    def stop_streaming(self) -> None:
+        """Take :meth:`stream_next` back.
+
+        Whether the rest of a message in progress is dropped or kept, the caller has decided by its ``drop()`` or its
+        ``streamed``.
+        """
         self._stream_next = False
         self.streamed = None
 

@@ -23,10 +23,10 @@ import trio
 from ...tasks.error_log import error_log as logger
 from ...tasks.timers import Timer, Timers
 
-READ_SIZE = 98304  # a frame of 64 KiB with its header; below the size for which malloc asks the kernel for pages
-LARGE = 16384  # bytes from which on data is not copied for the sake of fewer parts
-JOIN_UP_TO = 65536  # bytes joined for one write before it is made without waiting for more
-SMALL = 4096  # bytes that may be read at once whatever they cost
+READ_SIZE = 98304  # room for a frame of 64 KiB; below the 128 KiB from which glibc's malloc maps each block by default
+LARGE = 16384  # from this size on, bytes are not copied to be joined with others
+JOIN_UP_TO = 65536  # bytes that write_later() lets wait; beyond, it sends at once
+SMALL = 4096  # the least read_size; shorter reads do not change it
 PROGRESS_CHECKS = 8  # how often sending is checked for progress within send_timeout
 _FIRST_READ = 16384  # bytes of the first read, before the cost of handling a byte is known
 _TURN = 0.001  # seconds, about, that handling the bytes of one read may take: the other clients wait meanwhile
@@ -47,7 +47,7 @@ class Receiver(Protocol):
         """The input has ended, in order or by a reset. Called once."""
 
     def link_progressed(self) -> None:
-        """The client has taken bytes that were buffered, or never will."""
+        """The system has taken bytes that were buffered, or sending has failed and they are dropped."""
 
 
 class Link(ABC):
@@ -57,8 +57,9 @@ class Link(ABC):
     :ivar buffered: bytes that wait to be sent.
     :ivar dropped: whether bytes were dropped unsent, since sending has failed.
     :ivar paused: whether reading is paused because the receiver was full.
-    :ivar progressed: the time, by Trio's clock, at which the system last took bytes to send, or first had no room for
-        more. It means nothing while the only buffered bytes are those of :meth:`write_later`.
+    :ivar last_progress: the time, by Trio's clock, at which the system last took bytes, bytes began to wait, or
+        :meth:`seconds_stalled` saw that the client had taken some. It means nothing while only bytes of
+        :meth:`write_later` wait.
     :ivar read_size: bytes to read at once: fewer if they take long to handle, as 16,000 short messages do.
     """
 
@@ -66,6 +67,7 @@ class Link(ABC):
         "_closed",
         "_closing",
         "_dropped_input",
+        "_hurried",
         "_linger_timer",
         "_linger_until",
         "_lingering",
@@ -73,8 +75,8 @@ class Link(ABC):
         "_taken",
         "buffered",
         "dropped",
+        "last_progress",
         "paused",
-        "progressed",
         "read_size",
         "receiver",
         "timers",
@@ -86,12 +88,13 @@ class Link(ABC):
         self.buffered: int = 0
         self.dropped: bool = False
         self.paused: bool = False
-        self.progressed: float = 0.0
+        self.last_progress: float = 0.0
         self._taken: int | None = None
         self.read_size: int = _FIRST_READ
         self._closing = False
         self._lingering = 0.0
         self._patience = 0.0
+        self._hurried = False
         self._linger_until = 0.0
         self._dropped_input = False  # since lingering was last checked
         self._linger_timer: Timer | None = None
@@ -144,17 +147,17 @@ class Link(ABC):
     def taken(self) -> int | None:
         """A number that grows as the client's side takes bytes; None where the system does not tell.
 
-        With TCP it counts the bytes that were acknowledged so far. Of a Unix socket the system tells how many bytes the
-        client has not read yet. The number is the negative of that, and sending lowers it again.
+        With TCP it counts the bytes that were acknowledged so far. For a Unix socket it is minus the number of bytes
+        that the client has not read yet: it rises as the client reads, and falls as more is sent.
         """
         return None
 
-    def stalled(self) -> float:
+    def seconds_stalled(self) -> float:
         """Seconds for which the client has taken none of the bytes that wait to be sent; 0.0 while none wait.
 
-        The system takes more bytes only when it has much room again, and a slow client may take a minute to make that
-        room. The client's progress until then shows in :attr:`taken`. One call compares it with the call before, so
-        that a whole timeout needs several calls: see ``PROGRESS_CHECKS``.
+        The kernel reports a socket writable only when much of its send buffer is free, which may take a slow client a
+        minute. Until then its progress shows only in :attr:`taken`, which each call compares with its value at the call
+        before. So call this several times within a timeout: see ``PROGRESS_CHECKS``.
         """
         self.flush()  # bytes that were put off wait for this side, and say nothing of the client
         if not self.buffered:
@@ -162,8 +165,8 @@ class Link(ABC):
         taken = self.taken
         if taken != self._taken:
             self._taken = taken
-            self.progressed = trio.current_time()
-        return trio.current_time() - self.progressed
+            self.last_progress = trio.current_time()
+        return trio.current_time() - self.last_progress
 
     def close(
         self,
@@ -172,16 +175,16 @@ class Link(ABC):
         send_timeout: float | None = None,
         patience: float = 0.0,
     ) -> None:
-        """Send what is buffered, then end the stream, then drop input for ``linger`` seconds at most.
+        """Send what is buffered, then end the stream, then drop the client's input for ``linger`` seconds.
 
-        ``timeout`` (seconds) bounds the sending; ``send_timeout`` bounds the time in which the client takes nothing.
-        None leaves it to the link's owner. A client that still sends gets ``linger`` seconds more each time, up to
-        ``patience`` in all: many read a response only when all of their request is sent.
+        While the client goes on sending, that is prolonged by ``linger`` each time, up to ``patience`` in all: many
+        read a response only when all of their request is sent. ``timeout`` (seconds) bounds the sending. Without it,
+        ``send_timeout`` bounds the time in which the client takes nothing. With neither, sending is not bounded here.
         """
         if self._closing or self.is_closed:
             return
         self._closing = True
-        self._lingering, self._patience = linger, patience
+        self._lingering, self._patience = linger, 0.0 if self._hurried else patience
         self.receiver = None
         self._start_closing()
         if self._linger_timer is None and not self.is_closed:
@@ -191,7 +194,7 @@ class Link(ABC):
                 self._watch_last_bytes(send_timeout)
 
     def _watch_last_bytes(self, timeout: float) -> None:
-        if self.stalled() >= timeout:
+        if self.seconds_stalled() >= timeout:
             self.abort()
         else:
             self._linger_timer = self.timers.call_later(
@@ -199,7 +202,8 @@ class Link(ABC):
             )
 
     def hurry(self) -> None:
-        """Give a client that still sends no more than the time of one linger."""
+        """From now on, give a client that goes on sending no more than the time of one linger."""
+        self._hurried = True
         self._patience = self._linger_until = 0.0
 
     def _start_lingering(self) -> None:
@@ -225,7 +229,7 @@ class Link(ABC):
         """Drop the link at once."""
 
     async def wait_closed(self) -> None:
-        """Wait until nothing is left of the link; no checkpoint if that is so. Cancelled, it leaves the link alone."""
+        """Wait until nothing is left of the link; no checkpoint if that is so. A cancellation leaves the link alone."""
         if not self.is_closed:
             if self._closed is None:
                 self._closed = trio.Event()

@@ -41,7 +41,7 @@ class SocketLink(Link):
 
     buffered: int
     paused: bool
-    progressed: float
+    last_progress: float
 
     def __init__(self, sock: socket.socket, reactor: Poller, timers: Timers) -> None:
         super().__init__(timers)
@@ -119,7 +119,7 @@ class SocketLink(Link):
             self.buffered += len(rest)
             if rest:
                 self._append(rest)
-        self.progressed = trio.current_time()
+        self.last_progress = trio.current_time()
         self._reactor.update(self)
 
     def _append(self, data: bytes | memoryview) -> None:
@@ -198,7 +198,7 @@ class SocketLink(Link):
             sent -= len(backlog.popleft())
         if sent:
             backlog[0] = backlog[0][sent:]
-        self.progressed = trio.current_time()
+        self.last_progress = trio.current_time()
         if not backlog:
             self._backlog = None
             self._reactor.update(self)

@@ -25,7 +25,7 @@ class StreamLink(Link):
 
     buffered: int
     paused: bool
-    progressed: float
+    last_progress: float
     receiver: Receiver | None
 
     def __init__(self, stream: trio.abc.Stream, timers: Timers) -> None:
@@ -66,7 +66,7 @@ class StreamLink(Link):
         if self._broken or self._ended:
             return
         if not self.buffered:
-            self.progressed = trio.current_time()
+            self.last_progress = trio.current_time()
         self._append(data)
         self.buffered += len(data)
         self._writer.wake()
@@ -163,7 +163,7 @@ class StreamLink(Link):
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
                     self._break()
                     break
-                self.progressed = trio.current_time()
+                self.last_progress = trio.current_time()
                 self.buffered -= len(piece)
                 if self.receiver is not None:
                     self.receiver.link_progressed()

@@ -83,13 +83,13 @@ class TLSLink(Link):
         self._socket.paused = paused
 
     @property
-    def progressed(self) -> float:
+    def last_progress(self) -> float:
         """When the system last took bytes for the client, or did not take all that it was given, in Trio's time."""
-        return self._socket.progressed
+        return self._socket.last_progress
 
-    @progressed.setter
-    def progressed(self, progressed: float) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        self._socket.progressed = progressed
+    @last_progress.setter
+    def last_progress(self, time: float) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        self._socket.last_progress = time
 
     @property
     def dropped(self) -> bool:

@@ -1,6 +1,6 @@
 """Watchdog: terminates the process, and logs why, if its shutdown hangs.
 
-By then everything that can be cancelled has been cancelled, and every shield is broken. What is left is a thread that a
+By then everything that can be cancelled has been cancelled, and every shield is open. What is left is a thread that a
 handler waits for, or a handler that blocks the event loop itself: no task can do anything about either.
 """
 
@@ -48,7 +48,7 @@ class ShutdownWatchdog:
 
     def end(self) -> None:
         """End the process, because handlers that the log has named did not end."""
-        _end_process("what was to be forced to end did not end")
+        _end_process("handlers did not end, although the log has named them and their shields were opened")
 
     def _run(self) -> None:
         self._begun.wait()
