@@ -76,7 +76,7 @@ def logged(logger: str = "triows.error", level: int = logging.WARNING) -> Iterat
 def provide(namespace: dict[str, Any]) -> None:
     """Put into a document's namespace what its invisible blocks use."""
     namespace.update(
-        __name__="docs",
+        __name__="document",
         root=_HERE,
         drive=drive,
         drive_for_real=drive_for_real,
