@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from logging import Logger
+from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 
 from ..connection.base import Connection
@@ -43,9 +44,10 @@ from .routes.hooks import F, run_teardown
 from .routes.make_response import response_from
 from .routes.rules import Rule, URLMap, endpoint_name, wanted_methods
 from .routes.views import View, ViewFunctions
+from .templates import WithTemplates
 
 
-class App(WithMiddleware, Scaffold):
+class App(WithMiddleware, WithTemplates, Scaffold):
     """The base of :class:`triows.Triows`, without the ways to serve and to test it; see there for the parameters."""
 
     request_class: type[Request] = Request
@@ -77,9 +79,11 @@ class App(WithMiddleware, Scaffold):
         host_matching: bool = False,
         subdomain_matching: bool = False,
         root_path: str | None = None,
+        template_folder: str | PathLike[str] | None = "templates",
         **limits: Any,
     ) -> None:
         super().__init__(import_name, root_path=root_path)
+        self._init_templates(template_folder)
         if host_matching and subdomain_matching:
             raise ValueError("host_matching and subdomain_matching exclude each other; leave one of them out")
         self.name = import_name
