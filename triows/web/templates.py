@@ -95,7 +95,7 @@ def closed_with_rendering(iterable: T) -> T:
     return iterable
 
 
-async def render_template(template_name_or_list: Names, **context: Any) -> str:
+async def render_template(template_name_or_list: str | Template | Iterable[str | Template], **context: Any) -> str:
     """Return the text of a template.
 
     :param template_name_or_list: the name of a file in a template folder, or several: the first that exists.
@@ -116,7 +116,9 @@ async def render_template_string(source: str, **context: Any) -> str:
     return await _render(here, template, context)
 
 
-async def stream_template(template_name_or_list: Names, **context: Any) -> AsyncIterator[str]:
+async def stream_template(
+    template_name_or_list: str | Template | Iterable[str | Template], **context: Any
+) -> AsyncIterator[str]:
     """Return the text of a template as an async generator of pieces, for a streamed response.
 
     Each piece is made when the client takes it, in the context of this call. A client that goes away ends the
