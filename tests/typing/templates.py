@@ -1,6 +1,7 @@
 """Templates, and the messages for the next page."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -27,8 +28,11 @@ async def rendering() -> None:
     assert_type(await render_template(["own.html", "page.html"]), str)
     assert_type(await render_template(app.jinja_env.get_template("page.html")), str)
     assert_type(await render_template_string("{{ title }}", title="Title"), str)
-    assert_type(await stream_template("page.html"), AsyncIterator[str])
-    assert_type(await stream_template_string("{{ title }}", title="Title"), AsyncIterator[str])
+    assert_type(await stream_template("page.html"), AsyncGenerator[str, None])
+    assert_type(await stream_template_string("{{ title }}", title="Title"), AsyncGenerator[str, None])
+    async with aclosing(await stream_template("page.html")) as pieces:
+        async for piece in pieces:
+            assert_type(piece, str)
     assert_type(await get_template_attribute("macros.html", "name"), Any)
     await render_template(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await render_template_string(b"bytes")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -185,7 +185,7 @@ async def test_a_rendering_is_a_checkpoint(in_app: Triows) -> None:
     await render_template("page.html")
     with assert_checkpoints():
         await render_template("page.html")
-    async with aclosing(await stream_template_string("text")) as stream:  # type: ignore[type-var]
+    async with aclosing(await stream_template_string("text")) as stream:
         with assert_checkpoints():
             await anext(stream)
 
@@ -291,7 +291,7 @@ async def test_a_generator_is_closed_when_the_rendering_is_cancelled(in_app: Tri
 async def test_a_generator_is_closed_when_the_stream_is(in_app: Triows, source: str) -> None:
     rows = Rows()
     pieces = await stream_template_string(source, rows=rows, stop=str)
-    async with aclosing(pieces) as stream:  # type: ignore[type-var]
+    async with aclosing(pieces) as stream:
         await anext(stream)
     assert (rows.open, rows.closed) == (0, 1)
     gc.collect()
@@ -318,7 +318,7 @@ async def test_all_generators_are_closed_though_closing_one_fails(in_app: Triows
     )
     await anext(stream)
     with pytest.raises(OSError, match="while it is closed"):
-        await stream.aclose()  # type: ignore[attr-defined]
+        await stream.aclose()
     assert (rows.open, rows.closed) == (0, 1)
 
 

@@ -115,8 +115,8 @@ class Environment(jinja2.Environment):
         TEMPLATES_AUTO_RELOAD of the config, else DEBUG.
     """
 
-    code_generator_class = ClosingCodeGenerator
-    template_class = Template
+    code_generator_class: type[CodeGenerator] = ClosingCodeGenerator
+    template_class: type[jinja2.Template] = Template
 
     def __init__(self, app: TemplateOwners, **options: Any) -> None:
         if not options.setdefault("enable_async", True):

@@ -11,7 +11,7 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack
 from contextvars import ContextVar, Token
 from math import inf
@@ -118,7 +118,7 @@ async def render_template_string(source: str, **context: Any) -> str:
 
 async def stream_template(
     template_name_or_list: str | Template | Iterable[str | Template], **context: Any
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str, None]:
     """Return the text of a template as an async generator of pieces, for a streamed response.
 
     Each piece is made when the client takes it, in the context of this call. A client that goes away ends the
@@ -131,7 +131,7 @@ async def stream_template(
     return _stream(here, template, context)
 
 
-async def stream_template_string(source: str, **context: Any) -> AsyncIterator[str]:
+async def stream_template_string(source: str, **context: Any) -> AsyncGenerator[str, None]:
     """:func:`stream_template` for a template that is given as text."""
     here, template = await _prepare("stream_template_string()", context, source=source)
     return _stream(here, template, context)
