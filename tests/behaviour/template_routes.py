@@ -8,13 +8,25 @@ from typing import Any
 import jinja2
 import trio
 
-from triows import Triows, flash, g, redirect, render_template, request, session, stream_template, websocket
+from triows import (
+    Blueprint,
+    Triows,
+    flash,
+    g,
+    redirect,
+    render_template,
+    request,
+    session,
+    stream_template,
+    url_for,
+    websocket,
+)
 
 SOURCES = {
     "base.html": "<!doctype html>\n<title>{% block title %}{% endblock %}</title>\n{% block body %}{% endblock %}",
     "page.html": "{% extends 'base.html' %}{% from 'macros.html' import bold %}"
     "{% block title %}{{ title }}{% endblock %}"
-    "{% block body %}{{ bold(request.args.name) }} {{ number() }} {{ g.word }} {{ url_for('page', name=1) }}"
+    "{% block body %}{{ bold(request.args.name) }} {{ number() }} {{ g.word }} {{ url_for('.page', name=1) }}"
     "{% endblock %}",
     "macros.html": "{% macro bold(text) %}<b>{{ text }}</b>{% endmacro %}",
     "error.html": "begun {{ fail() }} never",
@@ -26,7 +38,8 @@ SOURCES = {
 
 def add_template_routes(app: Triows, say: Callable[..., None]) -> None:
     app.secret_key = "secret"
-    app.jinja_loader = jinja2.DictLoader(SOURCES)
+    part = Blueprint("templates", __name__, url_prefix="/templates")
+    part.jinja_loader = jinja2.DictLoader(SOURCES)
 
     async def number() -> int:
         await trio.lowlevel.checkpoint()
@@ -36,20 +49,20 @@ def add_template_routes(app: Triows, say: Callable[..., None]) -> None:
         await trio.lowlevel.checkpoint()
         raise ValueError("in the template")
 
-    @app.get("/page")
+    @part.get("/page")
     async def page() -> str:
         g.word = "word"
         return await render_template("page.html", title="<Title>", number=number)
 
-    @app.get("/page/error")
+    @part.get("/page/error")
     async def error() -> Any:
         return await render_template("error.html", fail=fail)
 
-    @app.get("/page/error/stream")
+    @part.get("/page/error/stream")
     async def error_in_stream() -> Any:
         return await stream_template("error.html", fail=fail)
 
-    @app.get("/page/missing")
+    @part.get("/page/missing")
     async def missing() -> Any:
         return await render_template("missing.html")
 
@@ -63,15 +76,15 @@ def add_template_routes(app: Triows, say: Callable[..., None]) -> None:
         finally:
             say("rows-closed", request.disconnect.kind if request.disconnect else None)
 
-    @app.get("/rows/<int:count>")
+    @part.get("/rows/<int:count>")
     async def rows(count: int) -> Any:
         return await stream_template("rows.html", rows=lambda: rows_of(count))
 
-    @app.get("/rows/forever")
+    @part.get("/rows/forever")
     async def rows_forever() -> Any:
         return await stream_template("rows.html", rows=lambda: rows_of(None))
 
-    @app.get("/rows/forever/without-waiting")
+    @part.get("/rows/forever/without-waiting")
     async def rows_without_waiting() -> Any:
         def rows() -> Iterator[str]:
             while True:
@@ -82,7 +95,7 @@ def add_template_routes(app: Triows, say: Callable[..., None]) -> None:
         finally:
             say("rendering")
 
-    @app.get("/rows/whole/forever")
+    @part.get("/rows/whole/forever")
     async def whole_forever() -> Any:
         """Never has anything to send: only the cancellation ends it."""
 
@@ -97,7 +110,7 @@ def add_template_routes(app: Triows, say: Callable[..., None]) -> None:
             say("cancelled", request.disconnect.kind)
             raise
 
-    @app.get("/rows/whole/waiting")
+    @part.get("/rows/whole/waiting")
     async def whole_waiting() -> Any:
         async def rows() -> AsyncIterator[str]:
             try:
@@ -109,7 +122,7 @@ def add_template_routes(app: Triows, say: Callable[..., None]) -> None:
 
         return await render_template("rows.html", rows=rows)
 
-    @app.websocket("/page")
+    @part.websocket("/page")
     async def page_by_websocket() -> Any:
         if "reject" in websocket.args:
             return await render_template("message.html", text="go <away>"), 403
@@ -120,18 +133,20 @@ def add_template_routes(app: Triows, say: Callable[..., None]) -> None:
 
     # Messages for the next page
 
-    @app.post("/messages")
+    @part.post("/messages")
     async def add_message() -> Any:
         await flash("<saved>", "info")
         await flash("and more")
-        return redirect("/messages")
+        return redirect(url_for(".messages"))
 
-    @app.get("/messages")
+    @part.get("/messages")
     async def messages() -> str:
         return await render_template("messages.html")
 
-    @app.websocket("/messages")
+    @part.websocket("/messages")
     async def message_by_websocket() -> None:
         await flash("by websocket", "info")
         await websocket.accept()
         await websocket.send_json([*session])
+
+    app.register_blueprint(part)

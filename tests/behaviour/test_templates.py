@@ -13,29 +13,31 @@ def get(path: str, *headers: str) -> bytes:
 
 
 async def test_a_page_is_rendered(target: Target) -> None:
-    response = await target.get("/page?name=%3CAda%3E")
+    response = await target.get("/templates/page?name=%3CAda%3E")
     assert response.status == 200
     assert response.headers["content-type"] == "text/html; charset=utf-8"
-    assert response.body == (b"<!doctype html>\n<title>&lt;Title&gt;</title>\n<b>&lt;Ada&gt;</b> 42 word /page?name=1")
+    assert response.body == (
+        b"<!doctype html>\n<title>&lt;Title&gt;</title>\n<b>&lt;Ada&gt;</b> 42 word /templates/page?name=1"
+    )
 
 
 @pytest.mark.parametrize("count", [0, 3, 2000])
 async def test_a_page_in_pieces_comes_whole_to_a_client_that_stays(target: Target, count: int) -> None:
-    response = await target.get(target.with_key(f"/rows/{count}"))
+    response = await target.get(target.with_key(f"/templates/rows/{count}"))
     assert response.headers["transfer-encoding"] == "chunked"
     lines = response.body.decode().splitlines()
-    assert lines == [*(f"<li>/rows/{count} {number} {'x' * 100}" for number in range(count)), "end"]
+    assert lines == [*(f"<li>/templates/rows/{count} {number} {'x' * 100}" for number in range(count)), "end"]
     assert await target.record("rows-closed") == [None]
 
 
 async def test_head_of_a_page_in_pieces_renders_nothing(target: Target) -> None:
-    assert (await target.request("HEAD", target.with_key("/rows/forever"))).status == 200
+    assert (await target.request("HEAD", target.with_key("/templates/rows/forever"))).status == 200
     assert await target.records() == []
 
 
 async def test_a_client_that_leaves_ends_the_rendering_and_closes_its_generators(target: Target) -> None:
     wire = await target.connect()
-    await wire.send(get(target.with_key("/rows/forever")))
+    await wire.send(get(target.with_key("/templates/rows/forever")))
     await wire.read(1000)
     await wire.stream.aclose()
     assert await target.record("rows-closed") == ["lost"]
@@ -44,17 +46,17 @@ async def test_a_client_that_leaves_ends_the_rendering_and_closes_its_generators
 
 async def test_a_rendering_in_pieces_that_never_waits_lets_others_in_and_ends_with_its_client(target: Target) -> None:
     wire = await target.connect()
-    await wire.send(get(target.with_key("/rows/forever/without-waiting")))
+    await wire.send(get(target.with_key("/templates/rows/forever/without-waiting")))
     await wire.read(10_000)
-    assert (await target.get("/page")).status == 200
+    assert (await target.get("/templates/page")).status == 200
     await wire.stream.aclose()
-    assert (await target.get("/page")).status == 200
+    assert (await target.get("/templates/page")).status == 200
     assert await target.log() == []
 
 
 async def test_a_whole_rendering_that_never_waits_lets_others_in_and_ends_with_its_client(target: Target) -> None:
     wire = await target.connect()
-    await wire.send(get(target.with_key("/rows/whole/forever")))
+    await wire.send(get(target.with_key("/templates/rows/whole/forever")))
     await target.record("rendering")
     await wire.stream.aclose()
     assert await target.record("cancelled") == ["lost"]
@@ -63,7 +65,7 @@ async def test_a_whole_rendering_that_never_waits_lets_others_in_and_ends_with_i
 
 async def test_a_whole_rendering_that_waits_ends_with_its_client(target: Target) -> None:
     wire = await target.connect()
-    await wire.send(get(target.with_key("/rows/whole/waiting")))
+    await wire.send(get(target.with_key("/templates/rows/whole/waiting")))
     await target.record("rendering")
     await wire.stream.aclose()
     assert await target.record("rows-closed") == ["lost"]
@@ -71,7 +73,7 @@ async def test_a_whole_rendering_that_waits_ends_with_its_client(target: Target)
 
 
 async def test_an_error_of_a_template_is_500(target: Target) -> None:
-    response = await target.get("/page/error")
+    response = await target.get("/templates/page/error")
     assert response.status == 500
     assert b"begun" not in response.body
     (logged,) = await target.log()
@@ -80,14 +82,14 @@ async def test_an_error_of_a_template_is_500(target: Target) -> None:
 
 
 async def test_a_missing_template_is_500_and_the_log_says_where_it_was_looked_for(target: Target) -> None:
-    assert (await target.get("/page/missing")).status == 500
+    assert (await target.get("/templates/page/missing")).status == 500
     (logged,) = await target.log()
-    assert "there is no template 'missing.html' in DictLoader of the app 'tests.behaviour.app'" in logged
+    assert "or in DictLoader of the blueprint 'templates'" in logged
 
 
 async def test_an_error_in_the_middle_of_a_page_breaks_it_off(target: Target) -> None:
     wire = await target.connect()
-    await wire.send(get("/page/error/stream"))
+    await wire.send(get("/templates/page/error/stream"))
     assert (await wire.read_head()).status == 200
     assert not (await wire.read_rest()).endswith(b"0\r\n\r\n")  # the last chunk (RFC 9112, section 7.1)
     await wire.stream.aclose()
@@ -96,7 +98,7 @@ async def test_an_error_in_the_middle_of_a_page_breaks_it_off(target: Target) ->
 
 
 async def test_a_websocket_sends_templates(target: Target) -> None:
-    wire = await target.websocket("/page")
+    wire = await target.websocket("/templates/page")
     await wire.send_text("<hello>")
     assert await wire.read_text() == "<i>&lt;hello&gt;</i>"
     pieces = b""
@@ -111,7 +113,7 @@ async def test_a_websocket_sends_templates(target: Target) -> None:
 
 async def test_a_websocket_is_rejected_with_a_page(target: Target) -> None:
     wire = await target.connect()
-    await wire.send(upgrade("/page?reject=1"))
+    await wire.send(upgrade("/templates/page?reject=1"))
     response = await wire.read_response()
     assert (response.status, response.body) == (403, b"<i>go &lt;away&gt;</i>")
     await wire.stream.aclose()
@@ -125,18 +127,18 @@ def cookie(response: Response) -> str:
 
 
 async def test_messages_are_shown_once_by_the_next_page(target: Target) -> None:
-    response = await target.request("POST", "/messages", body=b"")
+    response = await target.request("POST", "/templates/messages", body=b"")
     assert response.status == 302
-    response = await target.request("GET", "/messages", cookie(response))
+    response = await target.request("GET", "/templates/messages", cookie(response))
     assert response.body == b"info: &lt;saved&gt;\nmessage: and more\n"
-    response = await target.request("GET", "/messages", cookie(response))
+    response = await target.request("GET", "/templates/messages", cookie(response))
     assert response.body == b""
 
 
 async def test_messages_of_a_websocket_are_in_the_cookie_of_its_acceptance(target: Target) -> None:
     wire = Wire((await target.connect()).stream)
-    response = await wire.handshake(target.with_key("/messages"))
+    response = await wire.handshake(target.with_key("/templates/messages"))
     assert await wire.read_text() == '["_flashes"]'
-    response = await target.request("GET", "/messages", cookie(response))
+    response = await target.request("GET", "/templates/messages", cookie(response))
     assert response.body == b"info: by websocket\n"
     await wire.close()
