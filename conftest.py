@@ -79,7 +79,7 @@ def logged(*loggers: str, level: int = logging.WARNING) -> Iterator[list[str]]:
 def provide(namespace: dict[str, Any]) -> None:
     """Put into a document's namespace what its invisible blocks use."""
     namespace.update(
-        __name__="docs",
+        __name__="document",
         root=_HERE,
         drive=drive,
         drive_for_real=drive_for_real,

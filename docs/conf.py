@@ -32,10 +32,11 @@ python_maximum_signature_line_length = 100
 # annotations name what is not documented.
 nitpicky = True
 nitpick_ignore_regex = [
-    (r"py:.*", r"(trio|werkzeug|collections|contextlib|datetime|http|json|os|ssl)\..*"),
+    (r"py:.*", r"(trio|werkzeug|jinja2|collections|contextlib|datetime|http|json|os|ssl)\..*"),
     (
         r"py:class",
-        r"datetime|(triows\..*\.)?(App|F|_Checkpoint|Context|SessionMixin|NullSession|Blueprint(Setup|App)|JSONApp|RequestBase)",
+        r"datetime|(triows\..*\.)?(App|F|_Checkpoint|Context|SessionMixin|NullSession|Blueprint(Setup|App)|JSONApp|RequestBase)"
+        r"|Environment|Template|BaseLoader",
     ),
     (
         r"py:class",

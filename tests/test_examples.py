@@ -125,7 +125,7 @@ def test_the_readme_lists_it(name: str) -> None:
     assert f"examples/{name}/app.py:app" in (EXAMPLES / "README.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", ["chat", "echo", "hypercorn_app", "ticker", "upload"])
+@pytest.mark.parametrize("name", ["chat", "echo", "guestbook", "hypercorn_app", "ticker", "upload"])
 async def test_there_is_a_page(name: str, load: Load) -> None:
     response = await load(f"{name}/app.py").app.test_client().get("/")
     assert response.status_code == 200
@@ -133,7 +133,7 @@ async def test_there_is_a_page(name: str, load: Load) -> None:
     assert "<title>" in await response.get_data(as_text=True)
 
 
-@pytest.mark.parametrize("page", sorted(EXAMPLES.glob("*/*.html")), ids=lambda page: page.parent.name)
+@pytest.mark.parametrize("page", sorted(EXAMPLES.rglob("*.html")), ids=lambda page: str(page.relative_to(EXAMPLES)))
 def test_pages_load_nothing_from_elsewhere(page: Path) -> None:
     references = re.findall(r"""(?:src|href)=["']([^"']*)""", page.read_text("utf-8"))
     assert [reference for reference in references if "//" in reference and not reference.startswith("data:")] == []
@@ -528,6 +528,56 @@ async def test_upload_client_sends_a_file(load: Load, tmp_path: Path) -> None:
         output = await output_of(client, "--url", f"ws://127.0.0.1:{server.port}/ws", file)
         nursery.cancel_scope.cancel()
     assert output == f"10000 {sha256(file.read_bytes()).hexdigest()}\n"
+
+
+# guestbook
+
+
+@pytest.fixture
+def guestbook(load: Load) -> ModuleType:
+    return load("guestbook/app.py")
+
+
+async def write(client: TestClient, name: str, text: str) -> str:
+    """Write into the guestbook, and return the page that is shown then."""
+    response = await client.post("/", form={"name": name, "text": text}, follow_redirects=True)
+    assert response.status_code == 200
+    return await response.get_data(as_text=True)
+
+
+async def test_guestbook_shows_what_was_written_and_says_thank_you_once(guestbook: ModuleType) -> None:
+    client = guestbook.app.test_client()
+    page = await write(client, " Ada ", "<b>Hi</b>")
+    assert "Thank you, Ada!" in page
+    assert "&lt;b&gt;Hi&lt;/b&gt;" in page
+    page = await (await client.get("/")).get_data(as_text=True)
+    assert "Thank you" not in page
+    assert "&lt;b&gt;Hi&lt;/b&gt;" in page
+
+
+@pytest.mark.parametrize(("name", "text"), [("", "text"), ("name", " "), ("x" * 41, "text"), ("name", "x" * 501)])
+async def test_guestbook_refuses_what_is_missing_or_too_long(guestbook: ModuleType, name: str, text: str) -> None:
+    page = await write(guestbook.app.test_client(), name, text)
+    assert '<p class="error" role="status">Please give a name' in page
+    assert "Nobody has written anything yet." in page
+
+
+async def test_guestbook_is_bounded(guestbook: ModuleType) -> None:
+    client = guestbook.app.test_client()
+    for number in range(guestbook.MAX_ENTRIES + 1):
+        page = await write(client, "Ada", f"text {number}.")
+    assert "text 0." not in page
+    assert f"text {guestbook.MAX_ENTRIES}." in page
+
+
+async def test_guestbook_finds_its_templates_from_anywhere(tmp_path: Path) -> None:
+    file = EXAMPLES / "guestbook" / "app.py"
+    async with running("-m", "triows", "run", f"{file}:app", "--port", "0", cwd=tmp_path) as (_, address):
+        host, port = address.split(":")
+        async with await trio.open_tcp_stream(host, int(port)) as stream:
+            await stream.send_all(f"GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n".encode())
+            page = b"".join([data async for data in stream])
+    assert b"<title>Guestbook</title>" in page
 
 
 # embedded

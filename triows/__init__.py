@@ -23,6 +23,8 @@ from .web.body import Body as Body
 from .web.context import has_app_context as has_app_context
 from .web.context import has_request_context as has_request_context
 from .web.context import has_websocket_context as has_websocket_context
+from .web.flashes import flash as flash
+from .web.flashes import get_flashed_messages as get_flashed_messages
 from .web.forms import FileStorage as FileStorage
 from .web.globals import g as g
 from .web.globals import request as request
@@ -43,6 +45,11 @@ from .web.request import Request as Request
 from .web.response import Response as Response
 from .web.sessions import SessionInterface as SessionInterface
 from .web.sessions import SessionMixin as SessionMixin
+from .web.templates import get_template_attribute as get_template_attribute
+from .web.templates import render_template as render_template
+from .web.templates import render_template_string as render_template_string
+from .web.templates import stream_template as stream_template
+from .web.templates import stream_template_string as stream_template_string
 from .web.websocket import WebSocket as WebSocket
 
 __version__ = "0.1.0"

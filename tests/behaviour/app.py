@@ -15,6 +15,7 @@ import trio
 from triows import Response, Triows, WebSocket, WebSocketClosed, abort, g, request, websocket
 
 from .http_routes import add_routes
+from .template_routes import add_template_routes
 from .text_routes import add_text_routes
 
 
@@ -601,4 +602,5 @@ def make_app(**limits: Any) -> Triows:
 
     add_routes(app)
     add_text_routes(app)
+    add_template_routes(app, say)
     return app

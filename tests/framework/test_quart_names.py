@@ -171,12 +171,10 @@ def test_a_response_has_no_timeout() -> None:
     [
         ("BACKGROUND_TASK_SHUTDOWN_TIMEOUT", 30),
         ("ENV", "development"),
-        ("EXPLAIN_TEMPLATE_LOADING", True),
         ("PREFER_SECURE_URLS", True),
         ("PRESERVE_CONTEXT_ON_EXCEPTION", True),
         ("RESPONSE_TIMEOUT", 1),
         ("SEND_FILE_MAX_AGE_DEFAULT", timedelta(hours=1)),
-        ("TEMPLATES_AUTO_RELOAD", True),
         ("USE_X_SENDFILE", True),
     ],
 )

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from logging import DEBUG, NOTSET, Logger
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -53,9 +54,10 @@ from .routes.hooks import F, run_teardown
 from .routes.make_response import response_from
 from .routes.rules import Rule, URLMap, check_endpoint, endpoint_name, wanted_methods
 from .routes.views import View, ViewFunctions
+from .templates import WithTemplates
 
 
-class App(WithMiddleware, Scaffold):
+class App(WithMiddleware, WithTemplates, Scaffold):
     """The base of :class:`triows.Triows`, without the ways to serve and to test it; see there for the parameters."""
 
     request_class: type[Request] = Request
@@ -81,9 +83,17 @@ class App(WithMiddleware, Scaffold):
     _read_when_made = quart_names.APP_READ_WHEN_MADE
 
     def __init__(
-        self, import_name: str, *, host_matching: bool = False, subdomain_matching: bool = False, **limits: Any
+        self,
+        import_name: str,
+        *,
+        host_matching: bool = False,
+        subdomain_matching: bool = False,
+        root_path: str | None = None,
+        template_folder: str | PathLike[str] | None = "templates",
+        **limits: Any,
     ) -> None:
-        super().__init__(import_name)
+        super().__init__(import_name, root_path=root_path)
+        self._init_templates(template_folder)
         check_definitions(self)
         if host_matching and subdomain_matching:
             raise ValueError("host_matching and subdomain_matching exclude each other; leave one of them out")

@@ -28,6 +28,8 @@ DEFAULT_CONFIG: dict[str, Any] = {
     # Whether an unhandled error in app.nursery ends the app, instead of being logged only.
     "BACKGROUND_TASK_CRASH_STOPS": False,
     "DEBUG": False,
+    # Whether the log says where each template was looked for.
+    "EXPLAIN_TEMPLATE_LOADING": False,
     "MAX_CONTENT_LENGTH": None,
     "MAX_COOKIE_SIZE": 4093,
     "MAX_FORM_MEMORY_SIZE": 500_000,
@@ -49,6 +51,8 @@ DEFAULT_CONFIG: dict[str, Any] = {
     "SESSION_COOKIE_SAMESITE": None,
     "SESSION_COOKIE_SECURE": False,
     "SESSION_REFRESH_EACH_REQUEST": True,
+    # Whether templates are compiled again when their files have changed. None: in debug mode.
+    "TEMPLATES_AUTO_RELOAD": None,
     "TESTING": False,
     # Whether HTTP errors without a handler are errors of the view: logged, answered with 500, raised in tests. None:
     # only in debug mode, and only for a missing key of a form.
@@ -255,6 +259,7 @@ _CHECKS: Mapping[str, Check] = {
             "ACCESS_LOG_QUERY",
             "BACKGROUND_TASK_CRASH_STOPS",
             "DEBUG",
+            "EXPLAIN_TEMPLATE_LOADING",
             "SESSION_COOKIE_HTTPONLY",
             "SESSION_COOKIE_PARTITIONED",
             "SESSION_COOKIE_SECURE",
@@ -264,6 +269,7 @@ _CHECKS: Mapping[str, Check] = {
         _flag,
     ),
     "PROVIDE_AUTOMATIC_OPTIONS": _flag,
+    "TEMPLATES_AUTO_RELOAD": _flag_or_none,
     "TRAP_BAD_REQUEST_ERRORS": _flag_or_none,
     "TRAP_HTTP_EXCEPTIONS": _flag,
     **{key: partial(_without_effect, setting) for key, setting in SETTINGS.items()},

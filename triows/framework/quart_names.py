@@ -24,7 +24,6 @@ _FILES = dict.fromkeys(
     ("get_send_file_max_age", "has_static_folder", "static_folder", "static_url_path"),
     "there is no static folder yet; let the web server in front serve files, or add a route for them",
 )
-_TEMPLATES = "there are no templates yet; use Jinja's Environment directly"
 _ERRORS = "answer errors with @app.errorhandler(SomeError), or those of every kind with @app.errorhandler(500)"
 _REQUESTS = "use @app.before_request, @app.after_request or @app.teardown_request, or override make_response()"
 _WEBSOCKETS = "use @app.before_websocket, @app.after_websocket or @app.teardown_websocket"
@@ -34,19 +33,6 @@ _COMMANDS = "the app has no command line of its own yet; call its functions in a
 APP: Mapping[str, str] = {
     **{name: remedy.format(owner="app") for name, remedy in _HOOKS.items()},
     **_FILES,
-    **dict.fromkeys(
-        (
-            "create_global_jinja_loader",
-            "create_jinja_environment",
-            "jinja_environment",
-            "jinja_options",
-            "select_jinja_autoescape",
-            "template_context_processors",
-            "template_folder",
-            "update_template_context",
-        ),
-        _TEMPLATES,
-    ),
     **dict.fromkeys(
         (
             "handle_exception",
@@ -113,20 +99,6 @@ APP: Mapping[str, str] = {
 
 APP_CALLS: Mapping[str, str] = {
     **dict.fromkeys(("cli", "shell_context_processor", "test_cli_runner"), _COMMANDS),
-    **dict.fromkeys(
-        (
-            "add_template_filter",
-            "add_template_global",
-            "add_template_test",
-            "context_processor",
-            "jinja_env",
-            "jinja_loader",
-            "template_filter",
-            "template_global",
-            "template_test",
-        ),
-        _TEMPLATES,
-    ),
     "ensure_async": "await async functions as they are, and run others with trio.to_thread.run_sync()",
     "sync_to_async": "run the function with trio.to_thread.run_sync()",
     "iter_blueprints": "iterate over app.blueprints.values()",
@@ -137,7 +109,7 @@ APP_CALLS: Mapping[str, str] = {
     "shutdown": "use 'async with app.serving():', or server.shutdown() of what app.serve() has started",
     "shutdown_event": "tasks in app.nursery are cancelled when the app shuts down",
     **dict.fromkeys(
-        ("auto_find_instance_path", "instance_path", "open_instance_resource", "open_resource", "root_path"),
+        ("auto_find_instance_path", "instance_path", "open_instance_resource", "open_resource"),
         "find files by the module's own place: Path(__file__).parent",
     ),
     "send_static_file": _FILES["static_folder"],
@@ -156,17 +128,14 @@ APP_ARGUMENTS: Mapping[str, str] = {
     "static_url_path": _FILES["static_folder"],
     "static_folder": _FILES["static_folder"],
     "static_host": _FILES["static_folder"],
-    "template_folder": _TEMPLATES,
     "instance_path": APP_CALLS["instance_path"],
     "instance_relative_config": APP_CALLS["instance_path"],
-    "root_path": APP_CALLS["root_path"],
 }
 """Parameters of Quart's constructor that triows's does not have."""
 
 BLUEPRINT: Mapping[str, str] = {
     **{name: remedy.format(owner="blueprint") for name, remedy in _HOOKS.items()},
     **_FILES,
-    **dict.fromkeys(("template_context_processors", "template_folder"), _TEMPLATES),
     "cli_group": _COMMANDS,
     "deferred_functions": "use blueprint.record(function)",
     "make_setup_state": "use blueprint.record(function), which is called with the setup",
@@ -177,23 +146,9 @@ BLUEPRINT: Mapping[str, str] = {
 
 BLUEPRINT_CALLS: Mapping[str, str] = {
     "cli": _COMMANDS,
-    **dict.fromkeys(
-        (
-            "add_app_template_filter",
-            "add_app_template_global",
-            "add_app_template_test",
-            "app_context_processor",
-            "app_template_filter",
-            "app_template_global",
-            "app_template_test",
-            "context_processor",
-            "jinja_loader",
-        ),
-        _TEMPLATES,
-    ),
     "app_url_defaults": "use @app.url_defaults",
     "app_url_value_preprocessor": "use @app.url_value_preprocessor",
-    **dict.fromkeys(("open_resource", "root_path"), APP_CALLS["root_path"]),
+    "open_resource": APP_CALLS["open_resource"],
     "send_static_file": _FILES["static_folder"],
 }
 """Names that user code calls or reads on a Quart blueprint. A subclass may define them for itself."""
@@ -243,12 +198,10 @@ SETTINGS: Mapping[str, tuple[tuple[Any, ...], str]] = {
         "background tasks are cancelled at shutdown, and SHUTDOWN_TIMEOUT bounds the time that they have for it",
     ),
     "ENV": (("production",), "set DEBUG; a setting of your own needs another name"),
-    "EXPLAIN_TEMPLATE_LOADING": ((), _TEMPLATES),
     "PREFER_SECURE_URLS": ((), "set PREFERRED_URL_SCHEME to 'https'"),
     "PRESERVE_CONTEXT_ON_EXCEPTION": ((), "in tests, 'async with app.test_client() as client:' preserves the context"),
     "RESPONSE_TIMEOUT": ((60,), "use trio.fail_after() in the view; SEND_TIMEOUT is for clients that do not read"),
     "SEND_FILE_MAX_AGE_DEFAULT": ((timedelta(hours=12), 43200), _FILES["static_folder"]),
-    "TEMPLATES_AUTO_RELOAD": ((), _TEMPLATES),
     "USE_X_SENDFILE": ((), _FILES["static_folder"]),
 }
 """Quart's settings without an effect here: the values that are accepted beside None and False, and the remedy."""

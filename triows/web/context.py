@@ -20,9 +20,10 @@ class Context:
 
     :ivar g: the namespace behind :data:`triows.g`.
     :ivar after_this_request: the functions of :func:`triows.after_this_request`, None before the first.
+    :ivar flashes: what :func:`triows.get_flashed_messages` has taken out of the session, None before the first call.
     """
 
-    __slots__ = ("after_this_request", "app", "g", "request", "session", "url_adapter", "websocket")
+    __slots__ = ("after_this_request", "app", "flashes", "g", "request", "session", "url_adapter", "websocket")
 
     def __init__(self, app: Any, request: Request | None = None, websocket: WebSocket | None = None) -> None:
         self.app: Any = app  # Any: users read their own subclass of Triows, and its attributes, from here
@@ -32,6 +33,7 @@ class Context:
         self.session: SessionMixin | None = None
         self.url_adapter: MapAdapter | None = None
         self.after_this_request: list[Callable[[Response], Any]] | None = None
+        self.flashes: list[tuple[str, str]] | None = None
 
     @property
     def subject(self) -> Request | WebSocket | None:

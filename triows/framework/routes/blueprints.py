@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...connection.checks import did_you_mean
 from ...connection.limits import REQUEST_LIMITS, WEBSOCKET_LIMITS, check_limits, pop_limits
 from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_async
 from .. import quart_names
+from ..templates import WithAppTemplates
 from .decorators import Scaffold, bare, check_error_key
 from .hooks import F, HandlerTable, Hooks, HookTable, Kind, add_hook, register_handler
 from .rules import check_endpoint
@@ -26,6 +28,7 @@ class BlueprintApp(Protocol):
     error_handlers: HandlerTable
     url_value_preprocessors: HookTable
     url_default_functions: HookTable
+    template_context_processors: HookTable
 
     @property
     def add_url_rule(self) -> Callable[..., None]: ...
@@ -35,6 +38,9 @@ class BlueprintApp(Protocol):
     def before_serving(self, function: F) -> F: ...
     def after_serving(self, function: F) -> F: ...
     def while_serving(self, function: F) -> F: ...
+    def add_template_filter(self, function: Callable[..., Any], name: str | None = None) -> None: ...
+    def add_template_test(self, function: Callable[..., Any], name: str | None = None) -> None: ...
+    def add_template_global(self, function: Callable[..., Any], name: str | None = None) -> None: ...
 
 
 class BlueprintSetup:
@@ -86,7 +92,7 @@ def join_paths(prefix: str, rule: str) -> str:
     return f"{prefix.rstrip('/')}/{rule.lstrip('/')}" if rule else prefix
 
 
-class Blueprint(Scaffold):
+class Blueprint(WithAppTemplates, Scaffold):
     """A part of an app: ``Blueprint("chat", __name__, url_prefix="/chat")``.
 
     The blueprint's endpoints are called ``"chat.name"``. Blueprints may be nested.
@@ -95,6 +101,9 @@ class Blueprint(Scaffold):
     :param url_prefix: the path before each of the blueprint's rules.
     :param subdomain: the subdomain of the rules.
     :param url_defaults: defaults of URL variables for all rules.
+    :param root_path: the folder of the blueprint's files, by default that of the module ``import_name``.
+    :param template_folder: the folder of the blueprint's templates, absolute or below ``root_path``. The app's
+        templates come first.
     """
 
     _called = "blueprint"
@@ -109,8 +118,11 @@ class Blueprint(Scaffold):
         url_prefix: str | None = None,
         subdomain: str | None = None,
         url_defaults: dict[str, Any] | None = None,
+        root_path: str | None = None,
+        template_folder: str | PathLike[str] | None = None,
     ) -> None:
-        super().__init__(import_name)
+        super().__init__(import_name, root_path=root_path)
+        self._init_templates(template_folder)
         if not name or "." in name:
             raise ValueError(f"a blueprint cannot be named {name!r}; its name is not empty and has no dots")
         self.name = name
@@ -242,6 +254,7 @@ class Blueprint(Scaffold):
             app.hooks[kind].merge(hooks, full_name)
         app.url_value_preprocessors.setdefault(full_name, []).extend(self.url_value_preprocessors.get(None, ()))
         app.url_default_functions.setdefault(full_name, []).extend(self.url_default_functions.get(None, ()))
+        self._add_templates(app, full_name)
         for code, handlers in self.error_handlers.get(None, {}).items():
             app.error_handlers.setdefault(full_name, {}).setdefault(code, {}).update(handlers)
         for function in self._records:

@@ -9,6 +9,7 @@ from types import EllipsisType
 from typing import Any, ClassVar, TypeVar, cast
 
 from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_async, describe
+from ..folders import root_path_of
 from ..quart_names import QuartNameGuard
 from .arguments import check_callable, check_called_with
 from .hooks import ErrorHandler, F, HandlerTable, Hooks, HookTable, Kind, add_hook, error_key, register_handler
@@ -46,8 +47,9 @@ class Scaffold(QuartNameGuard):
     _called: ClassVar[str] = "app"
     """What the object is called in messages."""
 
-    def __init__(self, import_name: str) -> None:
+    def __init__(self, import_name: str, *, root_path: str | None = None) -> None:
         self.import_name = import_name
+        self.root_path: str = root_path_of(import_name) if root_path is None else root_path
         self.hooks: dict[Kind, Hooks] = {"request": Hooks(), "websocket": Hooks()}
         self.error_handlers: HandlerTable = {}
         self.url_value_preprocessors: HookTable = {}
