@@ -66,6 +66,7 @@ class Triows(App):
     :param import_name: ``__name__`` of the module, which names the app.
     :param host_matching: match rules by their ``host`` option too.
     :param subdomain_matching: match rules by their ``subdomain`` option, below SERVER_NAME.
+    :param root_path: the folder of the app's files, by default that of the module ``import_name``.
     :param limits: any limit of :class:`~triows.WebSocketLimits` and :class:`~triows.ServerLimits`: sizes in
         bytes, times in seconds.
     :raises TypeError: if there is no such limit, or its value has a wrong type.

@@ -71,9 +71,15 @@ class App(WithMiddleware, Scaffold):
     _read_when_made = quart_names.APP_READ_WHEN_MADE
 
     def __init__(
-        self, import_name: str, *, host_matching: bool = False, subdomain_matching: bool = False, **limits: Any
+        self,
+        import_name: str,
+        *,
+        host_matching: bool = False,
+        subdomain_matching: bool = False,
+        root_path: str | None = None,
+        **limits: Any,
     ) -> None:
-        super().__init__(import_name)
+        super().__init__(import_name, root_path=root_path)
         if host_matching and subdomain_matching:
             raise ValueError("host_matching and subdomain_matching exclude each other; leave one of them out")
         self.name = import_name

@@ -137,7 +137,7 @@ APP_CALLS: Mapping[str, str] = {
     "shutdown": "use 'async with app.serving():', or server.shutdown() of what app.serve() has started",
     "shutdown_event": "tasks in app.nursery are cancelled when the app shuts down",
     **dict.fromkeys(
-        ("auto_find_instance_path", "instance_path", "open_instance_resource", "open_resource", "root_path"),
+        ("auto_find_instance_path", "instance_path", "open_instance_resource", "open_resource"),
         "find files by the module's own place: Path(__file__).parent",
     ),
     "send_static_file": _FILES["static_folder"],
@@ -159,7 +159,6 @@ APP_ARGUMENTS: Mapping[str, str] = {
     "template_folder": _TEMPLATES,
     "instance_path": APP_CALLS["instance_path"],
     "instance_relative_config": APP_CALLS["instance_path"],
-    "root_path": APP_CALLS["root_path"],
 }
 """Parameters of Quart's constructor that triows's does not have."""
 
@@ -193,7 +192,7 @@ BLUEPRINT_CALLS: Mapping[str, str] = {
     ),
     "app_url_defaults": "use @app.url_defaults",
     "app_url_value_preprocessor": "use @app.url_value_preprocessor",
-    **dict.fromkeys(("open_resource", "root_path"), APP_CALLS["root_path"]),
+    "open_resource": APP_CALLS["open_resource"],
     "send_static_file": _FILES["static_folder"],
 }
 """Names that user code calls or reads on a Quart blueprint. A subclass may define them for itself."""

@@ -92,6 +92,7 @@ class Blueprint(Scaffold):
     :param url_prefix: the path before each of the blueprint's rules.
     :param subdomain: the subdomain of the rules.
     :param url_defaults: defaults of URL variables for all rules.
+    :param root_path: the folder of the blueprint's files, by default that of the module ``import_name``.
     """
 
     _without_effect = quart_names.BLUEPRINT
@@ -105,8 +106,9 @@ class Blueprint(Scaffold):
         url_prefix: str | None = None,
         subdomain: str | None = None,
         url_defaults: dict[str, Any] | None = None,
+        root_path: str | None = None,
     ) -> None:
-        super().__init__(import_name)
+        super().__init__(import_name, root_path=root_path)
         if not name or "." in name:
             raise ValueError(f"a blueprint cannot be named {name!r}; its name is not empty and has no dots")
         self.name = name

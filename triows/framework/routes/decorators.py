@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_async
+from ..folders import root_path_of
 from ..quart_names import QuartNameGuard
 from .hooks import ErrorHandler, F, HandlerTable, Hooks, HookTable, Kind, add_hook, register_handler
 from .rules import check_options
@@ -17,8 +18,9 @@ class Scaffold(QuartNameGuard):
     Hooks may be async; synchronous ones run in a worker thread.
     """
 
-    def __init__(self, import_name: str) -> None:
+    def __init__(self, import_name: str, *, root_path: str | None = None) -> None:
         self.import_name = import_name
+        self.root_path: str = root_path_of(import_name) if root_path is None else root_path
         self.hooks: dict[Kind, Hooks] = {"request": Hooks(), "websocket": Hooks()}
         self.error_handlers: HandlerTable = {}
         self.url_value_preprocessors: HookTable = {}
