@@ -47,5 +47,5 @@ def test_a_main_module_without_a_file_has_the_working_directory(monkeypatch: pyt
 def test_a_namespace_package_has_to_be_given_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "in_many_folders").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(RuntimeError, match="'in_many_folders' is a namespace package.*root_path="):
+    with pytest.raises(RuntimeError, match=r"'in_many_folders' is a namespace package.*root_path="):
         root_path_of("in_many_folders")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
@@ -33,6 +34,7 @@ from ..web.websocket import WebSocket
 from . import quart_names
 from .background import BackgroundNursery
 from .config import DEFAULT_CONFIG, Config
+from .files import DEFAULT_STATIC_FOLDER, WithInstance, serves_static, static_rule
 from .lifespan import Lifespan
 from .limits import ConfiguredLimits
 from .middleware import WithMiddleware
@@ -45,7 +47,7 @@ from .routes.rules import Rule, URLMap, endpoint_name, wanted_methods
 from .routes.views import View, ViewFunctions
 
 
-class App(WithMiddleware, Scaffold):
+class App(WithMiddleware, WithInstance, Scaffold):
     """The base of :class:`triows.Triows`, without the ways to serve and to test it; see there for the parameters."""
 
     request_class: type[Request] = Request
@@ -73,9 +75,14 @@ class App(WithMiddleware, Scaffold):
     def __init__(
         self,
         import_name: str,
-        *,
+        static_url_path: str | None = None,
+        static_folder: str | os.PathLike[str] | None = DEFAULT_STATIC_FOLDER,
+        static_host: str | None = None,
         host_matching: bool = False,
         subdomain_matching: bool = False,
+        *,
+        instance_path: str | os.PathLike[str] | None = None,
+        instance_relative_config: bool = False,
         root_path: str | None = None,
         **limits: Any,
     ) -> None:
@@ -83,6 +90,8 @@ class App(WithMiddleware, Scaffold):
         if host_matching and subdomain_matching:
             raise ValueError("host_matching and subdomain_matching exclude each other; leave one of them out")
         self.name = import_name
+        self._take_static(static_folder, static_url_path)
+        self._take_instance(instance_path, instance_relative_config)
         self.config: Config = self.config_class({**DEFAULT_CONFIG, **self.default_config})
         for name, value in limits.items():
             if name in quart_names.APP_ARGUMENTS:
@@ -102,6 +111,8 @@ class App(WithMiddleware, Scaffold):
         self._note_make_response()
         self._lifespan = Lifespan(self)
         self._limits = ConfiguredLimits(self)
+        if serves_static(self, host_matching, static_host):
+            self.add_url_rule(static_rule(self), "static", self.send_static_file, host=static_host)
 
     def __repr__(self) -> str:
         return f"<Triows {self.name!r}>"

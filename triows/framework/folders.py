@@ -1,10 +1,11 @@
-"""Where an app and its blueprints are in the file system: the folder of their module."""
+"""Where an app and its blueprints are in the file system: the folder of their module, and that of an installation."""
 
 from __future__ import annotations
 
 import os
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 
 def root_path_of(import_name: str) -> str:
@@ -29,3 +30,30 @@ def root_path_of(import_name: str) -> str:
             )
         file = spec.origin
     return os.path.dirname(os.path.abspath(file))
+
+
+def instance_path_of(import_name: str, name: str) -> str:
+    """Return the folder of an app's installation: ``instance`` beside its package or module, unless it is installed.
+
+    For an app that is installed below :data:`sys.prefix`, or in the ``site-packages`` of another environment, it is
+    ``var/NAME-instance`` there.
+    """
+    top = import_name.partition(".")[0]
+    try:
+        folder = root_path_of(top)
+    except RuntimeError:
+        folder = os.getcwd()
+    if os.path.basename(folder) == top and os.path.isfile(os.path.join(folder, "__init__.py")):
+        folder = os.path.dirname(folder)
+    prefix = _prefix_of(Path(folder))
+    return os.path.join(folder, "instance") if prefix is None else os.path.join(prefix, "var", f"{name}-instance")
+
+
+def _prefix_of(folder: Path) -> Path | None:
+    """The environment that has a folder of modules, None if none has."""
+    if folder.is_relative_to(prefix := Path(sys.prefix).absolute()):
+        return prefix
+    if folder.name.lower() != "site-packages":
+        return None
+    parent = folder.parent
+    return parent.parent.parent if parent.parent.name.lower() == "lib" else parent.parent

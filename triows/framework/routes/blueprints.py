@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...connection.limits import REQUEST_LIMITS, WEBSOCKET_LIMITS, check_limits, pop_limits
 from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_async
 from .. import quart_names
+from ..files import static_rule
 from .decorators import Scaffold
 from .hooks import F, HandlerTable, Hooks, HookTable, Kind, add_hook, register_handler
 
 _OPTIONS = frozenset({"name", "name_prefix", "subdomain", "url_defaults", "url_prefix"})
-_READ_ONCE = frozenset({"name", "subdomain", "url_prefix", "url_values"})
+_READ_ONCE = frozenset({"name", "static_url_path", "subdomain", "url_prefix", "url_values"})
 
 
 class BlueprintApp(Protocol):
@@ -89,6 +91,8 @@ class Blueprint(Scaffold):
     The blueprint's endpoints are called ``"chat.name"``. Blueprints may be nested.
 
     :param name: the blueprint's name, without dots.
+    :param static_folder: the folder of files that are served as they are, absolute or relative to ``root_path``.
+    :param static_url_path: the path before their names, by default ``/`` and the name of the folder.
     :param url_prefix: the path before each of the blueprint's rules.
     :param subdomain: the subdomain of the rules.
     :param url_defaults: defaults of URL variables for all rules.
@@ -102,6 +106,8 @@ class Blueprint(Scaffold):
         self,
         name: str,
         import_name: str,
+        static_folder: str | os.PathLike[str] | None = None,
+        static_url_path: str | None = None,
         *,
         url_prefix: str | None = None,
         subdomain: str | None = None,
@@ -115,6 +121,7 @@ class Blueprint(Scaffold):
         self.url_prefix = url_prefix
         self.subdomain = subdomain
         self.url_values: dict[str, Any] = url_defaults or {}
+        self._take_static(static_folder, static_url_path)
         self.registered: bool = False
         self._reads_options = False
         self._records: list[Callable[[BlueprintSetup], None]] = []
@@ -238,6 +245,8 @@ class Blueprint(Scaffold):
         app.url_default_functions.setdefault(full_name, []).extend(self.url_default_functions.get(None, ()))
         for code, handlers in self.error_handlers.get(None, {}).items():
             app.error_handlers.setdefault(full_name, {}).setdefault(code, {}).update(handlers)
+        if self.has_static_folder:
+            setup.add(app.add_url_rule, static_rule(self), "static", self.send_static_file, {})
         for function in self._records:
             function(setup)
         for child, child_options in self._children:

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_async
+from ..files import WithFiles
 from ..folders import root_path_of
 from ..quart_names import QuartNameGuard
 from .hooks import ErrorHandler, F, HandlerTable, Hooks, HookTable, Kind, add_hook, register_handler
 from .rules import check_options
 
 
-class Scaffold(QuartNameGuard):
+class Scaffold(WithFiles, QuartNameGuard):
     """The decorators that :class:`~triows.Triows` and :class:`~triows.Blueprint` have in common.
 
     Hooks may be async; synchronous ones run in a worker thread.
