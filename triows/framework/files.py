@@ -60,7 +60,7 @@ class WithFiles:
     def static_folder(self) -> Folder | None:
         """The folder of the files that are served as they are, as an absolute path; None if there is none.
 
-        It may be set, absolute or relative to ``root_path``. Set to None, the URLs of its files are not found.
+        It may be set, absolute or relative to ``root_path``.
         """
         return None if self._static_folder is None else Folder(os.path.join(self.root_path, self._static_folder))
 

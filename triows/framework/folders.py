@@ -56,4 +56,7 @@ def _prefix_of(folder: Path) -> Path | None:
     if folder.name.lower() != "site-packages":
         return None
     parent = folder.parent
-    return parent.parent.parent if parent.parent.name.lower() == "lib" else parent.parent
+    for above in (parent, parent.parent):  # Windows has Lib/site-packages, others have lib/python3.11/site-packages
+        if above.name.lower() == "lib":
+            return above.parent
+    return parent
