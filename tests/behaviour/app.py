@@ -14,6 +14,7 @@ import trio
 
 from triows import Response, Triows, WebSocket, WebSocketClosed, abort, g, request, websocket
 
+from .file_routes import add_file_routes
 from .http_routes import add_routes
 from .text_routes import add_text_routes
 
@@ -601,4 +602,5 @@ def make_app(**limits: Any) -> Triows:
 
     add_routes(app)
     add_text_routes(app)
+    add_file_routes(app)
     return app
