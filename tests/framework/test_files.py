@@ -1,3 +1,5 @@
+"""Static folders, resources, and the folder of an installation."""
+
 from __future__ import annotations
 
 import os
@@ -371,9 +373,12 @@ def test_the_instance_of_an_installed_app_is_in_its_environment(
     assert Triows("installed").instance_path == str(tmp_path / "var" / "installed-instance")
 
 
-def test_a_namespace_package_has_its_instance_in_the_working_directory(
+def test_a_namespace_package_has_its_instance_beside_it_if_it_has_one_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "of_many").mkdir()
-    monkeypatch.syspath_prepend(tmp_path)
-    assert Triows("of_many", root_path="/").instance_path == f"{os.getcwd()}/instance"
+    for parent in ("one", "two"):
+        (tmp_path / parent / "of_folders").mkdir(parents=True)
+    monkeypatch.syspath_prepend(tmp_path / "one")
+    assert Triows("of_folders").instance_path == f"{tmp_path}/one/instance"
+    monkeypatch.syspath_prepend(tmp_path / "two")
+    assert Triows("of_folders", root_path="/").instance_path == f"{os.getcwd()}/instance"

@@ -1,3 +1,5 @@
+"""Byte ranges: what is asked for, what of it is there, and the body that has several."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Conditional requests: 304 and 412, ranges, and the ETags that they need."""
+
 from __future__ import annotations
 
 import re

@@ -1,3 +1,5 @@
+"""Bodies from files: in pieces, closed in the end whatever happens, and never taken for whole when they are not."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""Files as responses: their headers, names, sources, and names that lead nowhere."""
+
 from __future__ import annotations
 
 import os
