@@ -74,7 +74,7 @@ class FileBody:
     """
 
     def __init__(self, open_file: Callable[[], Any], size: int | None, *, name: str = "the file") -> None:
-        self.size = size
+        self.size: int | None = size
         self._name = name
         self._open = open_file
         self._file: Any = None

@@ -253,13 +253,14 @@ class Response(SansIOResponse):
     async def _cut(self, wanted: str) -> None:
         body = self._stream
         if isinstance(body, FileBody) and body.size is not None:
-            self.content_length = body.select(cut(self, wanted, body.size))
+            length = body.select(cut(self, wanted, body.size))
         else:
             data = await self.get_data()
             parts = cut(self, wanted, len(data))
             data = b"".join([part if isinstance(part, bytes) else data[slice(*part)] for part in parts])
             self.set_data(data)
-            self.content_length = len(data)
+            length = len(data)
+        self.headers["Content-Length"] = f"{length}"
 
     def wire_headers(self) -> Headers:
         """Return the headers for the wire, as pairs of bytes.
