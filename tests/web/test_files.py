@@ -106,6 +106,22 @@ async def test_last_modified_may_be_given(app: Triows, file: Path, last_modified
     assert response.last_modified == datetime(2015, 10, 10, tzinfo=UTC)
 
 
+async def test_a_time_beyond_all_dates_is_the_last_date(
+    app: Triows, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fstat = os.fstat
+
+    def late(descriptor: int) -> os.stat_result:
+        status = list(fstat(descriptor))
+        status[8] = 10**12
+        return os.stat_result(status)
+
+    monkeypatch.setattr(os, "fstat", late)
+    response = await sent(app, file)
+    assert response.headers["Last-Modified"] == "Fri, 31 Dec 9999 23:59:59 GMT"
+    assert await response.get_data() == b"0123456789"
+
+
 async def test_etags_may_be_left_out(app: Triows, file: Path) -> None:
     assert "ETag" not in (await sent(app, file, add_etags=False)).headers
 

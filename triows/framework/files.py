@@ -171,7 +171,7 @@ class WithInstance:
         """The folder of this installation. Nothing creates it.
 
         By default that is ``instance`` beside the app's package or module, and ``var/NAME-instance`` below
-        :data:`sys.prefix` for an app that is installed there.
+        ``sys.prefix`` for an app that is installed there.
         """
         return self.auto_find_instance_path()
 
@@ -189,7 +189,7 @@ class WithInstance:
     ) -> AsyncFile[str]: ...
 
     async def open_instance_resource(self, path: str | os.PathLike[str], mode: str = "rb") -> Any:
-        """Open a file below :attr:`instance_path`, in any mode of :func:`open`; text is in UTF-8.
+        """Open a file below :attr:`instance_path`, in any mode of ``open()``; text is in UTF-8.
 
         :raises OSError: if it cannot be opened.
         """

@@ -38,7 +38,7 @@ def root_path_of(import_name: str) -> str:
 def instance_path_of(import_name: str, name: str) -> str:
     """Return the folder of an app's installation: ``instance`` beside its package or module, unless it is installed.
 
-    For an app that is installed below :data:`sys.prefix`, or in the ``site-packages`` of another environment, it is
+    For an app that is installed below ``sys.prefix``, or in the ``site-packages`` of another environment, it is
     ``var/NAME-instance`` there.
     """
     top = import_name.partition(".")[0]

@@ -24,6 +24,7 @@ from .file_body import PIECE, FileBody, FileObject, NoRegularFile, in_file_threa
 from .globals import request
 from .response import Response
 
+_LAST_TIME = 253402300799  # the end of the year 9999: later times have no date in HTTP
 _DEFAULT_MIMETYPE = "application/octet-stream"
 _ATTRIBUTE_CHARACTERS = "!#$&+-.^_`|~"  # beside letters and digits: RFC 8187, section 3.2.1
 _CONTROLS = dict.fromkeys((*range(32), 127), "_")  # no header may have them, and names of files may
@@ -215,7 +216,7 @@ class _Sending:
         if self.attachment_filename is None:
             self.attachment_filename = name.name
         if self.last_modified is None:
-            self.last_modified = opened.status.st_mtime
+            self.last_modified = min(opened.status.st_mtime, _LAST_TIME)
         if self.cache_timeout is None:
             self.cache_timeout = max_age_of(str(name))
         size: int | None = opened.status.st_size
