@@ -63,7 +63,7 @@ def logged(*loggers: str, level: int = logging.WARNING) -> Iterator[list[str]]:
             lines.append(self.format(record))
 
     handler = Collector()
-    sources = [logging.getLogger(name) for name in loggers or ("triows.error", "docs")]
+    sources = [logging.getLogger(name) for name in loggers or ("triows.error", "document")]
     levels = [source.level for source in sources]
     for source in sources:
         source.addHandler(handler)
