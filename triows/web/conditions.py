@@ -37,22 +37,23 @@ class ConditionalRequest(Protocol):
 
 def failed_condition(request: ConditionalRequest, response: SansIOResponse) -> int | None:
     """Return the status for a GET or HEAD whose condition fails: 304 or 412; None if it holds (RFC 9110, 13.2.2)."""
-    etag, is_weak = response.get_etag()
-    modified = response.last_modified
     headers = request.headers
+    etag, is_weak = response.get_etag()
     if "If-Match" in headers:
         tags = request.if_match
         if not (tags.star_tag or (etag is not None and not is_weak and tags.contains(etag))):
             return _PRECONDITION_FAILED
-    elif (unmodified_since := request.if_unmodified_since) is not None:
-        if modified is not None and modified > unmodified_since:
+    elif (since := request.if_unmodified_since) is not None:
+        modified = response.last_modified
+        if modified is not None and modified > since:
             return _PRECONDITION_FAILED
     if "If-None-Match" in headers:
         tags = request.if_none_match
         return _NOT_MODIFIED if tags.star_tag or (etag is not None and tags.contains_weak(etag)) else None
-    modified_since = request.if_modified_since
-    if modified_since is not None and modified is not None and modified <= modified_since:
-        return _NOT_MODIFIED
+    if (since := request.if_modified_since) is not None:
+        modified = response.last_modified
+        if modified is not None and modified <= since:
+            return _NOT_MODIFIED
     return None
 
 
