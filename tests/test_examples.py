@@ -125,7 +125,7 @@ def test_the_readme_lists_it(name: str) -> None:
     assert f"examples/{name}/app.py:app" in (EXAMPLES / "README.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", ["chat", "echo", "guestbook", "hypercorn_app", "ticker", "upload"])
+@pytest.mark.parametrize("name", ["chat", "echo", "guestbook", "hypercorn_app", "ticker", "upload", "video"])
 async def test_there_is_a_page(name: str, load: Load) -> None:
     response = await load(f"{name}/app.py").app.test_client().get("/")
     assert response.status_code == 200
@@ -578,6 +578,23 @@ async def test_guestbook_finds_its_templates_from_anywhere(tmp_path: Path) -> No
             await stream.send_all(f"GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n".encode())
             page = b"".join([data async for data in stream])
     assert b"<title>Guestbook</title>" in page
+
+
+# video
+
+
+async def test_video_is_played_from_anywhere(load: Load) -> None:
+    client = load("video/app.py").app.test_client()
+    whole = await (await client.get("/static/clock.webm")).get_data()
+    response = await client.get("/video", headers={"Range": "bytes=0-"})
+    assert (response.status_code, response.mimetype, await response.get_data()) == (206, "video/webm", whole)
+    response = await client.get("/video", headers={"Range": "bytes=1000-1999"})
+    assert (response.status_code, await response.get_data()) == (206, whole[1000:2000])
+
+
+async def test_video_can_be_kept(load: Load) -> None:
+    response = await load("video/app.py").app.test_client().get("/download")
+    assert response.headers["Content-Disposition"] == "attachment; filename=clock.webm"
 
 
 # embedded

@@ -23,6 +23,9 @@ from .web.body import Body as Body
 from .web.context import has_app_context as has_app_context
 from .web.context import has_request_context as has_request_context
 from .web.context import has_websocket_context as has_websocket_context
+from .web.files import safe_join as safe_join
+from .web.files import send_file as send_file
+from .web.files import send_from_directory as send_from_directory
 from .web.flashes import flash as flash
 from .web.flashes import get_flashed_messages as get_flashed_messages
 from .web.forms import FileStorage as FileStorage

@@ -68,10 +68,16 @@ class Triows(App):
     """A web application.
 
     :param import_name: ``__name__`` of the module, which names the app.
+    :param static_url_path: the path before the names of static files; by default ``/`` and the name of the folder.
+    :param static_folder: the folder of files that are served as they are, absolute or relative to ``root_path``; None:
+        there is none.
+    :param static_host: the host of the static files, with ``host_matching``.
     :param host_matching: match rules by their ``host`` option too.
     :param subdomain_matching: match rules by their ``subdomain`` option, below SERVER_NAME.
-    :param root_path: the folder of the app's files, by default that of the module ``import_name``.
     :param template_folder: the folder of the app's templates, absolute or below ``root_path``.
+    :param instance_path: the folder of this installation, absolute; by default ``instance`` beside the package.
+    :param instance_relative_config: whether names of configuration files are relative to ``instance_path``.
+    :param root_path: the folder of the app's files, by default that of the module ``import_name``.
     :param limits: any limit of :class:`~triows.WebSocketLimits` and :class:`~triows.ServerLimits`: sizes in
         bytes, times in seconds.
     :raises TypeError: if there is no such limit, or its value has a wrong type.

@@ -14,6 +14,7 @@ import trio
 
 from triows import Response, Triows, WebSocket, WebSocketClosed, abort, g, request, websocket
 
+from .file_routes import add_file_routes
 from .http_routes import add_routes
 from .template_routes import add_template_routes
 from .text_routes import add_text_routes
@@ -603,4 +604,5 @@ def make_app(**limits: Any) -> Triows:
     add_routes(app)
     add_text_routes(app)
     add_template_routes(app, say)
+    add_file_routes(app)
     return app

@@ -113,7 +113,7 @@ def test_a_long_value_does_not_flood_the_message(name: str) -> None:
 
 
 def test_http_routes_set_limits_of_their_own() -> None:
-    app = Triows(__name__, max_body_size=5, body_timeout=6)
+    app = Triows(__name__, static_folder=None, max_body_size=5, body_timeout=6)
     blueprint = Blueprint("b", __name__)
     blueprint.post("/b", endpoint="b", max_body_size=7)(print)
     app.register_blueprint(blueprint)
@@ -124,7 +124,7 @@ def test_http_routes_set_limits_of_their_own() -> None:
 
 
 async def test_requests_have_the_limits_of_their_route() -> None:
-    app = Triows(__name__, max_body_size=5, body_timeout=6)
+    app = Triows(__name__, static_folder=None, max_body_size=5, body_timeout=6)
 
     @app.post("/own", max_body_size=7)
     @app.post("/")

@@ -221,7 +221,7 @@ def test_rules_and_url_maps_may_be_of_another_class() -> None:
         url_rule_class = MyRule
         url_map_class = MyMap
 
-    app = App(__name__)
+    app = App(__name__, static_folder=None)
     app.get("/", endpoint="view")(print)
     assert isinstance(app.url_map, MyMap)
     assert [type(rule) for rule in app.url_map.iter_rules()] == [MyRule]

@@ -1,4 +1,4 @@
-"""The folders of apps and blueprints."""
+"""Where the files of an app and of a blueprint are, and what names without files get."""
 
 from __future__ import annotations
 
@@ -46,8 +46,13 @@ def test_a_main_module_without_a_file_has_the_working_directory(monkeypatch: pyt
     assert root_path_of("__main__") == os.getcwd()
 
 
-def test_a_namespace_package_has_to_be_given_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "in_many_folders").mkdir()
-    monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(RuntimeError, match=r"'in_many_folders' is a namespace package.*root_path="):
-        root_path_of("in_many_folders")
+def test_a_namespace_package_of_several_folders_has_to_be_given_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for parent in ("one", "two"):
+        (tmp_path / parent / "of_folders").mkdir(parents=True)
+    monkeypatch.syspath_prepend(tmp_path / "one")
+    assert root_path_of("of_folders") == str(tmp_path / "one" / "of_folders")
+    monkeypatch.syspath_prepend(tmp_path / "two")
+    with pytest.raises(RuntimeError, match=r"the package 'of_folders' has the folders \[.*\]; give root_path= one"):
+        root_path_of("of_folders")

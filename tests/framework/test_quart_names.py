@@ -5,7 +5,6 @@ Tests triows/web/quart_names.py.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -133,12 +132,6 @@ def test_an_error_inside_of_a_property_is_not_hidden() -> None:
         App(__name__).database  # noqa: B018
 
 
-@pytest.mark.parametrize("name", sorted(absent.APP_ARGUMENTS))
-def test_the_constructor_refuses_quarts_arguments_with_a_remedy(name: str) -> None:
-    with pytest.raises(TypeError, match=rf"^Triows\(\) has no parameter '{name}': \w"):
-        Triows(__name__, **{name: "x"})
-
-
 # Requests, websockets and responses
 
 
@@ -174,8 +167,6 @@ def test_a_response_has_no_timeout() -> None:
         ("PREFER_SECURE_URLS", True),
         ("PRESERVE_CONTEXT_ON_EXCEPTION", True),
         ("RESPONSE_TIMEOUT", 1),
-        ("SEND_FILE_MAX_AGE_DEFAULT", timedelta(hours=1)),
-        ("USE_X_SENDFILE", True),
     ],
 )
 def test_a_setting_without_effect_is_refused_by_name(name: str, value: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,7 +76,6 @@ app.route("/all", methods=["GET", "POST"], endpoint="all")(other)
 app.route(404)(other)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 app.route("/none")(None)  # type: ignore[type-var]  # pyright: ignore[reportArgumentType]
 app.rout("/typo")  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
-app.static_folder  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  # noqa: B018
 
 assert_type(app.add_url_rule("/rule", "rule", other, methods={"GET"}), None)
 assert_type(app.add_websocket("/socket", "socket", ws), None)
@@ -169,7 +168,6 @@ async def what_an_app_makes() -> None:
 
 blueprint = Blueprint("users", __name__, url_prefix="/users")
 Blueprint("users")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-Blueprint("users", __name__, static_folder="static")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
 @blueprint.route("/<name>")

@@ -6,7 +6,7 @@ from typing import Any, assert_type
 
 from werkzeug.sansio.response import Response as SansIOResponse
 
-from triows import JSONProvider, Response, Triows
+from triows import JSONProvider, Response, Triows, request, websocket
 
 
 async def later() -> AsyncIterator[bytes]:
@@ -42,6 +42,11 @@ async def use(response: Response) -> None:
     assert_type(response.iter_body(), AsyncGenerator[bytes, None])
     assert_type(await response.aclose(), None)
     assert_type(Response.from_sansio(SansIOResponse()), Response)
+    assert_type(await response.freeze(), None)
+    assert_type(await response.add_etag(overwrite=True, weak=True), None)
+    assert_type(await response.make_conditional(request, accept_ranges=True, complete_length=5), Response)
+    await response.make_conditional(websocket)
+    await response.make_conditional("GET")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     response.status_code = 404
     response.set_cookie("name", "value", max_age=60, samesite="Lax")
     response.response = later()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -9,7 +10,6 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from logging import DEBUG, NOTSET, Logger
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -43,6 +43,7 @@ from . import quart_names
 from .assignments import check_assignment, check_definitions
 from .background import BackgroundNursery
 from .config import DEFAULT_CONFIG, Config
+from .files import DEFAULT_STATIC_FOLDER, WithInstance, serves_static, static_rule
 from .lifespan import Lifespan
 from .limits import ConfiguredLimits
 from .middleware import WithMiddleware
@@ -57,7 +58,7 @@ from .routes.views import View, ViewFunctions
 from .templates import WithTemplates
 
 
-class App(WithMiddleware, WithTemplates, Scaffold):
+class App(WithMiddleware, WithTemplates, WithInstance, Scaffold):
     """The base of :class:`triows.Triows`, without the ways to serve and to test it; see there for the parameters."""
 
     request_class: type[Request] = Request
@@ -85,11 +86,16 @@ class App(WithMiddleware, WithTemplates, Scaffold):
     def __init__(
         self,
         import_name: str,
-        *,
+        static_url_path: str | None = None,
+        static_folder: str | os.PathLike[str] | None = DEFAULT_STATIC_FOLDER,
+        static_host: str | None = None,
         host_matching: bool = False,
         subdomain_matching: bool = False,
+        template_folder: str | os.PathLike[str] | None = "templates",
+        *,
+        instance_path: str | os.PathLike[str] | None = None,
+        instance_relative_config: bool = False,
         root_path: str | None = None,
-        template_folder: str | PathLike[str] | None = "templates",
         **limits: Any,
     ) -> None:
         super().__init__(import_name, root_path=root_path)
@@ -98,10 +104,10 @@ class App(WithMiddleware, WithTemplates, Scaffold):
         if host_matching and subdomain_matching:
             raise ValueError("host_matching and subdomain_matching exclude each other; leave one of them out")
         self.name: str = _name(import_name)
+        self._take_static(static_folder, static_url_path)
+        self._take_instance(instance_path, instance_relative_config)
         self.config: Config = self.config_class({**DEFAULT_CONFIG, **self.default_config})
         for name, value in limits.items():
-            if name in quart_names.APP_ARGUMENTS:
-                raise TypeError(f"Triows() has no parameter {name!r}: {quart_names.APP_ARGUMENTS[name]}")
             if name not in LIMITS:
                 known = ", ".join(LIMITS)
                 raise TypeError(f"Triows() has no limit {name!r}; the limits are {known}{did_you_mean(name, LIMITS)}")
@@ -120,6 +126,8 @@ class App(WithMiddleware, WithTemplates, Scaffold):
         self._note_make_response()
         self._lifespan = Lifespan(self)
         self._limits = ConfiguredLimits(self)
+        if serves_static(self, host_matching, static_host):
+            self.add_url_rule(static_rule(self), "static", self.send_static_file, host=static_host)
 
     def __repr__(self) -> str:
         return f"<Triows {self.name!r}>"

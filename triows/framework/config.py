@@ -42,6 +42,8 @@ DEFAULT_CONFIG: dict[str, Any] = {
     "PROVIDE_AUTOMATIC_OPTIONS": True,
     "SECRET_KEY": None,
     "SECRET_KEY_FALLBACKS": None,
+    # For how long caches may keep files: seconds or a timedelta; None: no such time.
+    "SEND_FILE_MAX_AGE_DEFAULT": timedelta(hours=12),
     "SERVER_NAME": None,
     "SESSION_COOKIE_DOMAIN": None,
     "SESSION_COOKIE_HTTPONLY": True,
@@ -58,6 +60,8 @@ DEFAULT_CONFIG: dict[str, Any] = {
     # only in debug mode, and only for a missing key of a form.
     "TRAP_BAD_REQUEST_ERRORS": None,
     "TRAP_HTTP_EXCEPTIONS": False,
+    # Whether files are sent by the web server in front, which the header X-Sendfile tells the path.
+    "USE_X_SENDFILE": False,
     **{KEYS[name]: default for name, default in DEFAULTS.items()},
 }
 """The config of a new app. It has the limits of :mod:`triows.connection.limits` under their names in capitals."""
@@ -244,6 +248,12 @@ def _lifetime(name: str, value: Any) -> timedelta | float:
     return value
 
 
+def _max_age(name: str, value: Any) -> timedelta | float | None:
+    if isinstance(value, timedelta) and value < timedelta():
+        raise ValueError(f"{name} is {short_repr(value)}; it must not be negative, or None for no such time")
+    return None if value is None else _lifetime(name, value)
+
+
 def _same_site(name: str, value: Any) -> str | None:
     if value is not None and (not isinstance(value, str) or value.title() not in ("Lax", "Strict", "None")):
         raise ValueError(
@@ -272,12 +282,14 @@ _CHECKS: Mapping[str, Check] = {
     "TEMPLATES_AUTO_RELOAD": _flag_or_none,
     "TRAP_BAD_REQUEST_ERRORS": _flag_or_none,
     "TRAP_HTTP_EXCEPTIONS": _flag,
+    "USE_X_SENDFILE": _flag,
     **{key: partial(_without_effect, setting) for key, setting in SETTINGS.items()},
     "MAX_CONTENT_LENGTH": _size_or_none,
     "MAX_COOKIE_SIZE": _cookie_size,
     "MAX_FORM_MEMORY_SIZE": _size_or_none,
     "MAX_FORM_PARTS": _size_or_none,
     "PERMANENT_SESSION_LIFETIME": _lifetime,
+    "SEND_FILE_MAX_AGE_DEFAULT": _max_age,
     "SECRET_KEY": _secret,
     "SECRET_KEY_FALLBACKS": _secrets,
     "SESSION_COOKIE_SAMESITE": _same_site,

@@ -7,7 +7,6 @@ apps and blueprints that raises the remedies.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..web.quart_names import REQUEST, refuse_definitions
@@ -20,10 +19,6 @@ _HOOKS = {
     },
     "error_handler_spec": "use @{owner}.errorhandler(SomeError) or {owner}.register_error_handler(SomeError, function)",
 }
-_FILES = dict.fromkeys(
-    ("get_send_file_max_age", "has_static_folder", "static_folder", "static_url_path"),
-    "there is no static folder yet; let the web server in front serve files, or add a route for them",
-)
 _ERRORS = "answer errors with @app.errorhandler(SomeError), or those of every kind with @app.errorhandler(500)"
 _REQUESTS = "use @app.before_request, @app.after_request or @app.teardown_request, or override make_response()"
 _WEBSOCKETS = "use @app.before_websocket, @app.after_websocket or @app.teardown_websocket"
@@ -32,7 +27,6 @@ _COMMANDS = "the app has no command line of its own yet; call its functions in a
 
 APP: Mapping[str, str] = {
     **{name: remedy.format(owner="app") for name, remedy in _HOOKS.items()},
-    **_FILES,
     **dict.fromkeys(
         (
             "handle_exception",
@@ -108,11 +102,6 @@ APP_CALLS: Mapping[str, str] = {
     "startup": "use 'async with app.serving():'",
     "shutdown": "use 'async with app.serving():', or server.shutdown() of what app.serve() has started",
     "shutdown_event": "tasks in app.nursery are cancelled when the app shuts down",
-    **dict.fromkeys(
-        ("auto_find_instance_path", "instance_path", "open_instance_resource", "open_resource"),
-        "find files by the module's own place: Path(__file__).parent",
-    ),
-    "send_static_file": _FILES["static_folder"],
 }
 """Names that user code calls or reads on a Quart app. A subclass may define them for itself."""
 
@@ -120,22 +109,13 @@ APP_READ_WHEN_MADE: Mapping[str, str] = {
     "config_class": "define it in a subclass of Triows",
     "default_config": "change app.config",
     "json_provider_class": "set app.json to a provider, like JSONProvider(app)",
+    "static_url_path": "give static_url_path= to Triows()",
     "url_map_class": "define it in a subclass of Triows",
 }
 """Names that an app reads while it is made, and never again."""
 
-APP_ARGUMENTS: Mapping[str, str] = {
-    "static_url_path": _FILES["static_folder"],
-    "static_folder": _FILES["static_folder"],
-    "static_host": _FILES["static_folder"],
-    "instance_path": APP_CALLS["instance_path"],
-    "instance_relative_config": APP_CALLS["instance_path"],
-}
-"""Parameters of Quart's constructor that triows's does not have."""
-
 BLUEPRINT: Mapping[str, str] = {
     **{name: remedy.format(owner="blueprint") for name, remedy in _HOOKS.items()},
-    **_FILES,
     "cli_group": _COMMANDS,
     "deferred_functions": "use blueprint.record(function)",
     "make_setup_state": "use blueprint.record(function), which is called with the setup",
@@ -148,8 +128,6 @@ BLUEPRINT_CALLS: Mapping[str, str] = {
     "cli": _COMMANDS,
     "app_url_defaults": "use @app.url_defaults",
     "app_url_value_preprocessor": "use @app.url_value_preprocessor",
-    "open_resource": APP_CALLS["open_resource"],
-    "send_static_file": _FILES["static_folder"],
 }
 """Names that user code calls or reads on a Quart blueprint. A subclass may define them for itself."""
 
@@ -201,8 +179,6 @@ SETTINGS: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "PREFER_SECURE_URLS": ((), "set PREFERRED_URL_SCHEME to 'https'"),
     "PRESERVE_CONTEXT_ON_EXCEPTION": ((), "in tests, 'async with app.test_client() as client:' preserves the context"),
     "RESPONSE_TIMEOUT": ((60,), "use trio.fail_after() in the view; SEND_TIMEOUT is for clients that do not read"),
-    "SEND_FILE_MAX_AGE_DEFAULT": ((timedelta(hours=12), 43200), _FILES["static_folder"]),
-    "USE_X_SENDFILE": ((), _FILES["static_folder"]),
 }
 """Quart's settings without an effect here: the values that are accepted beside None and False, and the remedy."""
 

@@ -31,7 +31,6 @@ RESPONSE: Mapping[str, str] = {
         "a body of str or bytes is sent with its length, and an iterator in pieces",
     ),
     "json_module": REQUEST["json_module"],
-    "make_conditional": "compare request.if_none_match and the like, and return an empty response with status 304",
 }
 """Names that Quart calls or reads on a response, and triows does not."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from functools import lru_cache
+from hashlib import md5
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
@@ -22,6 +23,8 @@ from ..protocol.headers import Headers
 from ..protocol.plain import plain_bytes, plain_text
 from ..tasks.context import current
 from ..tasks.functions import forgotten_await
+from .conditions import ConditionalRequest, cut, failed_condition, wanted_range
+from .file_body import FileBody
 from .foreign_names import RESPONSE as FOREIGN
 from .foreign_names import ForeignNameGuard
 from .headers import encode_headers
@@ -237,6 +240,58 @@ class Response(ForeignNameGuard, SansIOResponse):
             # Shielded, so that the thread is waited for: a generator cannot be closed while another thread runs it.
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(sync_close)
+
+    async def freeze(self) -> None:
+        """Read a streamed body to its end, so that it is complete: it may be kept, and sent several times."""
+        self.set_data(await self.get_data())
+
+    async def add_etag(self, overwrite: bool = False, weak: bool = False) -> None:
+        """Set the ETag to a hash of the body, if there is none or ``overwrite`` is True. A streamed body is read."""
+        if overwrite or "ETag" not in self.headers:
+            self.set_etag(md5(await self.get_data(), usedforsecurity=False).hexdigest(), weak)
+
+    async def make_conditional(
+        self,
+        request: ConditionalRequest,
+        accept_ranges: bool | str = False,
+        complete_length: int | None = None,
+    ) -> Response:
+        """Make this the answer to the conditions of a GET or HEAD, and to the ranges that a GET asks for.
+
+        A condition on ETag or Last-Modified that fails makes it a 304 or 412 without a body. If ``complete_length`` is
+        given, ranges make it a 206, several of them with a body of ``multipart/byteranges``; a streamed body that is
+        not :func:`send_file`'s is read to its end for that.
+
+        :param accept_ranges: the value of ``Accept-Ranges``; True for ``bytes``, False for no such header.
+        :param complete_length: bytes of the whole body.
+        :raises werkzeug.exceptions.RequestedRangeNotSatisfiable: if the body has none of the ranges, or they are
+            malformed, of another unit, or more than 16 (416).
+        """
+        if accept_ranges:
+            self.headers["Accept-Ranges"] = "bytes" if accept_ranges is True else accept_ranges
+        if request.method not in ("GET", "HEAD"):
+            return self
+        status = failed_condition(request, self)
+        if status is not None:
+            await self.aclose()
+            self.set_data(b"")
+            self.status_code = status
+            self.headers.pop("Content-Length", None)
+        elif complete_length and accept_ranges != "none" and (wanted := wanted_range(request, self)) is not None:
+            await self._cut(wanted)
+        return self
+
+    async def _cut(self, wanted: str) -> None:
+        body = self._stream
+        if isinstance(body, FileBody) and body.size is not None:
+            length = body.select(cut(self, wanted, body.size))
+        else:
+            data = await self.get_data()
+            parts = cut(self, wanted, len(data))
+            data = b"".join([part if isinstance(part, bytes) else data[slice(*part)] for part in parts])
+            self.set_data(data)
+            length = len(data)
+        self.headers["Content-Length"] = f"{length}"
 
     def wire_headers(self) -> Headers:
         """Return the headers for the wire, as pairs of bytes.

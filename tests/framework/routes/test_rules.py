@@ -324,7 +324,7 @@ def test_an_endpoint_has_one_function() -> None:
 
 
 async def test_an_endpoint_may_have_several_rules() -> None:
-    app = Triows(__name__)
+    app = Triows(__name__, static_folder=None)
     view = app.get("/a", endpoint="view")(app.get("/b", endpoint="view")(lambda: request.path))
     assert app.view_functions == {"view": view}
     client = app.test_client()

@@ -142,7 +142,7 @@ async def body(app: Triows, path: str = "/") -> bytes:
 
 
 async def test_a_views_function_may_be_replaced() -> None:
-    app = Triows(__name__)
+    app = Triows(__name__, static_folder=None)
     app.get("/", endpoint="view")(lambda: "old")
     new = app.view_functions["view"] = lambda: "new"
     assert await body(app) == b"new"
@@ -195,7 +195,7 @@ async def test_a_websockets_function_may_be_replaced() -> None:
 
 
 def test_a_function_that_cannot_be_the_view_is_refused() -> None:
-    app = Triows(__name__)
+    app = Triows(__name__, static_folder=None)
 
     @app.websocket("/", endpoint="ws")
     async def ws() -> None: ...
@@ -255,7 +255,7 @@ async def test_view_functions_join_other_mappings() -> None:
 
 
 async def test_view_functions_are_a_mapping() -> None:
-    app = Triows(__name__)
+    app = Triows(__name__, static_folder=None)
     app.add_url_rule("/", "view")
     app.view_functions.update(view=lambda: "view", other=lambda: "other")
     assert list(app.view_functions) == ["view", "other"]

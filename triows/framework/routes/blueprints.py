@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
-from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...connection.checks import did_you_mean
 from ...connection.limits import REQUEST_LIMITS, WEBSOCKET_LIMITS, check_limits, pop_limits
 from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_async
 from .. import quart_names
+from ..files import static_rule
 from ..templates import WithAppTemplates
 from .decorators import Scaffold, bare, check_error_key
 from .hooks import F, HandlerTable, Hooks, HookTable, Kind, add_hook, register_handler
@@ -17,7 +18,7 @@ from .rules import check_endpoint
 from .views import View
 
 _OPTIONS = frozenset({"name", "name_prefix", "subdomain", "url_defaults", "url_prefix"})
-_READ_ONCE = frozenset({"name", "subdomain", "url_prefix", "url_values"})
+_READ_ONCE = frozenset({"name", "static_url_path", "subdomain", "url_prefix", "url_values"})
 
 
 class BlueprintApp(Protocol):
@@ -98,6 +99,8 @@ class Blueprint(WithAppTemplates, Scaffold):
     The blueprint's endpoints are called ``"chat.name"``. Blueprints may be nested.
 
     :param name: the blueprint's name, without dots.
+    :param static_folder: the folder of files that are served as they are, absolute or relative to ``root_path``.
+    :param static_url_path: the path before their names, by default ``/`` and the name of the folder.
     :param url_prefix: the path before each of the blueprint's rules.
     :param subdomain: the subdomain of the rules.
     :param url_defaults: defaults of URL variables for all rules.
@@ -114,12 +117,14 @@ class Blueprint(WithAppTemplates, Scaffold):
         self,
         name: str,
         import_name: str,
+        static_folder: str | os.PathLike[str] | None = None,
+        static_url_path: str | None = None,
         *,
         url_prefix: str | None = None,
         subdomain: str | None = None,
         url_defaults: dict[str, Any] | None = None,
         root_path: str | None = None,
-        template_folder: str | PathLike[str] | None = None,
+        template_folder: str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__(import_name, root_path=root_path)
         self._init_templates(template_folder)
@@ -129,6 +134,7 @@ class Blueprint(WithAppTemplates, Scaffold):
         self.url_prefix = url_prefix
         self.subdomain = subdomain
         self.url_values: dict[str, Any] = url_defaults or {}
+        self._take_static(static_folder, static_url_path)
         self.registered: bool = False
         self._reads_options = False
         self._records: list[Callable[[BlueprintSetup], None]] = []
@@ -257,6 +263,8 @@ class Blueprint(WithAppTemplates, Scaffold):
         self._add_templates(app, full_name)
         for code, handlers in self.error_handlers.get(None, {}).items():
             app.error_handlers.setdefault(full_name, {}).setdefault(code, {}).update(handlers)
+        if self.has_static_folder:
+            setup.add(app.add_url_rule, static_rule(self), "static", self.send_static_file, {})
         for function in self._records:
             function(setup)
         for child, child_options in self._children:

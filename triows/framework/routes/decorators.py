@@ -9,6 +9,7 @@ from types import EllipsisType
 from typing import Any, ClassVar, TypeVar, cast
 
 from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_async, describe
+from ..files import WithFiles
 from ..folders import root_path_of
 from ..quart_names import QuartNameGuard
 from .arguments import check_callable, check_called_with
@@ -38,7 +39,7 @@ def bare(*names: str | EllipsisType) -> Callable[[M], M]:
     return decorate
 
 
-class Scaffold(QuartNameGuard):
+class Scaffold(WithFiles, QuartNameGuard):
     """The decorators that :class:`~triows.Triows` and :class:`~triows.Blueprint` have in common.
 
     Hooks may be async; synchronous ones run in a worker thread.
