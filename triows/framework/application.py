@@ -106,7 +106,7 @@ class App(WithMiddleware, WithTemplates, WithInstance, Scaffold):
         self.name: str = _name(import_name)
         self._take_static(static_folder, static_url_path)
         self._take_instance(instance_path, instance_relative_config)
-        self.config: Config = self.config_class({**DEFAULT_CONFIG, **self.default_config})
+        self.config: Config = self.make_config(instance_relative_config)
         for name, value in limits.items():
             if name not in LIMITS:
                 known = ", ".join(LIMITS)
@@ -133,6 +133,15 @@ class App(WithMiddleware, WithTemplates, WithInstance, Scaffold):
         return f"<Triows {self.name!r}>"
 
     # Configuration
+
+    def make_config(self, instance_relative: bool = False) -> Config:
+        """Return the config of a new app. A subclass may override it.
+
+        :param instance_relative: whether names of configuration files are relative to ``instance_path`` instead of
+            ``root_path``.
+        """
+        root_path = self.instance_path if instance_relative else self.root_path
+        return self.config_class(root_path, {**DEFAULT_CONFIG, **self.default_config})
 
     @property
     def logger(self) -> Logger:

@@ -75,7 +75,6 @@ APP: Mapping[str, str] = {
         ("aborter", "aborter_class", "make_aborter"),
         "abort() is werkzeug's; raise a subclass of werkzeug.exceptions.HTTPException instead",
     ),
-    "make_config": "define config_class in a subclass of Triows",
     "redirect": "call triows.redirect(location), which uses the app's response_class",
     **dict.fromkeys(("asgi_http_class", "asgi_lifespan_class", "asgi_websocket_class"), _CARRIERS),
     "event_class": "events are Trio's: trio.Event",
