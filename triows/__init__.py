@@ -17,6 +17,8 @@ from .errors import WebSocketStateError as WebSocketStateError
 from .framework.background import BackgroundNursery as BackgroundNursery
 from .framework.config import Config as Config
 from .framework.routes.blueprints import Blueprint as Blueprint
+from .framework.routes.class_views import MethodView as MethodView
+from .framework.routes.class_views import View as View
 from .protocol.disconnect import Disconnect as Disconnect
 from .protocol.websocket.compression import Compression as Compression
 from .web.body import Body as Body

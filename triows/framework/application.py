@@ -32,6 +32,7 @@ from ..tasks.context import Namespace
 from ..tasks.default_handler import default_handler
 from ..tasks.error_log import guarded_logger
 from ..tasks.functions import TEARDOWN_REMEDY, check_no_generator, describe
+from ..web import signals
 from ..web.context import Context, current_context
 from ..web.json import JSONProvider
 from ..web.quart_names import refuse_definitions
@@ -399,6 +400,13 @@ class App(WithMiddleware, WithTemplates, WithInstance, Scaffold):
         self.teardown_functions.append(function)
         return function
 
+    async def tear_down_context(self, error: BaseException | None) -> None:
+        """Call the functions of ``teardown_appcontext``, and the receivers of ``appcontext_tearing_down``."""
+        if self.teardown_functions:
+            await run_teardown(self.logger, self.teardown_functions, error)
+        if signals.appcontext_tearing_down.receivers:
+            await signals.send_shielded(self.logger, signals.appcontext_tearing_down, self, exc=error)
+
     @property
     def nursery(self) -> BackgroundNursery:
         """The background tasks, as long as the app serves.
@@ -449,14 +457,17 @@ class App(WithMiddleware, WithTemplates, WithInstance, Scaffold):
         error: BaseException | None = None
         token = context.push()
         try:
+            if signals.appcontext_pushed.receivers:
+                await signals.send(signals.appcontext_pushed, self)
             yield context
         except BaseException as raised:
             error = raised
             raise
         finally:
-            if self.teardown_functions:
-                await run_teardown(self.logger, self.teardown_functions, error)  # noqa: ASYNC102 - shields itself
+            await self.tear_down_context(error)  # noqa: ASYNC102 - shields itself
             context.pop(token)
+            if signals.appcontext_popped.receivers:
+                await signals.send_shielded(self.logger, signals.appcontext_popped, self)  # noqa: ASYNC102 - likewise
 
     # Serving
 
