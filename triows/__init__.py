@@ -3,6 +3,7 @@
 from .app import Server as Server
 from .app import Triows as Triows
 from .app import current_app as current_app
+from .as_quart import install_as_quart as install_as_quart
 from .connection.limits import ServerLimits as ServerLimits
 from .connection.limits import WebSocketLimits as WebSocketLimits
 from .connection.stats import Stats as Stats
