@@ -52,6 +52,7 @@ ROOMS = rooms()
 LAZY = {
     *(("app", "asgi"), ("app", "server"), ("app", "testing")),
     *(("framework.templates", "framework.jinja"), ("quart.templating", "framework.jinja")),
+    ("framework.commands", "framework.click_groups"),
 }
 
 # Third-party imports that stand for an extra, or come with a dependency.

@@ -43,6 +43,7 @@ from ..web.websocket import WebSocket
 from . import quart_names
 from .assignments import check_assignment, check_definitions
 from .background import BackgroundNursery
+from .commands import WithCommands
 from .config import DEFAULT_CONFIG, Config
 from .files import DEFAULT_STATIC_FOLDER, WithInstance, serves_static, static_rule
 from .lifespan import Lifespan
@@ -59,7 +60,7 @@ from .routes.views import View, ViewFunctions
 from .templates import WithTemplates
 
 
-class App(WithMiddleware, WithTemplates, WithInstance, Scaffold):
+class App(WithCommands, WithMiddleware, WithTemplates, WithInstance, Scaffold):
     """The base of :class:`triows.Triows`, without the ways to serve and to test it; see there for the parameters."""
 
     request_class: type[Request] = Request
