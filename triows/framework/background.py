@@ -70,7 +70,7 @@ class BackgroundNursery:
         try:
             await async_fn(*args, **kwargs)
         except BaseException as raised:  # noqa: ASYNC103 - raised again by the call below, unless it is an error
-            await self._report_failure(async_fn, raised)
+            await self._report_failure(async_fn, raised)  # noqa: ASYNC102 - shields itself
 
     async def _guard_call(
         self, function: Callable[..., Any], args: Any, kwargs: Any, within: AbstractAsyncContextManager[object]
@@ -80,7 +80,7 @@ class BackgroundNursery:
             async with within:
                 await call(function, *args, **kwargs)
         except BaseException as raised:  # noqa: ASYNC103 - raised again by the call below, unless it is an error
-            await self._report_failure(function, raised)
+            await self._report_failure(function, raised)  # noqa: ASYNC102 - shields itself
 
     async def _guard_start(
         self, async_fn: Callable[..., Awaitable[Any]], *args: Any, task_status: trio.TaskStatus[Any]
@@ -92,7 +92,7 @@ class BackgroundNursery:
         except BaseException as raised:  # noqa: ASYNC103 - raised again by the call below, unless it is an error
             if not status.is_started:
                 raise
-            await self._report_failure(async_fn, raised)
+            await self._report_failure(async_fn, raised)  # noqa: ASYNC102 - shields itself
 
     async def _report_failure(self, async_fn: Callable[..., Any], raised: BaseException) -> None:
         """Report the errors of a task; raise a cancellation, or an exception that ends the program, again."""

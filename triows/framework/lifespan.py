@@ -223,7 +223,7 @@ class _LifespanRun:
             # SystemExit and its like too: the app's users raise them. Raised in a system task, they would be a
             # TrioInternalError.
             if error is not self.failure and isinstance(error, Exception):
-                await self._signal(error)
+                await self._signal(error)  # noqa: ASYNC102 - shields itself
             self._fail(error)
         finally:
             context.pop(token)
