@@ -439,8 +439,8 @@ def test_the_settings_of_templates_are_flags(app: Triows, value: Any) -> None:
     app.config["EXPLAIN_TEMPLATE_LOADING"] = app.config["TEMPLATES_AUTO_RELOAD"] = value
     assert app.config["TEMPLATES_AUTO_RELOAD"] is app.config["EXPLAIN_TEMPLATE_LOADING"] is bool(value)
     for key in ("EXPLAIN_TEMPLATE_LOADING", "TEMPLATES_AUTO_RELOAD"):
-        with pytest.raises(TypeError, match=f"{key} is 'yes'; it must be True or False"):
-            app.config[key] = "yes"
+        with pytest.raises(TypeError, match=f"{key} is 'maybe'; it must be True or False"):
+            app.config[key] = "maybe"
 
 
 async def test_the_log_explains_where_a_template_was_looked_for(

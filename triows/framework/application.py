@@ -32,6 +32,7 @@ from ..tasks.context import Namespace
 from ..tasks.default_handler import default_handler
 from ..tasks.error_log import guarded_logger
 from ..tasks.functions import TEARDOWN_REMEDY, check_no_generator, describe
+from ..web import signals
 from ..web.context import Context, current_context
 from ..web.json import JSONProvider
 from ..web.quart_names import refuse_definitions
@@ -42,6 +43,7 @@ from ..web.websocket import WebSocket
 from . import quart_names
 from .assignments import check_assignment, check_definitions
 from .background import BackgroundNursery
+from .commands import WithCommands
 from .config import DEFAULT_CONFIG, Config
 from .files import DEFAULT_STATIC_FOLDER, WithInstance, serves_static, static_rule
 from .lifespan import Lifespan
@@ -58,7 +60,7 @@ from .routes.views import View, ViewFunctions
 from .templates import WithTemplates
 
 
-class App(WithMiddleware, WithTemplates, WithInstance, Scaffold):
+class App(WithCommands, WithMiddleware, WithTemplates, WithInstance, Scaffold):
     """The base of :class:`triows.Triows`, without the ways to serve and to test it; see there for the parameters."""
 
     request_class: type[Request] = Request
@@ -106,7 +108,7 @@ class App(WithMiddleware, WithTemplates, WithInstance, Scaffold):
         self.name: str = _name(import_name)
         self._take_static(static_folder, static_url_path)
         self._take_instance(instance_path, instance_relative_config)
-        self.config: Config = self.config_class({**DEFAULT_CONFIG, **self.default_config})
+        self.config: Config = self.make_config(instance_relative_config)
         for name, value in limits.items():
             if name not in LIMITS:
                 known = ", ".join(LIMITS)
@@ -133,6 +135,15 @@ class App(WithMiddleware, WithTemplates, WithInstance, Scaffold):
         return f"<Triows {self.name!r}>"
 
     # Configuration
+
+    def make_config(self, instance_relative: bool = False) -> Config:
+        """Return the config of a new app. A subclass may override it.
+
+        :param instance_relative: whether names of configuration files are relative to ``instance_path`` instead of
+            ``root_path``.
+        """
+        root_path = self.instance_path if instance_relative else self.root_path
+        return self.config_class(root_path, {**DEFAULT_CONFIG, **self.default_config})
 
     @property
     def logger(self) -> Logger:
@@ -390,6 +401,13 @@ class App(WithMiddleware, WithTemplates, WithInstance, Scaffold):
         self.teardown_functions.append(function)
         return function
 
+    async def tear_down_context(self, error: BaseException | None) -> None:
+        """Call the functions of ``teardown_appcontext``, and the receivers of ``appcontext_tearing_down``."""
+        if self.teardown_functions:
+            await run_teardown(self.logger, self.teardown_functions, error)
+        if signals.appcontext_tearing_down.receivers:
+            await signals.send_shielded(self.logger, signals.appcontext_tearing_down, self, exc=error)
+
     @property
     def nursery(self) -> BackgroundNursery:
         """The background tasks, as long as the app serves.
@@ -440,14 +458,17 @@ class App(WithMiddleware, WithTemplates, WithInstance, Scaffold):
         error: BaseException | None = None
         token = context.push()
         try:
+            if signals.appcontext_pushed.receivers:
+                await signals.send(signals.appcontext_pushed, self)
             yield context
         except BaseException as raised:
             error = raised
             raise
         finally:
-            if self.teardown_functions:
-                await run_teardown(self.logger, self.teardown_functions, error)  # noqa: ASYNC102 - shields itself
+            await self.tear_down_context(error)  # noqa: ASYNC102 - shields itself
             context.pop(token)
+            if signals.appcontext_popped.receivers:
+                await signals.send_shielded(self.logger, signals.appcontext_popped, self)  # noqa: ASYNC102 - likewise
 
     # Serving
 

@@ -23,7 +23,7 @@ _ERRORS = "answer errors with @app.errorhandler(SomeError), or those of every ki
 _REQUESTS = "use @app.before_request, @app.after_request or @app.teardown_request, or override make_response()"
 _WEBSOCKETS = "use @app.before_websocket, @app.after_websocket or @app.teardown_websocket"
 _CARRIERS = "what carries requests is no part of the app; wrap app.asgi_app"
-_COMMANDS = "the app has no command line of its own yet; call its functions in a program with trio.run()"
+_COMMANDS = "add commands to app.cli, and call app.cli() in a program"
 
 APP: Mapping[str, str] = {
     **{name: remedy.format(owner="app") for name, remedy in _HOOKS.items()},
@@ -75,7 +75,6 @@ APP: Mapping[str, str] = {
         ("aborter", "aborter_class", "make_aborter"),
         "abort() is werkzeug's; raise a subclass of werkzeug.exceptions.HTTPException instead",
     ),
-    "make_config": "define config_class in a subclass of Triows",
     "redirect": "call triows.redirect(location), which uses the app's response_class",
     **dict.fromkeys(("asgi_http_class", "asgi_lifespan_class", "asgi_websocket_class"), _CARRIERS),
     "event_class": "events are Trio's: trio.Event",
@@ -92,7 +91,7 @@ APP: Mapping[str, str] = {
 """Names that Quart calls or reads on an app, and triows does not."""
 
 APP_CALLS: Mapping[str, str] = {
-    **dict.fromkeys(("cli", "shell_context_processor", "test_cli_runner"), _COMMANDS),
+    **dict.fromkeys(("shell_context_processor", "test_cli_runner"), _COMMANDS),
     "ensure_async": "await async functions as they are, and run others with trio.to_thread.run_sync()",
     "sync_to_async": "run the function with trio.to_thread.run_sync()",
     "iter_blueprints": "iterate over app.blueprints.values()",
