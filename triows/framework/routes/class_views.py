@@ -12,7 +12,9 @@ _METHODS = ("delete", "get", "head", "options", "patch", "post", "put", "trace")
 
 
 class View:
-    """The base of a class whose :meth:`dispatch_request` is a view. :meth:`as_view` makes a view function of it::
+    """The base of a class whose :meth:`dispatch_request` is a view.
+
+    :meth:`as_view` makes a view function of it::
 
     class Greeting(View):
         def __init__(self, word):
