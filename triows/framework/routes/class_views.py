@@ -16,14 +16,14 @@ class View:
 
     :meth:`as_view` makes a view function of it::
 
-    class Greeting(View):
-        def __init__(self, word):
-            self.word = word
+        class Greeting(View):
+            def __init__(self, word):
+                self.word = word
 
-        async def dispatch_request(self, name):
-            return f"{self.word}, {name}!"
+            async def dispatch_request(self, name):
+                return f"{self.word}, {name}!"
 
-    app.add_url_rule("/hello/<name>", view_func=Greeting.as_view("hello", "Hello"))
+        app.add_url_rule("/hello/<name>", view_func=Greeting.as_view("hello", "Hello"))
     """
 
     decorators: ClassVar[list[Callable[..., Any]]] = []
