@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import partial
-from types import CoroutineType
+from types import CoroutineType, FunctionType
 from typing import Any
 
 import trio
@@ -49,8 +49,13 @@ def forgotten_await(value: object) -> str:
 
 
 def describe(function: Callable[..., Any]) -> str:
-    """Return how messages name a function: by its qualified name, file and line, if it has them."""
+    """Return how messages name a function: by its qualified name, file and line, if it has them.
+
+    A class view's function is one that all such views have, and is named by the class.
+    """
     plain = unwrap(function)
+    if isinstance(plain, FunctionType):
+        plain = vars(plain).get("view_class", plain)
     code = getattr(plain, "__code__", None)
     name = getattr(plain, "__qualname__", None) or _repr(plain)
     return f"{name}() ({code.co_filename}:{code.co_firstlineno})" if code is not None else name

@@ -54,13 +54,14 @@ class RequestPipeline(Pipeline):
         limit = self.connection.max_body_size
         if limit is not None and self.connection.content_length > limit:
             raise RequestEntityTooLarge()
-        return self.connection.run_handler(self._call_view, view, name=view.function)
+        return self.connection.run_handler(self._call_view, view, name=view.named(self.subject.method))
 
     async def _handle_result(self, view: View, value: Response | None) -> None:
         if value is not None:
             await self._finish(value)
         elif self._can_answer() and self.connection.disconnect is None:
-            raise RuntimeError(f"{describe(view.function)} was cancelled by its nursery before it returned a response")
+            name = describe(view.named(self.subject.method))
+            raise RuntimeError(f"{name} was cancelled by its nursery before it returned a response")
 
     async def _call_view(self, view: View) -> Response | None:
         """Run the view. A streamed response is sent inside the handler's nursery, whose tasks may feed the stream."""
@@ -69,10 +70,11 @@ class RequestPipeline(Pipeline):
             value: Any = self.app.options_response(self.context)
         else:
             value = await view(subject, subject.view_args)
+        function = view.named(subject.method)
         if self.app.overrides_make_response:
-            response = await make_response(self.app, value, view.function)
+            response = await make_response(self.app, value, function)
         else:
-            response = response_from(self.app, value, view.function)
+            response = response_from(self.app, value, function)
         if not response.is_streamed:
             return response
         await self._finish(response)

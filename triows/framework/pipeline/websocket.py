@@ -65,11 +65,11 @@ class WebSocketPipeline(Pipeline):
         return await super()._run_before_hooks()
 
     def _run_view(self, view: View) -> Coroutine[Any, Any, Any]:
-        return self.connection.run_handler(view, self.subject, self.subject.view_args, name=view.function)
+        return self.connection.run_handler(view, self.subject, self.subject.view_args, name=view.named("GET"))
 
     async def _handle_result(self, view: View, value: Any) -> None:
         if value is not None:
-            await self._finish(await self._response_of(view.function, value))
+            await self._finish(await self._response_of(view.named("GET"), value))
         elif self._can_answer():
             if self.app.notices.is_due("not accepted", self.subject.endpoint):
                 self.app.logger.warning(
@@ -77,7 +77,7 @@ class WebSocketPipeline(Pipeline):
                     " call receive(), send() or accept(); to refuse it without this record, return a response, or"
                     " call abort(403) or close()",
                     self._name,
-                    describe(view.function),
+                    describe(view.named("GET")),
                 )
             raise Forbidden()
         else:

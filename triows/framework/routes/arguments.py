@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from ...tasks.functions import describe, forgotten_await, unwrap
 from ...web.request import Request
 from ...web.websocket import WebSocket
+from .class_views import methods_of, undecorated_class_of
 from .hooks import Hooks, HookTable, Kind
 from .rules import Rule
 from .views import injected_parameters
@@ -85,8 +86,24 @@ def check_view_arguments(app: ChangingApp, function: Callable[..., Any], rule: R
 
     :param rule: the rule, bound to a map. One that is never matched, or of a class of the user's, is passed over.
     """
+    if rule.build_only or rule.redirect_to is not None or type(rule) is not Rule:
+        return
+    class_ = undecorated_class_of(function)
+    # A class view's methods get the URL's variables alone, and no request or websocket by an annotation.
+    kind = None if class_ is not None else WebSocket if websocket else Request
+    for called in (function,) if class_ is None else methods_of(class_, rule):
+        _check_call(app, called, rule, kind, websocket=websocket)
+
+
+def _check_call(
+    app: ChangingApp, function: Callable[..., Any], rule: Rule, injected: type | None, *, websocket: bool
+) -> None:
+    """Raise TypeError if a function cannot be called with the variables of a rule.
+
+    :param injected: the class of the object that the function's parameters of this annotation get.
+    """
     signature = signature_of(function)
-    if signature is None or rule.build_only or rule.redirect_to is not None or type(rule) is not Rule:
+    if signature is None:
         return
     parameters = signature.parameters.values()
     given = rule.arguments
@@ -100,14 +117,16 @@ def check_view_arguments(app: ChangingApp, function: Callable[..., Any], rule: R
         and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
         and (parameter.name not in takes or parameter.name not in given)
     ]
-    if missing:
-        injected = injected_parameters(function, WebSocket if websocket else Request)
-        missing = [name for name in missing if name not in injected]
+    if missing and injected is not None:
+        names = injected_parameters(function, injected)
+        missing = [name for name in missing if name not in names]
     if (missing or unknown) and not _may_change(app, str(rule.endpoint), "websocket" if websocket else "request"):
-        raise TypeError(_mistake(describe(function), rule.rule, missing, unknown, websocket=websocket))
+        raise TypeError(_mistake(describe(function), rule.rule, missing, unknown, injected, websocket=websocket))
 
 
-def _mistake(view: str, rule: str, missing: list[str], unknown: list[str], *, websocket: bool) -> str:
+def _mistake(
+    view: str, rule: str, missing: list[str], unknown: list[str], injected: type | None, *, websocket: bool
+) -> str:
     """Return what is wrong, and what to write instead."""
     if not missing:
         return (
@@ -122,12 +141,13 @@ def _mistake(view: str, rule: str, missing: list[str], unknown: list[str], *, we
         )
     text = f"{view} takes {_listed(missing)}, which the rule {rule!r} does not give"
     (name, *_) = missing
-    kind, own = ("websocket", "WebSocket") if websocket else ("request", "Request")
+    kind = "websocket" if websocket else "request"
     if f":{name}" in rule:
         return f"{text}; did you mean '<{name}>' in place of ':{name}'?"
     if name.lower() in _GLOBALS:
-        other = _GLOBALS[name.lower()] in (_REQUEST, _WEBSOCKET)
-        return f"{text}{_GLOBALS[name.lower()]}" + (f", or annotate it: '{name}: triows.{own}'" if other else "")
+        annotated = _GLOBALS[name.lower()] in (_REQUEST, _WEBSOCKET)
+        own = f", or annotate it: '{name}: triows.{injected.__name__}'" if injected is not None and annotated else ""
+        return f"{text}{_GLOBALS[name.lower()]}{own}"
     return f"{text}; write '<{name}>' into the rule, or give the parameter a default; a query is in {kind}.args" + (
         "" if websocket else ", a body in await request.get_json() or request.form"
     )

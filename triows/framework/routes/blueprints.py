@@ -12,10 +12,10 @@ from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_as
 from .. import quart_names
 from ..files import static_rule
 from ..templates import WithAppTemplates
+from .class_views import check_view_function
 from .decorators import Scaffold, bare, check_error_key
 from .hooks import F, HandlerTable, Hooks, HookTable, Kind, add_hook, register_handler
 from .rules import check_endpoint
-from .views import View
 
 _OPTIONS = frozenset({"name", "name_prefix", "subdomain", "url_defaults", "url_prefix"})
 _READ_ONCE = frozenset({"name", "static_url_path", "subdomain", "url_prefix", "url_values"})
@@ -195,8 +195,6 @@ class Blueprint(WithAppTemplates, Scaffold):
     ) -> None:
         name = self._endpoint(endpoint, view_func)
         _check_own_limits(options, WEBSOCKET_LIMITS)
-        if view_func is not None:
-            View(view_func, websocket=True)  # raises where the handler stands, if it is none
         self._record(lambda setup: setup.add(setup.app.add_websocket, rule, name, view_func, dict(options)))
 
     def _endpoint(self, endpoint: str | None, function: Callable[..., Any] | None) -> str:
@@ -212,6 +210,7 @@ class Blueprint(WithAppTemplates, Scaffold):
         check_endpoint(endpoint, self.decorator_name("endpoint"))
 
         def decorator(function: F) -> F:
+            check_view_function(function)
             self._record(lambda setup: _ignore(setup.app.endpoint(f"{setup.name}.{endpoint}")(function)))
             return function
 

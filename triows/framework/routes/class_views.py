@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import inspect
+from collections.abc import Callable, Collection, Iterator
+from types import FunctionType, MethodType
 from typing import Any, ClassVar
 
-from ...tasks.functions import call
+from werkzeug.routing import Rule
+
+from ...tasks.functions import call, describe
 from ...web.globals import request
 
 _METHODS = ("delete", "get", "head", "options", "patch", "post", "put", "trace")
@@ -45,9 +49,11 @@ class View:
 
         :param name: the endpoint's name, which the function gets.
         :param class_args: these and ``class_kwargs`` are given to the class when an instance is made.
+        :raises TypeError: if ``__init__`` does not take them, or takes more.
         """
         if not isinstance(name, str):
             raise TypeError(f"{cls.__name__}.as_view() takes the endpoint's name first, not {name!r:.100}")
+        _check_init(cls, name, class_args, class_kwargs)
         if cls.init_every_request:
 
             async def view(**kwargs: Any) -> Any:
@@ -61,6 +67,7 @@ class View:
                 return await call(instance.dispatch_request, **kwargs)
 
         view.__name__, view.__module__ = name, cls.__module__
+        view.view_class = cls  # type: ignore[attr-defined]  # for messages, which name what decorators wrap
         for decorator in cls.decorators:
             view = decorator(view)
         made: Any = view
@@ -89,3 +96,96 @@ class MethodView(View):
         if function is None:
             raise TypeError(f"{type(self).__name__} has no method {request.method.lower()}() for this request")
         return await call(function, **kwargs)
+
+
+def class_of(function: object) -> type[View] | None:
+    """Return the class whose :meth:`View.as_view` made the view function, which may be decorated; None if none did."""
+    found = getattr(function, "view_class", None)
+    return found if isinstance(found, type) and issubclass(found, View) else None
+
+
+def undecorated_class_of(function: object) -> type[View] | None:
+    """Return the class of a view function that no decorator is around, which might change the arguments; else None."""
+    found = class_of(function)
+    return found if found is not None and not found.decorators and not hasattr(function, "__wrapped__") else None
+
+
+def has_own_dispatch(class_: type[View]) -> bool:
+    """Whether the class defines ``dispatch_request()``, so that no other method need be there."""
+    return class_.dispatch_request not in (View.dispatch_request, MethodView.dispatch_request)
+
+
+def answering(class_: type[View], method: str) -> Any:
+    """Return the method of the class that answers requests of an HTTP method, None if there is none."""
+    found = getattr(class_, method.lower(), None) if issubclass(class_, MethodView) else None
+    if found is None and issubclass(class_, MethodView) and method == "HEAD":
+        found = getattr(class_, "get", None)
+    return class_.dispatch_request if found is None and has_own_dispatch(class_) else found
+
+
+def methods_of(class_: type[View], rule: Rule) -> Iterator[Callable[..., Any]]:
+    """Yield the methods of a class that answer the requests to a rule, as an object of the class has them.
+
+    :raises TypeError: if there is none for one of the rule's HTTP methods.
+    """
+    automatic = "OPTIONS" if getattr(rule, "provide_automatic_options", False) else None
+    wanted = sorted({*(rule.methods or ())} - {automatic})
+    names = {method: method.lower() for method in wanted}
+    if not issubclass(class_, MethodView) or has_own_dispatch(class_):
+        names = {"requests": "dispatch_request"}
+    for method, name in names.items():
+        if method == "HEAD" and not hasattr(class_, name):
+            continue  # get() answers it
+        function = inspect.getattr_static(class_, name, None)
+        if isinstance(function, FunctionType) and function is not View.dispatch_request:
+            yield MethodType(function, class_)  # bound to what is there: it is not called
+        elif function in (None, View.dispatch_request) and not hasattr(class_, "__getattr__"):
+            raise TypeError(
+                f"{class_.__qualname__} has no method {name}() for {method} to the rule {rule.rule!r}; write it"
+                + ("" if name == "dispatch_request" else f", or take {method} out of the rule's methods")
+            )
+
+
+def check_view_function(function: object) -> None:
+    """Raise TypeError for what is no view function: a class, or what has been made of one, in place of its view."""
+    if isinstance(function, View):
+        raise TypeError(f"a view is a function, not an object of {_advice(type(function))}")
+    if isinstance(function, type) and _is_meant_as_view(function):
+        raise TypeError(f"a view is a function, not the class {_advice(function)}")
+    if isinstance(function, MethodType) and function.__func__ is View.as_view.__func__:  # type: ignore[attr-defined]
+        raise TypeError(f"a view is a function, not a method that makes one of the class {_advice(function.__self__)}")
+    if not callable(function):
+        raise TypeError(f"a view is a function, not {type(function).__name__} {function!r:.100}")
+
+
+def _is_meant_as_view(class_: type) -> bool:
+    """Whether a class has a method of a class view: calling other classes may well give what a view returns."""
+    return hasattr(class_, "dispatch_request") or any(
+        inspect.iscoroutinefunction(getattr(class_, name, None)) for name in _METHODS
+    )
+
+
+def _advice(class_: Any) -> str:
+    name = class_.__qualname__
+    advice = f"{name}: give add_url_rule() view_func={name}.as_view('{class_.__name__.lower()}')"
+    return advice if issubclass(class_, View) else f"{advice}, and let the class inherit from triows.View or MethodView"
+
+
+def _check_init(class_: type[View], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Raise TypeError if no instance can be made with these arguments. Nothing is said of what cannot be read."""
+    init: Any = class_.__init__
+    if class_.__new__ is not object.__new__ or type(class_).__call__ is not type.__call__:
+        return
+    if init is object.__init__:
+        signature, taker = inspect.Signature(), f"{class_.__qualname__}, which has no __init__() of its own"
+    elif isinstance(init, FunctionType) and not hasattr(init, "__signature__"):
+        # A wrapper's own signature: it may call the function inside with other arguments.
+        signature, taker = inspect.signature(MethodType(init, class_), follow_wrapped=False), describe(init)
+    else:
+        return
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(
+            f"{class_.__qualname__}.as_view({name!r}) gives what stands behind the name to {taker}: {error}"
+        ) from None

@@ -13,8 +13,10 @@ from ..files import WithFiles
 from ..folders import root_path_of
 from ..quart_names import QuartNameGuard
 from .arguments import check_callable, check_called_with
+from .class_views import check_view_function
 from .hooks import ErrorHandler, F, HandlerTable, Hooks, HookTable, Kind, add_hook, error_key, register_handler
 from .rules import check_endpoint, check_options, check_rule
+from .views import check_handler
 
 M = TypeVar("M", bound=Callable[..., Any])
 
@@ -79,6 +81,8 @@ class Scaffold(WithFiles, QuartNameGuard):
         check_rule(rule, f"{self._called}.add_url_rule")
         check_endpoint(endpoint, f"{self._called}.add_url_rule")
         check_options(rule, options)
+        if view_func is not None:
+            check_view_function(view_func)
         options = {"provide_automatic_options": provide_automatic_options, "methods": methods, **options}
         self._add_http_rule(rule, endpoint, view_func, options)
 
@@ -89,6 +93,8 @@ class Scaffold(WithFiles, QuartNameGuard):
         check_rule(rule, f"{self._called}.add_websocket")
         check_endpoint(endpoint, f"{self._called}.add_websocket")
         check_options(rule, options, websocket=True)
+        if view_func is not None:
+            check_handler(view_func)
         self._add_websocket_rule(rule, endpoint, view_func, options)
 
     def _add_http_rule(

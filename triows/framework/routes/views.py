@@ -8,6 +8,7 @@ from typing import Any, Self, get_type_hints
 from ...tasks.functions import call, describe, is_async, is_async_generator, unwrap
 from ...web.request import Request
 from ...web.websocket import WebSocket
+from .class_views import MethodView, answering, check_view_function, class_of, has_own_dispatch, undecorated_class_of
 
 
 class View:
@@ -17,22 +18,16 @@ class View:
     :ivar injected: the names of the parameters that take the :class:`Request` or :class:`WebSocket` itself.
     """
 
-    __slots__ = ("_kind", "function", "injected")
+    __slots__ = ("_class", "_kind", "function", "injected")
 
     def __init__(self, function: Callable[..., Any], *, websocket: bool) -> None:
-        if not callable(function):
-            raise TypeError(f"a view is a function, not {type(function).__name__} {function!r:.100}")
+        if websocket:
+            check_handler(function)
+        else:
+            check_view_function(function)
         self.function: Callable[..., Any] = function
-        self._kind = "async" if is_async(function) else "generator" if is_async_generator(function) else "thread"
-        if websocket and self._kind == "thread":
-            raise TypeError(
-                f"{describe(function)} is not async, and a websocket's handler has to be: write 'async def'"
-                " (if a decorator wraps it, its wrapper too)"
-            )
-        if websocket and self._kind == "generator":
-            raise TypeError(
-                f"{describe(function)} yields, which a websocket's handler cannot: use 'await websocket.send(...)'"
-            )
+        self._class = class_of(function)
+        self._kind = _kind_of(function)
         self.injected: tuple[str, ...] = injected_parameters(function, WebSocket if websocket else Request)
 
     def __call__(self, subject: Any, view_args: dict[str, Any] | None) -> Coroutine[Any, Any, Any]:
@@ -48,10 +43,43 @@ class View:
             return result
         return self._call_plain(arguments)
 
+    def named(self, method: str) -> Callable[..., Any]:
+        """Return what messages name at a request of an HTTP method: the function, or of a class the method for it."""
+        if self._class is None:
+            return self.function
+        return answering(self._class, method) or self._class
+
     async def _call_plain(self, arguments: dict[str, Any]) -> Any:
         if self._kind == "generator":
             return self.function(**arguments)
         return await call(self.function, **arguments)
+
+
+def _kind_of(function: Callable[..., Any]) -> str:
+    return "async" if is_async(function) else "generator" if is_async_generator(function) else "thread"
+
+
+def check_handler(function: Callable[..., Any]) -> None:
+    """Raise TypeError for what cannot be a websocket's handler."""
+    check_view_function(function)
+    class_ = undecorated_class_of(function)
+    if class_ is not None:
+        if issubclass(class_, MethodView) and not has_own_dispatch(class_):
+            raise TypeError(
+                f"{class_.__qualname__} is a MethodView, whose methods answer HTTP requests; for a websocket write a"
+                " triows.View with 'async def dispatch_request(self)'"
+            )
+        function = class_.dispatch_request
+    kind = _kind_of(function)
+    if kind == "thread":
+        raise TypeError(
+            f"{describe(function)} is not async, and a websocket's handler has to be: write 'async def'"
+            " (if a decorator wraps it, its wrapper too)"
+        )
+    if kind == "generator":
+        raise TypeError(
+            f"{describe(function)} yields, which a websocket's handler cannot: use 'await websocket.send(...)'"
+        )
 
 
 class ViewFunctions(MutableMapping[str, Callable[..., Any]]):
