@@ -48,6 +48,18 @@ def forgotten_await(value: object) -> str:
     return f"did you forget 'await' before {found[0].__qualname__}()?" if found else ""
 
 
+_MAY_HOLD_COROUTINE = frozenset((CoroutineType, dict, list, tuple))
+
+
+def check_awaited(taker: str, *values: object) -> None:
+    """Raise TypeError if one of the values is, or holds, a coroutine that nobody awaits; see :func:`forgotten_await`.
+
+    :param taker: what got the values, for the message.
+    """
+    if not _MAY_HOLD_COROUTINE.isdisjoint(map(type, values)) and (hint := forgotten_await(values)):
+        raise TypeError(f"{taker} got a coroutine: {hint}")
+
+
 def describe(function: Callable[..., Any]) -> str:
     """Return how messages name a function: by its qualified name, file and line, if it has them.
 

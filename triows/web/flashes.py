@@ -7,6 +7,7 @@ from typing import Literal, overload
 
 from trio.lowlevel import checkpoint
 
+from ..tasks.functions import check_awaited
 from . import signals
 from .context import Context, current_context
 from .sessions import SessionMixin
@@ -24,6 +25,7 @@ async def flash(message: str, category: str = "message") -> None:
     """
     context, session = _context_and_session("flash()")
     await checkpoint()
+    check_awaited("flash()", message, category)
     # A new list: the session notices that it is modified only when an item is set.
     session[_KEY] = [*session.get(_KEY, ()), (category, message)]
     if signals.message_flashed.receivers:

@@ -1,17 +1,68 @@
-"""Encoding and checking response headers for the connection."""
+"""The headers of responses, and encoding and checking them for the connection."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from types import CoroutineType
+from typing import Any
+
+from werkzeug import datastructures
 
 from ..protocol.grammar import is_token
 from ..protocol.headers import Headers
+from ..tasks.functions import check_awaited, forgotten_await
 
 # RFC 9110, section 5.5: what may not be in a value, above all what would let it start a line of its own.
 _UNSAFE_VALUE = re.compile(r"[\x00-\x08\n-\x1f\x7f]")
 
 _encoded_names: dict[str, bytes] = {}
+
+
+_add, _set = datastructures.Headers.add, datastructures.Headers.set
+
+
+class ResponseHeaders(datastructures.Headers):
+    """Werkzeug's headers, which a coroutine cannot get into: its text would be sent, ``<coroutine object ...>``."""
+
+    def add(self, key: str, value: Any, /, **kwargs: Any) -> None:
+        """See :meth:`werkzeug.datastructures.Headers.add`."""
+        if type(value) is CoroutineType or kwargs:
+            check_awaited(f"the header {key!r}", value, *kwargs.values())
+            super().add(key, value, **kwargs)
+        else:  # without an empty kwargs to pass on, since most headers take this way
+            _add(self, key, value)
+
+    def set(self, key: str, value: Any, /, **kwargs: Any) -> None:
+        """See :meth:`werkzeug.datastructures.Headers.set`."""
+        if type(value) is CoroutineType or kwargs:
+            check_awaited(f"the header {key!r}", value, *kwargs.values())
+            super().set(key, value, **kwargs)
+        else:
+            _set(self, key, value)
+
+    def extend(self, *args: Any, **kwargs: Any) -> None:
+        """See :meth:`werkzeug.datastructures.Headers.extend`."""
+        try:
+            super().extend(*args, **kwargs)
+        except TypeError:
+            forgotten_await((args, kwargs))  # closes the other coroutines
+            raise
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """See :meth:`werkzeug.datastructures.Headers.update`."""
+        try:
+            super().update(*args, **kwargs)
+        except TypeError:
+            forgotten_await((args, kwargs))
+            raise
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, datastructures.Headers):
+            return NotImplemented
+        return datastructures.Headers(self) == datastructures.Headers(other)  # which compares those of one class alone
+
+    __hash__ = None
 
 
 def _encode_name(name: str) -> bytes:

@@ -13,6 +13,7 @@ from werkzeug.urls import iri_to_uri
 from werkzeug.utils import redirect as _redirect
 
 from ..protocol.plain import plain_text
+from ..tasks.functions import check_awaited
 from .context import Context, current_context, require_context
 from .json import JSONProvider
 from .response import Response
@@ -45,6 +46,7 @@ def abort(code: int | SansIOResponse, *args: Any, **kwargs: Any) -> NoReturn:
     :raises werkzeug.exceptions.HTTPException: always; the error handlers may answer it.
     :raises LookupError: if there is no error of that code.
     """
+    check_awaited("abort()", code, *args, *kwargs.values())
     _abort(code, *args, **kwargs)
 
 
@@ -55,6 +57,7 @@ def redirect(location: str, code: int = 302) -> Response:
 
     :param code: 301, 302, 303, 307 or 308 (RFC 9110, 15.4).
     """
+    check_awaited("redirect()", location, code)
     location = plain_text(location)
     if not location.isascii():
         location = iri_to_uri(location)

@@ -22,12 +22,12 @@ from werkzeug.utils import get_content_type
 from ..protocol.headers import Headers
 from ..protocol.plain import plain_bytes, plain_text
 from ..tasks.context import current
-from ..tasks.functions import forgotten_await
+from ..tasks.functions import check_awaited, forgotten_await
 from .conditions import ConditionalRequest, cut, failed_condition, wanted_range
 from .file_body import FileBody
 from .foreign_names import RESPONSE as FOREIGN
 from .foreign_names import ForeignNameGuard
-from .headers import encode_headers
+from .headers import ResponseHeaders, encode_headers
 from .json_codec import STANDARD_JSON, JSONCodec
 from .quart_names import RESPONSE, refuse_definitions
 
@@ -61,10 +61,16 @@ class Response(ForeignNameGuard, SansIOResponse):
         mimetype: str | None = None,
         content_type: str | None = None,
     ) -> None:
+        if mimetype is not None:
+            check_awaited("a response's mimetype", mimetype)
         if not headers and content_type is None:
             # Werkzeug would make the same content type, after a search in empty headers.
             content_type = _content_type(self.default_mimetype if mimetype is None else mimetype)
-        super().__init__(status, headers, mimetype, content_type)
+        try:
+            super().__init__(status, ResponseHeaders(headers), mimetype, content_type)
+        except AttributeError:
+            check_awaited("a response's status", status)
+            raise
         self._complete: bytes | None = b"" if response is None else None
         self._stream: Iterable[str | bytes] | AsyncIterable[str | bytes] | None = None
         self._started = False
@@ -130,7 +136,7 @@ class Response(ForeignNameGuard, SansIOResponse):
         if self._status_code == HTTPStatus.NOT_MODIFIED:
             return  # its length is that of the response that it stands for
         if is_first:
-            self.headers.add("Content-Length", str(length))
+            datastructures.Headers.add(self.headers, "Content-Length", str(length))
         else:
             self.headers["Content-Length"] = str(length)
 
@@ -200,7 +206,13 @@ class Response(ForeignNameGuard, SansIOResponse):
 
         def set_cookie(self, key: str, value: str = "", *args: Any, **kwargs: Any) -> None:
             """See :meth:`werkzeug.sansio.response.Response.set_cookie`."""
+            check_awaited("set_cookie()", key, value, *args, *kwargs.values())
             super().set_cookie(key, plain_text(value), *args, **kwargs)
+
+        def set_etag(self, etag: str, weak: bool = False) -> None:
+            """See :meth:`werkzeug.sansio.response.Response.set_etag`."""
+            check_awaited("set_etag()", etag)
+            super().set_etag(etag, weak)
 
     async def iter_body(self) -> AsyncGenerator[bytes, None]:
         """Yield the body's pieces, none of them empty. Call :meth:`aclose` afterwards, after an error too.
@@ -323,7 +335,7 @@ class Response(ForeignNameGuard, SansIOResponse):
             return response
         get_data = getattr(response, "get_data", None)
         body = cast(bytes, get_data()) if get_data is not None else b""
-        converted = cls(body, response.status, datastructures.Headers(response.headers), content_type=None)
+        converted = cls(body, response.status, response.headers, content_type=None)
         if "content-type" not in response.headers:
             converted.headers.pop("content-type", None)
         return converted

@@ -14,8 +14,9 @@ from ..connection.websocket import WebSocketConnection
 from ..errors import JSONMessageError, WebSocketStateError
 from ..protocol.headers import Headers
 from ..protocol.plain import plain_text
+from ..tasks.functions import check_awaited
 from .foreign_names import WEBSOCKET as FOREIGN
-from .headers import encode_headers
+from .headers import ResponseHeaders, encode_headers
 from .json_codec import encode
 from .request import RequestBase
 
@@ -71,7 +72,8 @@ class WebSocket(RequestBase):
             raise TypeError(
                 f"accept() got {headers!r:.100} as headers; for a subprotocol write subprotocol={headers!r:.100}"
             )
-        fields = encode_headers(datastructures.Headers(headers)) if headers is not None else []
+        fields = encode_headers(ResponseHeaders(headers)) if headers is not None else []
+        check_awaited("accept()", subprotocol)
         subprotocol = None if subprotocol is None else plain_text(subprotocol)
         if self._accepted_with is not None:
             if (fields or subprotocol is not None) and (fields, subprotocol) != self._accepted_with:
@@ -191,6 +193,7 @@ class WebSocket(RequestBase):
         :param reason: at most 123 bytes of UTF-8.
         :raises ValueError: for a code or reason that may not be sent.
         """
+        check_awaited("close()", code, reason)
         await self.connection.close(index(code), plain_text(reason))
 
     async def ping(self) -> float:

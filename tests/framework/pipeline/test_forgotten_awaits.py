@@ -14,7 +14,23 @@ from typing import Any
 import pytest
 import trio
 
-from triows import JSONProvider, Response, Triows, jsonify, make_response, request, session, websocket
+from triows import (
+    JSONProvider,
+    Response,
+    Triows,
+    WebsocketResponseError,
+    abort,
+    flash,
+    jsonify,
+    make_response,
+    redirect,
+    render_template_string,
+    request,
+    session,
+    stream_template_string,
+    url_for,
+    websocket,
+)
 
 from ...support.records import complaints
 
@@ -80,6 +96,144 @@ async def test_a_coroutine_that_a_view_returns(app: Triows, make: Made) -> None:
     await answered(app)
 
 
+def with_response(use: Callable[[Response], Any]) -> Made:
+    def make() -> Response:
+        response = Response("body", headers={"X-A": "a"})
+        use(response)
+        return response
+
+    return make
+
+
+PUT: dict[str, Made] = {
+    "headers[]": with_response(lambda response: response.headers.__setitem__("X-A", load())),
+    "headers.add": with_response(lambda response: response.headers.add("X-A", load())),
+    "headers.add_header": with_response(lambda response: response.headers.add_header("X-A", load())),
+    "headers.add with a parameter": with_response(lambda response: response.headers.add("X-A", "a", name=load())),
+    "headers.set": with_response(lambda response: response.headers.set("X-A", load())),
+    "headers.set with a parameter": with_response(lambda response: response.headers.set("X-A", "a", name=load())),
+    "headers.setlist": with_response(lambda response: response.headers.setlist("X-A", ["a", load()])),
+    "headers.setdefault": with_response(lambda response: response.headers.setdefault("X-B", load())),
+    "headers.setlistdefault": with_response(lambda response: response.headers.setlistdefault("X-B", [load()])),
+    "headers.extend": with_response(lambda response: response.headers.extend({"X-A": load(), "X-B": load()})),
+    "headers.extend with pairs": with_response(lambda response: response.headers.extend([("X-A", load())])),
+    "headers.extend by name": with_response(lambda response: response.headers.extend(a=load(), b=load())),
+    "headers.update": with_response(lambda response: response.headers.update({"X-A": [load()], "X-B": load()})),
+    "headers |=": with_response(lambda response: response.headers.__ior__({"X-A": load()})),
+    "headers of a Response": lambda: Response("", headers={"X-A": load(), "X-B": load()}),  # type: ignore[dict-item]
+    "pairs of headers of a Response": lambda: Response("", headers=[("X-A", load())]),  # type: ignore[list-item]
+    "pairs of headers": lambda: ("body", 200, [("X-A", load()), ("X-B", load())]),
+    "headers of the class itself": with_response(lambda response: type(response.headers)({"X-A": load()})),
+    "location": with_response(lambda response: setattr(response, "location", load())),
+    "content_type": lambda: Response("", content_type=load()),  # type: ignore[arg-type]
+    "mimetype": lambda: Response("", mimetype=load()),  # type: ignore[arg-type]
+    "status": lambda: Response("", load()),  # type: ignore[arg-type]
+    "set_etag": with_response(lambda response: response.set_etag(load())),  # type: ignore[arg-type]
+    "set_data": with_response(lambda response: response.set_data(load())),  # type: ignore[arg-type]
+    "set_cookie": with_response(lambda response: response.set_cookie("a", load())),  # type: ignore[arg-type]
+    "set_cookie's key": with_response(lambda response: response.set_cookie(load(), "b")),  # type: ignore[arg-type]
+    "set_cookie's path": with_response(
+        lambda response: response.set_cookie("a", "b", path=load())  # type: ignore[arg-type]
+    ),
+    "delete_cookie": with_response(lambda response: response.delete_cookie(load())),  # type: ignore[arg-type]
+    "redirect": lambda: redirect(load()),  # type: ignore[arg-type]
+    "redirect's code": lambda: redirect("/", load()),  # type: ignore[arg-type]
+    "abort": lambda: abort(load()),  # type: ignore[arg-type]
+    "abort's description": lambda: abort(400, load()),
+    "abort's description by name": lambda: abort(400, description=load()),
+    "url_for": lambda: url_for("view", key=load()),
+    "url_for a variable": lambda: url_for("other", key=load()),
+    "url_for with lists": lambda: url_for("view", key=[load()], other=load()),
+    "url_for with an anchor": lambda: url_for("view", _anchor=load()),  # type: ignore[arg-type]
+    "url_for's endpoint": lambda: url_for(load()),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("make", PUT.values(), ids=PUT)
+async def test_a_coroutine_that_is_put_where_a_value_belongs(app: Triows, make: Made) -> None:
+    app.add_url_rule("/other/<key>", "other")
+
+    @app.get("/")
+    async def view() -> Any:
+        return make()
+
+    await answered(app)
+
+
+async def test_a_coroutine_for_flash(app: Triows) -> None:
+    app.secret_key = "k"
+
+    @app.get("/")
+    async def view() -> Any:
+        await flash(load())  # type: ignore[arg-type]
+
+    await answered(app)
+
+
+PRINTED = [
+    "{{ x }}",
+    "{{ x|safe }}",
+    "{{ x|upper }}",
+    "{{ x|e }}",
+    "{{ '%s'|format(x) }}",
+    "{{ '%s' % x }}",
+    "{{ 'a' ~ x }}",
+    "{{ x if true }}",
+    "{{ none or x }}",
+    "{{ [1, x] }}",
+    "{{ {'a': x} }}",
+    "{% set y = x %}{{ y }}",
+    "{% macro m(y) %}{{ y }}{% endmacro %}{{ m(x) }}",
+    "{% for y in [x] %}{{ y }}{% endfor %}",
+    "{% autoescape false %}{{ x }}{% endautoescape %}",
+]
+
+
+@pytest.mark.parametrize("source", PRINTED)
+async def test_a_coroutine_that_a_template_prints(app: Triows, source: str) -> None:
+    @app.get("/")
+    async def view() -> str:
+        return await render_template_string(source, x=load())
+
+    await answered(app)
+
+
+async def test_a_coroutine_that_a_streamed_template_prints(app: Triows) -> None:
+    @app.get("/")
+    async def view() -> Any:
+        return await stream_template_string("{{ x }}", x=load())
+
+    await answered(app)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ f() }}",
+        "{{ f()|upper }}",
+        "{{ holder.x }}",
+        "{{ holder['x'] ~ '' }}",
+        "{{ x|default('') }}",
+        "{{ x|awaited }}",
+        "{{ [x][0] }}",
+    ],
+)
+async def test_a_coroutine_that_a_template_awaits_is_let_through(app: Triows, source: str) -> None:
+    @app.template_filter()
+    async def awaited(value: Any) -> Any:
+        return await value
+
+    @app.get("/")
+    async def view() -> str:
+        waiting = load()
+        return await render_template_string(source, f=load, x=waiting, holder={"x": waiting})
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert (await (await app.test_client().get("/")).get_data(as_text=True)).lower() == "loaded"
+        gc.collect()
+
+
 @pytest.mark.parametrize("make", [RETURNED["alone"], RETURNED["many in JSON"]])
 async def test_a_coroutine_that_a_hook_or_an_error_handler_returns(app: Triows, make: Made) -> None:
     async def give(*_: Any) -> Any:
@@ -138,6 +292,32 @@ async def test_a_coroutine_in_the_session(app: Triows) -> None:
     await answered(app)
 
 
+@pytest.mark.parametrize("value", [load, object])
+async def test_a_session_that_cannot_be_saved_is_logged_once(
+    app: Triows, value: Made, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.secret_key = "k"
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+
+    @app.get("/")
+    async def view() -> str:
+        session["a"] = {"b": [value(), value()]}
+        return ""
+
+    @app.websocket("/")
+    async def ws() -> None:
+        session["a"] = value()
+        await websocket.accept()
+
+    assert (await app.test_client().get("/")).status_code == 500
+    assert [record.getMessage() for record in complaints(caplog)] == ["GET '/': unhandled TypeError"]
+    caplog.clear()
+    with pytest.raises(WebsocketResponseError):
+        async with app.test_client().websocket("/"):
+            pass
+    assert [record.getMessage() for record in complaints(caplog)] == ["WEBSOCKET '/': unhandled TypeError"]
+
+
 async def test_a_coroutine_for_another_json_library(app: Triows) -> None:
     class Other(JSONProvider):
         def dumps(self, obj: Any, **kwargs: Any) -> str:
@@ -165,6 +345,8 @@ SENT: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {
     "send_json": lambda: websocket.send_json(load()),
     "send_json by name": lambda: websocket.send_json(user=load(), other=load()),
     "a piece of a message": lambda: websocket.send(stream(load())),
+    "close": lambda: websocket.close(1000, load()),  # type: ignore[arg-type]
+    "close's code": lambda: websocket.close(load()),  # type: ignore[arg-type]
     "what receive() gives": lambda: websocket.send(websocket.receive()),  # type: ignore[arg-type]
 }
 
@@ -180,6 +362,19 @@ async def test_a_coroutine_that_is_sent(app: Triows, send: Callable[[], Coroutin
         async with app.test_client().websocket("/") as client:
             while True:
                 await client.receive()
+
+
+@pytest.mark.parametrize(
+    "arguments", [lambda: {"headers": {"X-A": load()}}, lambda: {"subprotocol": load()}], ids=["headers", "subprotocol"]
+)
+async def test_a_coroutine_that_a_handler_accepts_with(app: Triows, arguments: Made) -> None:
+    @app.websocket("/")
+    async def ws() -> None:
+        await websocket.accept(**arguments())
+
+    with question:
+        async with app.test_client().websocket("/"):
+            pass
 
 
 @pytest.mark.parametrize("accepts", [True, False])

@@ -46,9 +46,10 @@ class Pipeline(ABC):
 
     :ivar subject: the request or websocket.
     :ivar unhandled: the error that no error handler handled; teardown hooks are called with it.
+    :ivar unsaved: whether saving the session has failed, so that it is not tried again with the answer to that.
     """
 
-    __slots__ = ("app", "connection", "context", "subject", "unhandled")
+    __slots__ = ("app", "connection", "context", "subject", "unhandled", "unsaved")
 
     kind: ClassVar[Kind]
     _started: ClassVar[Signal]
@@ -62,6 +63,7 @@ class Pipeline(ABC):
         self.subject: RequestBase = subject
         self.context: Context = context
         self.unhandled: BaseException | None = None
+        self.unsaved: bool = False
         subject.json_provider = app.json
 
     async def run(self) -> None:
@@ -154,10 +156,18 @@ class Pipeline(ABC):
             response = await self._call_after_hook(function, response)
         for function in self._hooks(self.app.hooks[self.kind].after, outwards=True):
             response = await self._call_after_hook(function, response)
-        await save_session(self.app.session_interface, self.app, self.context.session, response)
+        if not self.unsaved:
+            await self._save_session(response)
         if (finished := self._finished).receivers:
             await signals.send(finished, self.app, response=response)
         return response
+
+    async def _save_session(self, response: Response | None) -> None:
+        try:
+            await save_session(self.app.session_interface, self.app, self.context.session, response)
+        except Exception:
+            self.unsaved = True
+            raise
 
     async def _call_after_hook(self, function: Hook, response: Response | None) -> Response | None:
         value = await call(function, response)

@@ -95,7 +95,11 @@ class WebSocketPipeline(Pipeline):
         return await super()._response_of(function, value)
 
     def _accept_headers(self) -> Headers:
-        return accept_headers(self.app.session_interface, self.app, self.context.session)
+        try:
+            return accept_headers(self.app.session_interface, self.app, self.context.session)
+        except Exception:
+            self.unsaved = True
+            raise
 
     def _can_answer(self) -> bool:
         return not (self.connection.accepted or self.connection.closed)

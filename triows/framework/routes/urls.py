@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from werkzeug.routing import BuildError, MapAdapter
 
+from ...tasks.functions import check_awaited
 from ...web.context import current_context
 from .hooks import HookTable
 from .rules import URLMap
@@ -35,6 +36,7 @@ def url_for(
     scheme: str | None,
 ) -> str:
     """Return the URL of an endpoint; see :meth:`triows.Triows.url_for`."""
+    check_awaited("url_for()", endpoint, anchor, method, scheme, *values.values())
     context = current_context()
     subject = context.subject if context is not None else None
     if subject is not None and endpoint.startswith("."):
