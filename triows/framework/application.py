@@ -50,7 +50,7 @@ from .lifespan import Lifespan
 from .limits import ConfiguredLimits
 from .middleware import WithMiddleware
 from .routes import urls
-from .routes.arguments import check_view_arguments
+from .routes.arguments import check_unsettled_rules, check_view_arguments
 from .routes.blueprints import Blueprint, check_blueprint
 from .routes.decorators import Scaffold, bare
 from .routes.hooks import F, run_teardown
@@ -120,6 +120,7 @@ class App(WithCommands, WithMiddleware, WithTemplates, WithInstance, Scaffold):
         self.url_map: URLMap = self.url_map_class(host_matching=host_matching)
         self.subdomain_matching = subdomain_matching
         self.view_functions = ViewFunctions(self._is_websocket)
+        self.unsettled_rules: list[Rule] = []
         self.blueprints: dict[str, Blueprint] = {}
         self.extensions: dict[str, Any] = {}
         self.teardown_functions: list[Callable[..., Any]] = []
@@ -275,7 +276,7 @@ class App(WithCommands, WithMiddleware, WithTemplates, WithInstance, Scaffold):
             function = self.views[rule.endpoint].function
         rule.bind(self.url_map)
         if function is not None:
-            check_view_arguments(self, function, rule, websocket=bool(rule.websocket))
+            check_view_arguments(self, function, rule)
 
     def set_view(self, endpoint: str, function: Callable[..., Any], *, websocket: bool = False) -> None:
         """Make ``function`` the view of an endpoint.
@@ -482,6 +483,7 @@ class App(WithCommands, WithMiddleware, WithTemplates, WithInstance, Scaffold):
         refuse_definitions(type(self), quart_names.APP)
         self._note_make_response()
         self.url_map.check(self.config["SERVER_NAME"])
+        check_unsettled_rules(self)
 
 
 def _name(import_name: str) -> str:

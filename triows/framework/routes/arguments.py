@@ -7,31 +7,35 @@ signature cannot be read, nothing is said: the call itself will tell.
 from __future__ import annotations
 
 import inspect
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from types import CodeType, FrameType, FunctionType, MethodType
+from types import FunctionType, MethodType
 from typing import Any, Protocol
 
-from ...tasks.functions import describe, forgotten_await, unwrap
+from ...tasks.functions import describe, forgotten_await
 from ...web.request import Request
 from ...web.websocket import WebSocket
 from .class_views import methods_of, undecorated_class_of
 from .hooks import Hooks, HookTable, Kind
 from .rules import Rule
+from .variable_changes import hook_may_change, may_be_changed_later, preprocessor_may_change
 from .views import injected_parameters
 
 _GIVEN_ALONE = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-# What names these may give or take a view's arguments before the view is called.
-_CHANGES = frozenset(("url_value_preprocessor", "url_value_preprocessors", "view_args"))
-_OWN_PACKAGE = __name__.partition(".")[0]
 
 
 class ChangingApp(Protocol):
-    """The app whose preprocessors and hooks may change the variables of a URL."""
+    """The app whose preprocessors and hooks may change the variables of a URL.
+
+    :ivar unsettled_rules: the rules whose variables do not suit their views, unless what comes later changes them.
+    """
 
     hooks: dict[Kind, Hooks]
     url_value_preprocessors: HookTable
+    unsettled_rules: list[Rule]
+
+    @property
+    def view_functions(self) -> Mapping[str, Callable[..., Any]]: ...
 
 
 def signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
@@ -81,22 +85,34 @@ _GLOBALS = {
 }
 
 
-def check_view_arguments(app: ChangingApp, function: Callable[..., Any], rule: Rule, *, websocket: bool) -> None:
+def check_view_arguments(app: ChangingApp, function: Callable[..., Any], rule: Rule, *, last: bool = False) -> None:
     """Raise TypeError if a view cannot be called with the variables of its rule.
 
+    Where the program goes on to register what may change the variables, the rule is noted for another check.
+
     :param rule: the rule, bound to a map. One that is never matched, or of a class of the user's, is passed over.
+    :param last: whether this is that other check, after which nothing is registered.
     """
     if rule.build_only or rule.redirect_to is not None or type(rule) is not Rule:
         return
     class_ = undecorated_class_of(function)
     # A class view's methods get the URL's variables alone, and no request or websocket by an annotation.
-    kind = None if class_ is not None else WebSocket if websocket else Request
+    injected = None if class_ is not None else WebSocket if rule.websocket else Request
     for called in (function,) if class_ is None else methods_of(class_, rule):
-        _check_call(app, called, rule, kind, websocket=websocket)
+        _check_call(app, called, rule, injected, last=last)
+
+
+def check_unsettled_rules(app: ChangingApp) -> None:
+    """Raise TypeError if a view still cannot be called with the variables of its rule."""
+    while app.unsettled_rules:
+        rule = app.unsettled_rules[-1]
+        if rule.endpoint in app.view_functions:
+            check_view_arguments(app, app.view_functions[rule.endpoint], rule, last=True)
+        app.unsettled_rules.pop()
 
 
 def _check_call(
-    app: ChangingApp, function: Callable[..., Any], rule: Rule, injected: type | None, *, websocket: bool
+    app: ChangingApp, function: Callable[..., Any], rule: Rule, injected: type | None, *, last: bool
 ) -> None:
     """Raise TypeError if a function cannot be called with the variables of a rule.
 
@@ -120,8 +136,14 @@ def _check_call(
     if missing and injected is not None:
         names = injected_parameters(function, injected)
         missing = [name for name in missing if name not in names]
-    if (missing or unknown) and not _may_change(app, str(rule.endpoint), "websocket" if websocket else "request"):
-        raise TypeError(_mistake(describe(function), rule.rule, missing, unknown, injected, websocket=websocket))
+    if not (missing or unknown) or _may_change(app, str(rule.endpoint), "websocket" if rule.websocket else "request"):
+        return
+    if not last and may_be_changed_later(app):
+        app.unsettled_rules.append(rule)
+    else:
+        raise TypeError(
+            _mistake(describe(function), rule.rule, missing, unknown, injected, websocket=bool(rule.websocket))
+        )
 
 
 def _mistake(
@@ -158,35 +180,12 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _may_change(app: ChangingApp, endpoint: str, kind: Kind) -> bool:
-    """Whether something gives or takes variables before a view is called, now or once it is registered."""
+    """Whether what is registered may give or take variables before a view is called."""
     parts = endpoint.split(".")[:-1]
     owners = [None, *(".".join(parts[: count + 1]) for count in range(len(parts)))]
-    if any(app.url_value_preprocessors.get(owner) for owner in owners):
-        return True
+    preprocessors = [function for owner in owners for function in app.url_value_preprocessors.get(owner, ())]
     hooks = [hook for owner in owners for hook in app.hooks[kind].before.get(owner, ())]
-    return any(map(_hook_may_change, hooks)) or any(map(_names_a_change, _registering_codes()))
-
-
-def _hook_may_change(hook: Callable[..., Any]) -> bool:
-    plain = unwrap(hook)
-    call = getattr(type(plain), "__call__", None)  # noqa: B004  (of an instance)
-    code = getattr(plain, "__code__", None) or getattr(call, "__code__", None)
-    return code is None or _names_a_change(code)
-
-
-def _registering_codes() -> Iterator[CodeType]:
-    """Yield the code that registers the route: it may go on to register what changes the variables."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        if str(frame.f_globals.get("__name__", "")).partition(".")[0] != _OWN_PACKAGE:
-            yield frame.f_code
-        frame = frame.f_back
-
-
-def _names_a_change(code: CodeType) -> bool:
-    return not _CHANGES.isdisjoint(code.co_names) or any(
-        _names_a_change(constant) for constant in code.co_consts if isinstance(constant, CodeType)
-    )
+    return any(map(preprocessor_may_change, preprocessors)) or any(map(hook_may_change, hooks))
 
 
 def check_callable(function: object, decorator: str) -> None:
