@@ -104,6 +104,44 @@ def test_braces_in_a_rule_are_another_frameworks(make: Callable[[], Owner], kind
         getattr(make(), kind)(rule)
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"), [("/{tenant}", "<tenant>"), ("/a/{tenant:int}/b", "<int:tenant>"), ("{tenant}", "<tenant>")]
+)
+@pytest.mark.parametrize("part", ["url_prefix", "subdomain"])
+def test_braces_in_what_a_blueprint_puts_before_its_rules(app: Triows, part: str, text: str, meant: str) -> None:
+    refused = pytest.raises(ValueError, match=rf"the {part} '{text}' has .*did you mean '{meant}'\?")
+    with refused:
+        Blueprint("part", __name__, **{part: text})  # type: ignore[arg-type]
+    blueprint, outer = Blueprint("part", __name__), Blueprint("outer", __name__)
+    with refused:
+        setattr(blueprint, part, text)
+    with refused:
+        app.register_blueprint(blueprint, **{part: text})
+    with refused:
+        outer.register_blueprint(blueprint, **{part: text})
+    app.register_blueprint(outer)
+    app.register_blueprint(blueprint, **{part: meant.replace("<", "/<") if part == "url_prefix" else meant})
+    assert [*app.blueprints] == ["outer", "part"]
+
+
+def test_a_query_in_a_prefix_is_no_part_of_a_rule() -> None:
+    with pytest.raises(ValueError, match=r"the url_prefix '/a\?b' has a '\?'"):
+        Blueprint("part", __name__, url_prefix="/a?b")
+
+
+def test_a_prefix_is_text(app: Triows) -> None:
+    with pytest.raises(TypeError, match="url_prefix is 3; it is text, or None"):
+        app.register_blueprint(Blueprint("part", __name__), url_prefix=3)
+
+
+@owners
+@pytest.mark.parametrize("kind", ["get", "websocket"])
+@pytest.mark.parametrize("part", ["host", "subdomain"])
+def test_braces_in_the_host_of_a_rule_are_another_frameworks(make: Callable[[], Owner], part: str, kind: str) -> None:
+    with pytest.raises(ValueError, match=rf"the {part} '{{tenant}}.example.com' has .*did you mean '<tenant>'\?"):
+        getattr(make(), kind)("/", **{part: "{tenant}.example.com"})(view)
+
+
 async def test_braces_of_a_converters_argument_are_let_through(app: Triows) -> None:
     from werkzeug.routing import BaseConverter
 

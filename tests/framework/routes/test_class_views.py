@@ -529,6 +529,14 @@ async def test_a_handler_that_swallows_is_named_by_its_method(app: Triows) -> No
             await client.disconnect()
 
 
+async def test_the_view_function_itself_shows_the_class() -> None:
+    view = Faulty.as_view("name")
+    assert repr(view).startswith("<function Faulty at ")
+    coroutine = view()
+    assert coroutine.__qualname__ == "Faulty"
+    coroutine.close()
+
+
 async def test_where_no_method_is_called_the_class_is_named(app: Triows, caplog: pytest.LogCaptureFixture) -> None:
     app.add_url_rule("/", view_func=Faulty.as_view("name"))
     with pytest.raises(WebsocketResponseError):

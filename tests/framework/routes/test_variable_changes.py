@@ -473,6 +473,26 @@ def test_a_function_that_is_to_register_a_preprocessor_may_be_for_any_app(app: T
     finish(app)
 
 
+def test_a_parameter_of_such_a_function_is_no_other_app_of_the_same_name(app: Triows) -> None:
+    made, app = app, Triows("other")
+
+    def finish(app: Triows) -> None:
+        app.url_value_preprocessor(takes)
+
+    made.get("/<language>")(page)
+    finish(made)
+
+
+def test_an_attribute_is_no_other_app_of_the_same_name(app: Triows) -> None:
+    class Holder:
+        def __init__(self, app: Triows) -> None:
+            self.app = app
+
+    holder, app = Holder(app), Triows("other")
+    holder.app.get("/<language>")(page)
+    holder.app.url_value_preprocessor(takes)
+
+
 async def test_a_websockets_variable_is_taken_out_as_well(app: Triows) -> None:
     @app.websocket("/<language>")
     async def ws() -> None:

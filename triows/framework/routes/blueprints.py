@@ -15,7 +15,7 @@ from ..templates import WithAppTemplates
 from .class_views import check_view_function
 from .decorators import Scaffold, bare, check_error_key
 from .hooks import F, HandlerTable, Hooks, HookTable, Kind, add_hook, register_handler
-from .rules import check_endpoint
+from .rules import check_endpoint, check_parts
 
 _OPTIONS = frozenset({"name", "name_prefix", "subdomain", "url_defaults", "url_prefix"})
 _READ_ONCE = frozenset({"name", "static_url_path", "subdomain", "url_prefix", "url_values"})
@@ -148,6 +148,7 @@ class Blueprint(WithAppTemplates, Scaffold):
                     f"{name} of the blueprint {self.name!r} is set to {value!r:.100}, but the blueprint was registered"
                     " already, so the app would not see this; set it before register_blueprint()"
                 )
+            check_parts({name: value})
             super().__setattr__(name, value)
 
     def _check_setup(self) -> None:
@@ -270,6 +271,7 @@ class Blueprint(WithAppTemplates, Scaffold):
             child.register(app, child_options, parent=setup)
 
     def _check_options(self, options: dict[str, Any]) -> None:
+        check_parts(options)
         for name in options.keys() - _OPTIONS:
             if name in quart_names.BLUEPRINT:
                 raise TypeError(f"register_blueprint() has no option {name!r}: {quart_names.BLUEPRINT[name]}")

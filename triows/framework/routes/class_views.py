@@ -67,6 +67,7 @@ class View:
                 return await call(instance.dispatch_request, **kwargs)
 
         view.__name__, view.__module__ = name, cls.__module__
+        view.__qualname__ = cls.__qualname__
         view.view_class = cls  # type: ignore[attr-defined]  # for messages, which name what decorators wrap
         for decorator in cls.decorators:
             view = decorator(view)

@@ -107,16 +107,38 @@ def check_rule(rule: object, decorator: str) -> None:
                 f"{decorator} stands without a rule before {describe(rule)}; write {decorator}('/path') there"
             )
         raise TypeError(f"{decorator} got the rule {rule!r:.100}; a rule is text, like '/path'")
-    plain = _ANGLES.sub("", rule)
+    _check_syntax("rule", rule)
+
+
+def check_parts(parts: Mapping[str, Any]) -> None:
+    """Raise an error if a part of rules that is given by a name, like ``url_prefix``, is in another framework's syntax.
+
+    :param parts: the parts, and anything else, by their names.
+    """
+    for name in _PARTS & parts.keys():
+        part = parts[name]
+        if isinstance(part, str):
+            _check_syntax(name, part)
+        elif part is not None:
+            raise TypeError(f"{name} is {part!r:.100}; it is text, or None")
+
+
+_PARTS = {"host", "subdomain", "url_prefix"}
+
+
+def _check_syntax(name: str, text: str) -> None:
+    plain = _ANGLES.sub("", text)
     if (braces := _BRACES.search(plain)) is not None:
-        name, kind = braces[1], braces[2]
-        variable = f"<{kind}:{name}>" if kind in ("int", "float", "path", "uuid") else f"<{name}>"
+        variable, kind = f"<{braces[1]}>", braces[2]
+        if kind in ("int", "float", "path", "uuid"):
+            variable = f"<{kind}:{braces[1]}>"
         raise ValueError(
-            f"the rule {rule!r} has {braces[0]!r}, which would match these characters alone; did you mean {variable!r}?"
+            f"the {name} {text!r} has {braces[0]!r}, which would match these characters alone; did you mean"
+            f" {variable!r}?"
         )
     if "?" in plain:
         raise ValueError(
-            f"the rule {rule!r} has a '?', and rules match paths alone; read the query from request.args,"
+            f"the {name} {text!r} has a '?', and rules match paths alone; read the query from request.args,"
             " or from websocket.args"
         )
 
@@ -141,7 +163,8 @@ _DECIDED = {
 
 
 def check_options(rule: str, options: dict[str, Any], *, websocket: bool = False) -> None:
-    """Raise TypeError if a route has an option that its kind decides."""
+    """Raise an error if a route has an option that its kind decides, or one in another framework's syntax."""
+    check_parts(options)
     for name, remedy in _DECIDED[websocket].items():
         if name in options:
             raise TypeError(f"the {'websocket ' if websocket else ''}route {rule!r} has no option {name!r}: {remedy}")

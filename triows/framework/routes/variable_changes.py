@@ -162,7 +162,7 @@ def _goes_on_to_register(frame: FrameType, app: object) -> bool:
         previous: Instruction | None = None
         for instruction in get_instructions(code):
             later = code is not frame.f_code or instruction.offset > frame.f_lasti
-            if later and instruction.opname in _ATTRIBUTES and _is_for(app, instruction, previous, frame):
+            if later and instruction.opname in _ATTRIBUTES and _is_for(app, instruction, _value(previous, code, frame)):
                 if instruction.argval in _PREPROCESSORS or (
                     instruction.argval in _HOOKS and _has_changing_function(frame.f_code)
                 ):
@@ -172,12 +172,18 @@ def _goes_on_to_register(frame: FrameType, app: object) -> bool:
     return False
 
 
-def _is_for(app: object, attribute: Instruction, owner: Instruction | None, frame: FrameType) -> bool:
+def _value(loading: Instruction | None, code: CodeType, frame: FrameType) -> Any:
+    """Return what an instruction in a frame's code, or of a function in it, loads; None if it cannot be told."""
+    if loading is None or loading.opname in _ATTRIBUTES or not isinstance(loading.argval, str):
+        return None
+    if code is not frame.f_code and loading.opname.startswith("LOAD_FAST"):
+        return None  # a variable of a function that does not run yet
+    return frame.f_locals.get(loading.argval, frame.f_globals.get(loading.argval))
+
+
+def _is_for(app: object, attribute: Instruction, owner: object) -> bool:
     """Whether the object with this attribute may be the app; another app and a blueprint are not."""
-    if attribute.argval in _APP_HOOKS or owner is None or not isinstance(owner.argval, str):
-        return True
-    found = frame.f_locals.get(owner.argval, frame.f_globals.get(owner.argval))
-    return found is app or not hasattr(found, "url_value_preprocessors")
+    return attribute.argval in _APP_HOOKS or owner is app or not hasattr(owner, "url_value_preprocessors")
 
 
 def _has_changing_function(code: CodeType) -> bool:
