@@ -19,6 +19,7 @@ from zlib import adler32
 from werkzeug.exceptions import Forbidden, NotFound
 from werkzeug.security import safe_join as _safe_join
 
+from ..tasks.functions import check_awaited
 from .context import current_context, require_context
 from .file_body import PIECE, FileBody, FileObject, NoRegularFile, in_file_thread, open_regular
 from .globals import request
@@ -243,6 +244,7 @@ class _Sending:
         if isinstance(file, TextIOBase):
             raise TypeError(f"send_file() cannot send the text file {file!r}; open it in binary mode")
         if not hasattr(file, "read"):
+            check_awaited("send_file()", file)
             raise TypeError(
                 f"send_file() cannot send {type(file).__name__} {file!r:.100}; give a path or a file object"
             )

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import trio
+from werkzeug.exceptions import BadRequest
 
 from triows import (
     JSONProvider,
@@ -26,6 +27,7 @@ from triows import (
     redirect,
     render_template_string,
     request,
+    send_file,
     session,
     stream_template_string,
     url_for,
@@ -156,6 +158,26 @@ async def test_a_coroutine_that_is_put_where_a_value_belongs(app: Triows, make: 
     @app.get("/")
     async def view() -> Any:
         return make()
+
+    await answered(app)
+
+
+async def test_a_coroutine_for_send_file(app: Triows) -> None:
+    @app.get("/")
+    async def view() -> Any:
+        return await send_file(load())  # type: ignore[arg-type]
+
+    await answered(app)
+
+
+@pytest.mark.parametrize("raises", [True, False])
+async def test_a_coroutine_for_an_http_error(app: Triows, raises: bool) -> None:
+    @app.get("/")
+    async def view() -> Any:
+        error = BadRequest(load())  # type: ignore[arg-type]
+        if raises:
+            raise error
+        return error
 
     await answered(app)
 
