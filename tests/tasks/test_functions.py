@@ -13,6 +13,7 @@ import pytest
 
 from triows.tasks.functions import (
     call,
+    check_awaited,
     check_no_generator,
     check_not_async,
     describe,
@@ -27,6 +28,15 @@ def test_a_function_is_described_by_its_name_and_place() -> None:
     line = test_a_function_is_described_by_its_name_and_place.__code__.co_firstlineno
     expected = f"test_a_function_is_described_by_its_name_and_place() ({__file__}:{line})"
     assert describe(test_a_function_is_described_by_its_name_and_place) == expected
+
+
+def test_the_function_of_a_class_view_is_described_by_the_class() -> None:
+    class Users: ...
+
+    def view() -> None: ...
+
+    view.view_class = Users  # type: ignore[attr-defined]
+    assert describe(partial(view)) == Users.__qualname__
 
 
 def test_a_callable_without_code_is_described_by_its_representation() -> None:
@@ -135,6 +145,21 @@ def test_a_forgotten_await_is_asked_for_and_the_coroutine_closed(wrap: Callable[
 @pytest.mark.parametrize("value", [None, "text", load, [], {"a": [1]}])
 def test_of_other_values_no_question_is_asked(value: object) -> None:
     assert forgotten_await(value) == ""
+
+
+@pytest.mark.parametrize("values", [(), ("text", 1), ([1], {"a": ()})])
+def test_values_without_a_coroutine_are_let_through(values: tuple[object, ...]) -> None:
+    check_awaited("redirect()", *values)
+
+
+@pytest.mark.parametrize("wrap", [lambda value: value, lambda value: [{"a": (value,)}]])
+def test_what_took_a_coroutine_is_named(wrap: Callable[[Any], Any]) -> None:
+    async def load() -> None: ...
+
+    coroutine = load()
+    with pytest.raises(TypeError, match=r"^redirect\(\) got a coroutine: did you forget 'await' before .*load\(\)\?$"):
+        check_awaited("redirect()", "text", wrap(coroutine))
+    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
 
 
 def test_a_value_that_holds_itself_has_an_end() -> None:
