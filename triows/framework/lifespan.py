@@ -12,7 +12,7 @@ The shutdown functions are never cancelled half-way, except after ``shutdown_tim
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from contextvars import copy_context
 from functools import partial
@@ -31,7 +31,7 @@ from ..tasks.shields import FORCE_EVERY, open_shields
 from ..tasks.stalls import stalls_watched
 from ..web.context import Context
 from .background import BackgroundNursery
-from .routes.hooks import run_teardown
+from .contexts import tear_down_app_context
 
 F = TypeVar("F", bound=Callable[..., Any])
 _Steps = list[Callable[..., Any]]
@@ -52,7 +52,10 @@ class LifespanApp(Protocol):
     @property
     def limits(self) -> ServerLimits: ...
     @property
+    def overrides(self) -> frozenset[str]: ...
+    @property
     def teardown_functions(self) -> Sequence[Callable[..., Any]]: ...
+    def do_teardown_appcontext(self, exc: BaseException | None) -> Awaitable[None]: ...
 
 
 class Lifespan:
@@ -296,8 +299,7 @@ class _LifespanRun:
                     await self._call_after_serving(function)
             if scope.cancelled_caught:
                 self._log_timeout()
-        if self.app.teardown_functions:
-            await run_teardown(self.app.logger, self.app.teardown_functions, error or self.failure)
+        await tear_down_app_context(self.app, error or self.failure)
 
     async def _force_background_tasks(self, nursery: BackgroundNursery) -> None:
         """Log the background tasks that are left, and break their shields until they have ended."""

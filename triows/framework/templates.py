@@ -15,7 +15,7 @@ from ..web.flashes import get_flashed_messages
 from ..web.globals import g, request, session, websocket
 from ..web.json import JSONProvider
 from .routes.decorators import bare
-from .routes.hooks import F, HookTable, add_hook
+from .routes.hooks import F, HookTable, add_hook, hook_table
 
 if TYPE_CHECKING:
     from jinja2 import BaseLoader
@@ -42,7 +42,7 @@ class WithTemplateFolder:
         def _check_setup(self) -> None: ...
 
     def _init_templates(self, folder: str | os.PathLike[str] | None) -> None:
-        self.template_context_processors = {None: []}
+        self.template_context_processors = hook_table()
         self.template_folder = folder
 
     @property

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from functools import partial
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from functools import partial, wraps
 from types import CoroutineType
 from typing import Any
 
@@ -95,6 +95,28 @@ async def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     bound = partial(function, *args, **kwargs)
     result = bound() if is_async(function) else await _call_in_thread(bound)
     return await result if inspect.isawaitable(result) else result
+
+
+def run_sync(function: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """Return an async function that calls ``function`` in a worker thread, in the context of its caller.
+
+    A cancellation waits for the thread to end. The items of a generator are made in threads too, one call for each.
+    """
+
+    @wraps(function)
+    async def in_thread(*args: Any, **kwargs: Any) -> Any:
+        result = await _call_in_thread(partial(function, *args, **kwargs))
+        if inspect.isawaitable(result):
+            return await result
+        return _in_threads(result) if inspect.isgenerator(result) else result
+
+    return in_thread
+
+
+async def _in_threads(generator: Iterator[Any]) -> AsyncGenerator[Any, None]:
+    end = object()
+    while (item := await trio.to_thread.run_sync(next, generator, end)) is not end:
+        yield item
 
 
 async def _call_in_thread(function: Callable[[], Any]) -> Any:

@@ -23,7 +23,7 @@ from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, ClassVar, cast
 
 from werkzeug.exceptions import HTTPException, InternalServerError
-from werkzeug.routing import RoutingException
+from werkzeug.routing import MapAdapter, RoutingException
 
 from ...connection.base import Connection
 from ...errors import JSONMessageError
@@ -49,6 +49,8 @@ class Pipeline(ABC):
     __slots__ = ("app", "connection", "context", "subject", "unhandled")
 
     kind: ClassVar[Kind]
+    _call = staticmethod(call)
+    """Calls a hook."""
 
     def __init__(self, app: App, connection: Connection, subject: RequestBase, context: Context) -> None:
         self.app: App = app
@@ -88,12 +90,16 @@ class Pipeline(ABC):
         """Find the rule for the URL; without one, set the request's ``routing_exception``."""
         app, subject = self.app, self.subject
         try:
-            url_map = app.url_map
-            adapter = url_map.adapter_for(subject, app.config["SERVER_NAME"], app.subdomain_matching)
-            self.context.url_adapter = adapter
-            subject.url_rule, subject.view_args = url_map.match(adapter, subject, websocket=self.kind == "websocket")
+            self.context.url_adapter = adapter = self._make_adapter()
+            subject.url_rule, subject.view_args = app.url_map.match(
+                adapter, subject, websocket=self.kind == "websocket"
+            )
         except HTTPException as error:
             subject.routing_exception = error
+
+    def _make_adapter(self) -> MapAdapter:
+        app = self.app
+        return app.url_map.adapter_for(self.subject, app.config["SERVER_NAME"], app.subdomain_matching)
 
     async def open_session(self) -> None:
         """Put the session into the context."""
@@ -108,7 +114,7 @@ class Pipeline(ABC):
     async def _run_before_hooks(self) -> tuple[Hook, Any] | None:
         """Run the before hooks; return the first that gives an answer, and the answer."""
         for function in self._hooks(self.app.hooks[self.kind].before):
-            value = await call(function)
+            value = await self._call(function)
             if value is not None:
                 return function, value
         return None
@@ -144,7 +150,7 @@ class Pipeline(ABC):
         return response
 
     async def _call_after_hook(self, function: Hook, response: Response | None) -> Response | None:
-        value = await call(function, response)
+        value = await self._call(function, response)
         return response if value is None or value is response else await self._response_of(function, value)
 
     async def _response_of(self, function: Hook, value: Any) -> Response:
@@ -198,6 +204,10 @@ class Pipeline(ABC):
 
     async def _end_by_error(self, errors: list[BaseException]) -> None:
         """End a connection on which no response can be sent any more."""
+        await self._end_unhandled(errors)
+
+    async def _end_unhandled(self, errors: list[BaseException]) -> None:
+        """End it by errors that no handler took."""
         self._record_unhandled(errors, log=len(errors) == 1)
 
     async def _answer(self, errors: list[BaseException]) -> None:
