@@ -38,7 +38,7 @@ class ContextStages(Protocol):
 
 async def tear_down_app_context(app: ContextApp, error: BaseException | None) -> None:
     """Call the teardown hooks of an app context, or what the app has in their place."""
-    if "do_teardown_appcontext" in app.overrides:
+    if app.overrides:
         await run_teardown(app.logger, [app.do_teardown_appcontext], error)
     elif app.teardown_functions:
         await run_teardown(app.logger, app.teardown_functions, error)
