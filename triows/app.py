@@ -127,7 +127,8 @@ class Triows(App):
         """Make ``request``, ``session``, ``g`` and ``current_app`` available in the block, as in a view.
 
         :param options: ``method``, ``headers``, ``query_string`` (text or a mapping), and one of ``data`` (bytes or
-            text), ``json``, ``form`` (a mapping); ``scheme``, ``root_path``, ``http_version``, ``subdomain``, ``auth``.
+            text), ``json``, ``form`` (a mapping); ``scheme``, ``root_path``, ``http_version``, ``subdomain``,
+            ``auth``; ``scope_base``, as for the test client.
         """
         from .testing.request_context import request_context
 

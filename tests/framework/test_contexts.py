@@ -94,3 +94,17 @@ async def test_a_session_that_cannot_be_opened_leaves_no_context(app: Triows) ->
 async def test_a_test_request_has_the_http_version_that_is_asked_for(app: Triows) -> None:
     async with app.test_request_context("/", http_version="1.0"):
         assert request.http_version == "1.0"
+
+
+async def test_a_test_request_has_the_client_that_is_asked_for(app: Triows) -> None:
+    async with app.test_request_context("/", scope_base={"client": ("192.0.2.1", 5), "root_path": "/below"}):
+        assert request.remote_addr == "192.0.2.1"
+        assert request.root_path == "/below"
+    with pytest.raises(ValueError, match="scope_base has 'other'"):
+        app.test_request_context("/", scope_base={"other": 1})
+
+
+async def test_a_test_request_is_of_the_subdomain_that_is_asked_for(app: Triows) -> None:
+    app.config["SERVER_NAME"] = "example.com"
+    async with app.test_request_context("/", subdomain="sub"):
+        assert request.host == "sub.example.com"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -65,6 +66,7 @@ def pipeline_for(
     http_version: str = "1.1",
     auth: Auth | None = None,
     subdomain: str | None = None,
+    scope_base: Mapping[str, Any] | None = None,
 ) -> RequestPipeline:
     """Return the pipeline of such a request, before its first stage."""
     given_json = UNSET if json is None else json
@@ -75,15 +77,18 @@ def pipeline_for(
     if body:
         made.setdefault("Content-Length", str(len(body)))
     target = make_target(app, path, query_string, scheme, subdomain, made)
+    endpoint = target.endpoint(root_path, scope_base)
     raw_path, _, query = target.resource.partition("?")
     head = Head(
         method=method,
-        raw_path=_mounted(raw_path, quote(root_path)).encode("ascii"),
+        raw_path=_mounted(raw_path, quote(endpoint.root_path)).encode("ascii"),
         query_string=query.encode("ascii"),
         headers=[(name.lower(), value) for name, value in encode_headers(made)],
         http_version=http_version,
-        scheme=target.scheme,
-        root_path=root_path,
+        scheme=endpoint.scheme,
+        root_path=endpoint.root_path,
+        client=None if scope_base is None else endpoint.client,
+        server=None if scope_base is None else endpoint.server,
     )
     return RequestPipeline(app, ClientlessConnection(head, body))
 
