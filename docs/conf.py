@@ -40,7 +40,7 @@ nitpick_ignore_regex = [
     ),
     (
         r"py:class",
-        r"(datastructures\.)?Headers|HeadersLike|Query|Files|Auth|CollectorRegistry|(.*\.)?TracerProvider|prometheus_client\..*",
+        r"(datastructures\.)?Headers|HeadersLike|Query|Form|Files|Auth|CollectorRegistry|(.*\.)?TracerProvider|prometheus_client\..*",
     ),
     (r"py:class", r"(triows\..*\.)?(AsyncFile|ConditionalRequest|FileObject|Folder)"),
     (r"py:meth", r"[a-z_]+"),  # what a blueprint has in common with the app is documented there

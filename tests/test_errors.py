@@ -255,7 +255,7 @@ def test_a_disconnect_comes_back_equal(disconnect: Disconnect, again: Callable[[
 
 class MyConfig(Config):
     def __init__(self, root: str, defaults: Any = None) -> None:
-        super().__init__(defaults)
+        super().__init__(root, defaults)
         self.root = root
 
 

@@ -49,7 +49,11 @@ def rooms() -> dict[str, Room]:
 ROOMS = rooms()
 
 # What an app that is served another way never loads.
-LAZY = {("app", "asgi"), ("app", "server"), ("app", "testing"), ("framework.templates", "framework.jinja")}
+LAZY = {
+    *(("app", "asgi"), ("app", "server"), ("app", "testing")),
+    *(("framework.templates", "framework.jinja"), ("quart.templating", "framework.jinja")),
+    ("framework.commands", "framework.click_groups"),
+}
 
 # Third-party imports that stand for an extra, or come with a dependency.
 EXTRAS = {

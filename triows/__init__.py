@@ -3,6 +3,7 @@
 from .app import Server as Server
 from .app import Triows as Triows
 from .app import current_app as current_app
+from .as_quart import install_as_quart as install_as_quart
 from .connection.limits import ServerLimits as ServerLimits
 from .connection.limits import WebSocketLimits as WebSocketLimits
 from .connection.stats import Stats as Stats
@@ -17,6 +18,8 @@ from .errors import WebSocketStateError as WebSocketStateError
 from .framework.background import BackgroundNursery as BackgroundNursery
 from .framework.config import Config as Config
 from .framework.routes.blueprints import Blueprint as Blueprint
+from .framework.routes.class_views import MethodView as MethodView
+from .framework.routes.class_views import View as View
 from .protocol.disconnect import Disconnect as Disconnect
 from .protocol.websocket.compression import Compression as Compression
 from .web.body import Body as Body

@@ -13,10 +13,11 @@ import trio
 from .connection.base import Connection
 from .connection.checks import did_you_mean
 from .framework.application import App
-from .framework.contexts import AsyncContext, RequestContext
+from .framework.contexts import AsyncContext
 from .framework.overridables import Stages
 from .framework.pipeline import dispatch
-from .framework.pipeline.overrides import OverriddenRequestPipeline, OverriddenWebSocketPipeline, stages_of
+from .framework.pipeline.contexts import RequestContext, WebSocketContext
+from .framework.pipeline.overrides import stages_of
 from .framework.quart_names import RUN
 from .tasks.context import Proxy
 from .web.context import Context, current_context
@@ -117,11 +118,11 @@ class Triows(App):
 
     def request_context(self, request: Request) -> RequestContext:
         """Return the context of a request, with its route and its session, for ``async with``."""
-        return RequestContext(self, OverriddenRequestPipeline(self, request))
+        return RequestContext(self, request)
 
-    def websocket_context(self, websocket: WebSocket) -> RequestContext:
+    def websocket_context(self, websocket: WebSocket) -> WebSocketContext:
         """Return the context of a websocket, with its route and its session, for ``async with``."""
-        return RequestContext(self, OverriddenWebSocketPipeline(self, websocket))
+        return WebSocketContext(self, websocket)
 
     def test_request_context(self, path: str, **options: Any) -> RequestContext:
         """Make ``request``, ``session``, ``g`` and ``current_app`` available in the block, as in a view.

@@ -40,6 +40,9 @@ class Records:
         return self._said[key]
 
 
+LOGGERS = ("triows", __name__)  # the server's, and the app's own
+
+
 class LogRecords(logging.Handler):
     """Keeps what is logged as warning or worse, for ``/log``."""
 

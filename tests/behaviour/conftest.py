@@ -31,7 +31,7 @@ from triows.testing.streams import memory_stream_pair
 
 from ..support.processes import end_group, end_with_parent, stays
 from ..support.wire import Response, Wire
-from .app import make_app
+from .app import LOGGERS, make_app
 
 native_only = pytest.mark.native_only
 virtual_clock = pytest.mark.virtual_clock
@@ -176,7 +176,8 @@ async def target(request: pytest.FixtureRequest) -> AsyncIterator[Target]:
         return
     app = make_app()
     handler = app.extensions["log"]
-    logging.getLogger("triows").addHandler(handler)
+    for name in LOGGERS:
+        logging.getLogger(name).addHandler(handler)
     try:
         async with trio.open_nursery() as nursery:
             server_context = client_context = None
@@ -205,4 +206,5 @@ async def target(request: pytest.FixtureRequest) -> AsyncIterator[Target]:
             yield Target(kind, connect, app, server)
             server.shutdown()
     finally:
-        logging.getLogger("triows").removeHandler(handler)
+        for name in LOGGERS:
+            logging.getLogger(name).removeHandler(handler)

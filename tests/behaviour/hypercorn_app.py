@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from .app import make_app
+from .app import LOGGERS, make_app
 
 app = make_app()
-logging.getLogger("triows").addHandler(app.extensions["log"])
+for name in LOGGERS:
+    logging.getLogger(name).addHandler(app.extensions["log"])

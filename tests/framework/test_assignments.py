@@ -18,7 +18,7 @@ def test_a_config_that_is_none_is_refused(value: Any) -> None:
     assert app.config is config
 
 
-@pytest.mark.parametrize("make", [Config, lambda: Config({"MAX_BODY_SIZE": 10}), lambda: Triows("x").config])
+@pytest.mark.parametrize("make", [Config, lambda: Config(defaults={"MAX_BODY_SIZE": 10}), lambda: Triows("x").config])
 async def test_another_config_has_the_settings_that_it_lacks(make: Any) -> None:
     app = Triows(__name__)
     app.config = config = make()

@@ -1,4 +1,7 @@
-"""Contexts that an app makes, by ``async with`` and by push and pop."""
+"""Contexts that an app makes, by ``async with`` and by push and pop.
+
+Tests triows/framework/contexts.py and triows/framework/pipeline/contexts.py.
+"""
 
 from __future__ import annotations
 

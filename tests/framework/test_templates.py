@@ -235,9 +235,26 @@ async def test_filters_tests_and_globals_are_there(app: Triows, on: str, how: st
 @pytest.mark.parametrize("name", ["template_filter", "template_test", "template_global"])
 def test_a_decorator_without_parentheses_is_refused(app: Triows, name: str) -> None:
     part = Blueprint("part", __name__)
-    for decorator, called in ((getattr(app, name), name), (getattr(part, f"app_{name}"), f"app_{name}")):
-        with pytest.raises(TypeError, match=rf"^{called}\(\) takes a name, not the function .*: write '@{called}\(\)'"):
+    for decorator, called in (
+        (getattr(app, name), f"@app.{name}"),
+        (getattr(part, f"app_{name}"), f"@blueprint.app_{name}"),
+    ):
+        with pytest.raises(TypeError, match=rf"^{called}\(\) takes a name, and not .*: write {called}\(\)$"):
             decorator(test_a_decorator_without_parentheses_is_refused)
+
+
+@pytest.mark.parametrize(
+    ("add", "message"), [("context_processor", "@app.context_processor"), ("template_filter", "@")]
+)
+def test_what_is_no_function_is_refused(app: Triows, add: str, message: str) -> None:
+    decorator: Any = getattr(app, add)
+    with pytest.raises(TypeError, match=message):
+        (decorator if add == "context_processor" else decorator("name"))("no function")
+
+
+def test_a_context_processor_takes_no_arguments(app: Triows) -> None:
+    with pytest.raises(TypeError, match=r"takes \(request\), and @app\.context_processor calls it with \(\)"):
+        app.context_processor(lambda request: {})
 
 
 def test_a_function_without_a_name_needs_one(app: Triows) -> None:
@@ -422,8 +439,8 @@ def test_the_settings_of_templates_are_flags(app: Triows, value: Any) -> None:
     app.config["EXPLAIN_TEMPLATE_LOADING"] = app.config["TEMPLATES_AUTO_RELOAD"] = value
     assert app.config["TEMPLATES_AUTO_RELOAD"] is app.config["EXPLAIN_TEMPLATE_LOADING"] is bool(value)
     for key in ("EXPLAIN_TEMPLATE_LOADING", "TEMPLATES_AUTO_RELOAD"):
-        with pytest.raises(TypeError, match=f"{key} is 'yes'; it must be True or False"):
-            app.config[key] = "yes"
+        with pytest.raises(TypeError, match=f"{key} is 'maybe'; it must be True or False"):
+            app.config[key] = "maybe"
 
 
 async def test_the_log_explains_where_a_template_was_looked_for(

@@ -10,12 +10,14 @@ from triows import (
     Blueprint,
     Config,
     JSONProvider,
+    MethodView,
     Request,
     Response,
     ServerLimits,
     SessionInterface,
     Stats,
     Triows,
+    View,
     WebSocket,
     WebSocketLimits,
 )
@@ -204,3 +206,21 @@ assert_type(app.register_blueprint(blueprint, url_prefix="/v1"), None)
 assert_type(blueprint.register_blueprint(Blueprint("inner", __name__)), None)
 app.register_blueprint("users")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 blueprint.run()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+class Page(View):
+    def __init__(self, title: str) -> None:
+        self.title = title
+
+    async def dispatch_request(self, **kwargs: str) -> str:
+        return self.title
+
+
+class Items(MethodView):
+    async def get(self, item: int) -> str:
+        return str(item)
+
+
+app.add_url_rule("/page", view_func=Page.as_view("page", "title"))
+assert_type(Items.as_view("items"), Callable[..., Any])
+Items.as_view()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

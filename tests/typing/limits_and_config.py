@@ -34,6 +34,8 @@ def configure(config: Config) -> None:
     assert_type(config["DEBUG"], Any)
     assert_type(config.from_mapping({"DEBUG": True}, TESTING=True), bool)
     assert_type(config.from_object("settings"), None)
+    assert_type(config.from_pyfile("settings.py", silent=True), bool)
+    assert_type(config.from_envvar("SETTINGS", True), bool)
     assert_type(config.from_file("config.toml", tomllib.load, text=False), bool)
     assert_type(config.from_prefixed_env("APP", loads=json.loads), bool)
     assert_type(config.get_namespace("MAIL_"), dict[str, Any])

@@ -17,6 +17,7 @@ Check = Callable[[str, Any], Any]
 MAX_NUMBER = 1e9
 """The largest number of seconds, or of bytes a second, that a setting may have."""
 _MAX_SIZE = 2**63 - 1
+_ROUNDED = 1024  # the least float that is rounded
 
 
 def short_repr(value: Any) -> str:
@@ -35,7 +36,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def size(name: str, value: Any, least: int = 1) -> int:
-    """Check a number of bytes, or of other things that are counted."""
+    """Check a number of bytes, or of other things that are counted.
+
+    A float is taken if it is whole, or so large that its fraction is of no account: ``1.1 * 1024 * 1024``.
+    """
+    if isinstance(value, float) and (value.is_integer() or _ROUNDED <= value <= _MAX_SIZE):
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} is {short_repr(value)}; it must be a whole number (int)")
     if value < least:

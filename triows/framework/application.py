@@ -43,6 +43,7 @@ from ..web.websocket import WebSocket
 from . import quart_names
 from .assignments import check_assignment, check_definitions
 from .background import BackgroundNursery
+from .commands import WithCommands
 from .config import DEFAULT_CONFIG, Config
 from .contexts import AsyncContext
 from .files import DEFAULT_STATIC_FOLDER, WithInstance, serves_static, static_rule
@@ -60,7 +61,7 @@ from .routes.views import View, ViewFunctions
 from .templates import WithTemplates
 
 
-class App(WithOverridables, WithMiddleware, WithTemplates, WithInstance, Scaffold):
+class App(WithOverridables, WithCommands, WithMiddleware, WithTemplates, WithInstance, Scaffold):
     """The base of :class:`triows.Triows`, without the ways to serve and to test it; see there for the parameters."""
 
     request_class: type[Request] = Request
@@ -444,7 +445,7 @@ class App(WithOverridables, WithMiddleware, WithTemplates, WithInstance, Scaffol
 
         Or ``await context.push()``, and in the end ``await context.pop()``.
         """
-        return AsyncContext(self, Context(self))
+        return AsyncContext(self)
 
     # Serving
 

@@ -13,6 +13,8 @@ from ..tasks.exception_groups import closes_coroutine, ends_program, foreign_can
 from ..tasks.functions import call, check_no_generator, forgotten_await
 from ..tasks.stalls import background_task
 
+_OnCrash = Callable[[Callable[..., Any], BaseException], Awaitable[None]]
+
 
 class BackgroundNursery:
     """``app.nursery``: tasks that live as long as the app serves.
@@ -22,7 +24,7 @@ class BackgroundNursery:
     app.
     """
 
-    def __init__(self, nursery: trio.Nursery, on_crash: Callable[[Callable[..., Any], BaseException], None]) -> None:
+    def __init__(self, nursery: trio.Nursery, on_crash: _OnCrash) -> None:
         self._nursery = nursery
         self._on_crash = on_crash
 
@@ -68,7 +70,7 @@ class BackgroundNursery:
         try:
             await async_fn(*args, **kwargs)
         except BaseException as raised:  # noqa: ASYNC103 - raised again by the call below, unless it is an error
-            self._report_failure(async_fn, raised)
+            await self._report_failure(async_fn, raised)  # noqa: ASYNC102 - shields itself
 
     async def _guard_call(
         self, function: Callable[..., Any], args: Any, kwargs: Any, within: AbstractAsyncContextManager[object]
@@ -78,7 +80,7 @@ class BackgroundNursery:
             async with within:
                 await call(function, *args, **kwargs)
         except BaseException as raised:  # noqa: ASYNC103 - raised again by the call below, unless it is an error
-            self._report_failure(function, raised)
+            await self._report_failure(function, raised)  # noqa: ASYNC102 - shields itself
 
     async def _guard_start(
         self, async_fn: Callable[..., Awaitable[Any]], *args: Any, task_status: trio.TaskStatus[Any]
@@ -90,20 +92,20 @@ class BackgroundNursery:
         except BaseException as raised:  # noqa: ASYNC103 - raised again by the call below, unless it is an error
             if not status.is_started:
                 raise
-            self._report_failure(async_fn, raised)
+            await self._report_failure(async_fn, raised)  # noqa: ASYNC102 - shields itself
 
-    def _report_failure(self, async_fn: Callable[..., Any], raised: BaseException) -> None:
+    async def _report_failure(self, async_fn: Callable[..., Any], raised: BaseException) -> None:
         """Report the errors of a task; raise a cancellation, or an exception that ends the program, again."""
         cancelled, error = split_cancelled(raised)
         if error is not None:
             if ends_program(error) or closes_coroutine(error):
                 raise raised
-            self._on_crash(async_fn, error)
+            await self._on_crash(async_fn, error)
         if cancelled is not None:
             foreign = foreign_cancellation(cancelled)
             if foreign is None:
                 raise cancelled from None
-            self._on_crash(async_fn, foreign)
+            await self._on_crash(async_fn, foreign)
 
 
 def _check_callable(function: object) -> None:

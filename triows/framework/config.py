@@ -6,12 +6,14 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from datetime import timedelta
 from difflib import get_close_matches
 from functools import partial
 from itertools import count
-from typing import Any, Self
+from types import ModuleType
+from typing import IO, Any, Self
 
 from werkzeug.utils import import_string
 
@@ -77,10 +79,18 @@ class Config(dict[str, Any]):
     The limits (``MAX_MESSAGE_SIZE``, ``PING_INTERVAL``, ``MAX_FORM_PARTS`` ...), the switches (``DEBUG``,
     ``SESSION_COOKIE_SECURE`` ...) and the settings of sessions are checked when they are set: a wrong type raises
     :exc:`TypeError`, a value that makes no sense :exc:`ValueError`.
+
+    :param root_path: the folder of configuration files whose names are relative; by default the working directory.
+    :param defaults: the settings to begin with.
     """
 
-    def __init__(self, defaults: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, root_path: str | os.PathLike[str] | None = None, defaults: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__()
+        if isinstance(root_path, Mapping):
+            raise TypeError("the first argument of Config() is root_path, a folder; write Config(defaults={...})")
+        self.root_path: str | os.PathLike[str] = "" if root_path is None else root_path
         self._touch()
         self.update(defaults or {})
 
@@ -145,15 +155,65 @@ class Config(dict[str, Any]):
             if key.isupper():
                 self[key] = getattr(source, key)
 
+    def from_pyfile(self, filename: str | os.PathLike[str], silent: bool = False) -> bool:
+        """Run a Python file, and take the names in capitals that it defines.
+
+        :param filename: absolute, or relative to ``root_path``.
+        :param silent: whether to return False if there is no such file.
+        :raises OSError: if the file cannot be read.
+        """
+        with self._open(filename, "rb", silent) as file:
+            if file is None:
+                return False
+            module = ModuleType("config")
+            module.__file__ = file.name
+            exec(compile(file.read(), file.name, "exec"), module.__dict__)
+        self.from_object(module)
+        return True
+
+    def from_envvar(self, variable_name: str, silent: bool = False) -> bool:
+        """Do what :meth:`from_pyfile` does, with the file that an environment variable names.
+
+        :param silent: whether to return False if the variable is not set or empty, or there is no such file.
+        :raises RuntimeError: if the variable is not set or empty.
+        """
+        filename = os.environ.get(variable_name)
+        if filename:
+            return self.from_pyfile(filename, silent)
+        if silent:
+            return False
+        raise RuntimeError(
+            f"the environment variable {variable_name} is not set or empty; set it to the path of a configuration file,"
+            " or give silent=True to do without one"
+        )
+
     def from_file(
-        self, filename: str | os.PathLike[str], load: Callable[[Any], Mapping[str, Any]], *, text: bool = True
+        self,
+        filename: str | os.PathLike[str],
+        load: Callable[[Any], Mapping[str, Any]],
+        silent: bool = False,
+        text: bool = True,
     ) -> bool:
         """Take the keys in capitals of what ``load`` (``json.load``, ``tomllib.load`` with ``text=False``) reads.
 
+        :param filename: absolute, or relative to ``root_path``.
+        :param silent: whether to return False if there is no such file.
         :raises OSError: if the file cannot be read.
         """
-        with open(filename, "r" if text else "rb") as file:
-            return self.from_mapping(load(file))
+        with self._open(filename, "r" if text else "rb", silent) as file:
+            return False if file is None else self.from_mapping(load(file))
+
+    def _open(
+        self, filename: str | os.PathLike[str], mode: str, silent: bool
+    ) -> AbstractContextManager[IO[Any] | None]:
+        path = os.path.join(self.root_path, filename)
+        try:
+            return open(path, mode, encoding=None if "b" in mode else "utf-8")
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+            if silent:
+                return nullcontext()
+            error.strerror = f"there is no configuration file ({error.strerror})"
+            raise
 
     def from_prefixed_env(self, prefix: str = "TRIOWS", *, loads: Callable[[str], Any] = json.loads) -> bool:
         """Take the environment variables that begin with ``prefix`` and an underscore.
@@ -172,7 +232,7 @@ class Config(dict[str, Any]):
             value: Any = os.environ[variable]
             try:
                 value = loads(value)
-            except (ValueError, RecursionError):
+            except Exception:  # of any kind, with another ``loads``
                 pass  # not JSON: the string is meant
             *parents, key = variable.removeprefix(prefix).split("__")
             target: dict[str, Any] = self
@@ -205,8 +265,17 @@ def _cookie_size(name: str, value: Any) -> int:
     return size(name, value, least=0)
 
 
+# What configuration files and environment variables have for True and False. In Quart "False" is true.
+_FLAGS: Mapping[str, bool] = {
+    **dict.fromkeys(("1", "true", "t", "yes", "y", "on"), True),
+    **dict.fromkeys(("", "0", "false", "f", "no", "n", "off", "none"), False),
+}
+
+
 def _flag(name: str, value: Any) -> bool:
-    if value not in (True, False):  # 1 and 0 are equal to them
+    if isinstance(value, str):
+        value = _FLAGS.get(value.strip().lower(), value)
+    if value not in (True, False, None):  # 1 and 0 are equal to them
         raise TypeError(f"{name} is {short_repr(value)}; it must be True or False")
     return bool(value)
 

@@ -9,7 +9,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..tasks.context import TaskContext
+from ..web import signals
 from ..web.context import Context
+from ..web.sessions import SessionMixin
 from .routes.hooks import run_teardown
 
 
@@ -37,11 +39,13 @@ class ContextStages(Protocol):
 
 
 async def tear_down_app_context(app: ContextApp, error: BaseException | None) -> None:
-    """Call the teardown hooks of an app context, or what the app has in their place."""
+    """Call the teardown hooks of an app context, or what the app has in their place, and signal it."""
     if app.overrides:
         await run_teardown(app.logger, [app.do_teardown_appcontext], error)
     elif app.teardown_functions:
         await run_teardown(app.logger, app.teardown_functions, error)
+    if signals.appcontext_tearing_down.receivers:
+        await signals.send_shielded(app.logger, signals.appcontext_tearing_down, app, exc=error)
 
 
 class AsyncContext:
@@ -50,17 +54,30 @@ class AsyncContext:
     It has the attributes of the context inside: ``app``, ``g``, and for requests and websockets ``request`` or
     ``websocket``, ``session`` and ``url_adapter``.
 
+    :param context: the context inside; by default a new one of the app alone.
     :ivar context: the context inside, which ``async with`` gives.
     """
 
-    def __init__(self, app: ContextApp, context: Context) -> None:
+    def __init__(self, app: ContextApp, context: Context | None = None) -> None:
         self._app = app
-        self.context: Context = context
+        self.context: Context = Context(app) if context is None else context
         self._tokens: list[Token[TaskContext]] = []
 
     async def push(self) -> None:
-        """Make this the current context of the task. For each push there is a :meth:`pop` in the same task."""
+        """Make this the current context of the task. For each push there is a :meth:`pop` in the same task.
+
+        An error of a receiver of ``appcontext_pushed`` is raised, and the context is popped then.
+        """
         self._tokens.append(self.context.push())
+        try:
+            await self._begin()
+        except BaseException as error:
+            await self.pop(error)  # noqa: ASYNC102 - the teardown shields itself
+            raise
+
+    async def _begin(self) -> None:
+        if signals.appcontext_pushed.receivers:
+            await signals.send(signals.appcontext_pushed, self._app)
 
     async def pop(self, exc: BaseException | None = None) -> None:
         """Make the context current that was so before; with the last pop, the teardown hooks are called before.
@@ -78,6 +95,10 @@ class AsyncContext:
                 await self._tear_down(exc)
         finally:
             self.context.pop(token)
+            if signals.appcontext_popped.receivers:
+                await signals.send_shielded(  # noqa: ASYNC102 - shields itself
+                    self._app.logger, signals.appcontext_popped, self._app
+                )
 
     async def _tear_down(self, error: BaseException | None) -> None:
         await tear_down_app_context(self._app, error)
@@ -99,27 +120,30 @@ class AsyncContext:
             return getattr(self.context, name)
 
 
-class RequestContext(AsyncContext):
-    """The context of one request or websocket. The first push finds the route and opens the session."""
+class SubjectContext(AsyncContext):
+    """The context of one request or websocket. The first push finds the route and opens the session.
 
-    def __init__(self, app: ContextApp, stages: ContextStages, *, preprocess: bool = False) -> None:
+    :param session: in place of the one that would be opened.
+    :param preprocess: call the URL value preprocessors too.
+    """
+
+    def __init__(
+        self, app: ContextApp, stages: ContextStages, session: SessionMixin | None, *, preprocess: bool = False
+    ) -> None:
         super().__init__(app, stages.context)
+        self.context.session = session
         self._stages = stages
         self._preprocess = preprocess
 
-    async def push(self) -> None:
-        await super().push()
+    async def _begin(self) -> None:
+        await super()._begin()
         if len(self._tokens) > 1:
             return
-        try:
-            self._stages.match()
-            if self.context.session is None:
-                await self._stages.open_session()
-            if self._preprocess:
-                self._stages.preprocess_url_values()
-        except BaseException:
-            self.context.pop(self._tokens.pop())
-            raise
+        self._stages.match()
+        if self.context.session is None:
+            await self._stages.open_session()
+        if self._preprocess:
+            self._stages.preprocess_url_values()
 
     async def _tear_down(self, error: BaseException | None) -> None:
         await self._stages.tear_down(error)

@@ -29,6 +29,7 @@ from ..tasks.exception_groups import leaves, unwrap_group
 from ..tasks.functions import call, check_no_generator, describe
 from ..tasks.shields import FORCE_EVERY, open_shields
 from ..tasks.stalls import stalls_watched
+from ..web import signals
 from ..web.context import Context
 from .background import BackgroundNursery
 from .contexts import tear_down_app_context
@@ -214,6 +215,8 @@ class _LifespanRun:
     async def _run(self) -> None:
         token = (context := Context(self.app)).push()
         try:
+            if signals.appcontext_pushed.receivers:
+                await signals.send(signals.appcontext_pushed, self.app)
             with stalls_watched(self.app.limits.stall_timeout, self.app.counters.count_stall):
                 await self._start_and_stop()
         except BaseException as raised:  # noqa: ASYNC103 - Cancelled is raised again
@@ -224,13 +227,19 @@ class _LifespanRun:
                 raise
             # SystemExit and its like too: the app's users raise them. Raised in a system task, they would be a
             # TrioInternalError.
+            if error is not self.failure and isinstance(error, Exception):
+                await self._signal(error)  # noqa: ASYNC102 - shields itself
             self._fail(error)
         finally:
+            context.pop(token)
+            if signals.appcontext_popped.receivers:
+                await signals.send_shielded(  # noqa: ASYNC102 - shields itself
+                    self.app.logger, signals.appcontext_popped, self.app
+                )
             self.nursery = None
             self.stopping = True
             self.started.set()
             self.ended.set()
-            context.pop(token)
 
     async def _start_and_stop(self) -> None:
         async with trio.open_nursery() as self._outer:
@@ -321,7 +330,13 @@ class _LifespanRun:
         except Exception as error:
             if self.failure is not None:
                 self.app.logger.error("after_serving function %s failed too", describe(function), exc_info=error)
-            self.failure = self.failure or unwrap_group(error)
+            error = unwrap_group(error)
+            self.failure = self.failure or error
+            await self._signal(error)
+
+    async def _signal(self, error: BaseException) -> None:
+        if signals.got_serving_exception.receivers:
+            await signals.send_shielded(self.app.logger, signals.got_serving_exception, self.app, exception=error)
 
     def _log_timeout(self) -> None:
         if self._is_cut:
@@ -338,10 +353,12 @@ class _LifespanRun:
         finally:
             self._background_ended.set()
 
-    def _handle_crash(self, function: Callable[..., Any], error: BaseException) -> None:
+    async def _handle_crash(self, function: Callable[..., Any], error: BaseException) -> None:
         """Log a background task's error, and end the app if the config asks for that."""
         error = unwrap_group(error)
         self.app.logger.error("background task %s failed", describe(function), exc_info=error)
+        if signals.got_background_exception.receivers:
+            await signals.send_shielded(self.app.logger, signals.got_background_exception, self.app, exception=error)
         if self.app.config["BACKGROUND_TASK_CRASH_STOPS"]:
             self._fail(error)
 

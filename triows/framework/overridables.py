@@ -7,6 +7,7 @@ given to none of them; it goes to its cancel scope.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from logging import Logger
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
@@ -68,6 +69,7 @@ class WithOverridables:
         config_class: type[Config]
         default_config: Mapping[str, Any]
         config: Config
+        root_path: str
         teardown_functions: list[Callable[..., Any]]
         url_build_error_handlers: list[Callable[..., Any]]
         url_default_functions: Any
@@ -76,6 +78,8 @@ class WithOverridables:
 
         @property
         def debug(self) -> bool: ...
+        @cached_property
+        def instance_path(self) -> str: ...
         @property
         def logger(self) -> Logger: ...
 
@@ -106,8 +110,13 @@ class WithOverridables:
     # When the app is made
 
     def make_config(self, instance_relative: bool = False) -> Config:
-        """Return the app's config, when the app is made."""
-        return self.config_class({**DEFAULT_CONFIG, **self.default_config})
+        """Return the app's config, when the app is made.
+
+        :param instance_relative: whether names of configuration files are relative to ``instance_path`` instead of
+            ``root_path``.
+        """
+        root_path = self.instance_path if instance_relative else self.root_path
+        return self.config_class(root_path, {**DEFAULT_CONFIG, **self.default_config})
 
     def make_aborter(self) -> Aborter:
         """Return what :func:`triows.abort` calls, when the app is made: an ``aborter_class``."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..web.quart_names import REQUEST, refuse_definitions
 
 _CARRIERS = "what carries requests is no part of the app; wrap app.asgi_app"
-_COMMANDS = "the app has no command line of its own yet; call its functions in a program with trio.run()"
+_COMMANDS = "add commands to app.cli, and call app.cli() in a program"
 
 APP: Mapping[str, str] = {
     "should_ignore_error": "raise the error again in an override of handle_user_exception()",
@@ -33,7 +33,7 @@ APP: Mapping[str, str] = {
 """Names that Quart calls or reads on an app, and triows does not."""
 
 APP_CALLS: Mapping[str, str] = {
-    **dict.fromkeys(("cli", "shell_context_processor", "test_cli_runner"), _COMMANDS),
+    **dict.fromkeys(("shell_context_processor", "test_cli_runner"), _COMMANDS),
     "run_task": "await app.serve(host, port)",
     "startup": "use 'async with app.serving():'",
     "shutdown": "use 'async with app.serving():', or server.shutdown() of what app.serve() has started",

@@ -14,6 +14,7 @@ from ..web.context import current_context
 from ..web.flashes import get_flashed_messages
 from ..web.globals import g, request, session, websocket
 from ..web.json import JSONProvider
+from .routes.arguments import check_callable
 from .routes.decorators import bare
 from .routes.hooks import F, HookTable, add_hook, hook_table
 
@@ -40,6 +41,7 @@ class WithTemplateFolder:
     if TYPE_CHECKING:
 
         def _check_setup(self) -> None: ...
+        def decorator_name(self, name: str) -> str: ...
 
     def _init_templates(self, folder: str | os.PathLike[str] | None) -> None:
         self.template_context_processors = hook_table()
@@ -117,8 +119,8 @@ class WithTemplates(WithTemplateFolder):
     if TYPE_CHECKING:
         blueprints: dict[str, Any]
         config: Any
-        import_name: str
         json: JSONProvider
+        name: str
         url_for: Callable[..., str]
 
     def _init_templates(self, folder: str | os.PathLike[str] | None) -> None:
@@ -173,7 +175,7 @@ class WithTemplates(WithTemplateFolder):
 
     def template_owners(self) -> Iterator[tuple[str, WithTemplateFolder]]:
         """Yield the app and its blueprints, in the order in which templates are looked for, with names for messages."""
-        yield f"the app {self.import_name!r}", self
+        yield f"the app {self.name!r}", self
         seen = set()
         for name, blueprint in self.blueprints.items():
             if id(blueprint) not in seen:
@@ -225,15 +227,15 @@ class WithTemplates(WithTemplateFolder):
 
         :param name: by default the function's.
         """
-        return _decorator("template_filter", self.add_template_filter, name)
+        return _decorator(self.decorator_name("template_filter"), self.add_template_filter, name)
 
     def template_test(self, name: str | None = None) -> Callable[[F], F]:
         """Make the decorated function a test of templates: ``{% if value is name %}``. It may be async."""
-        return _decorator("template_test", self.add_template_test, name)
+        return _decorator(self.decorator_name("template_test"), self.add_template_test, name)
 
     def template_global(self, name: str | None = None) -> Callable[[F], F]:
         """Make the decorated function a global of templates: ``{{ name(value) }}``. It may be async."""
-        return _decorator("template_global", self.add_template_global, name)
+        return _decorator(self.decorator_name("template_global"), self.add_template_global, name)
 
 
 class TemplateSetupApp(Protocol):
@@ -291,22 +293,25 @@ class WithAppTemplates(WithTemplateFolder):
 
     def app_template_filter(self, name: str | None = None) -> Callable[[F], F]:
         """``template_filter`` of the app."""
-        return _decorator("app_template_filter", self.add_app_template_filter, name)
+        return _decorator(self.decorator_name("app_template_filter"), self.add_app_template_filter, name)
 
     def app_template_test(self, name: str | None = None) -> Callable[[F], F]:
         """``template_test`` of the app."""
-        return _decorator("app_template_test", self.add_app_template_test, name)
+        return _decorator(self.decorator_name("app_template_test"), self.add_app_template_test, name)
 
     def app_template_global(self, name: str | None = None) -> Callable[[F], F]:
         """``template_global`` of the app."""
-        return _decorator("app_template_global", self.add_app_template_global, name)
+        return _decorator(self.decorator_name("app_template_global"), self.add_app_template_global, name)
 
 
-def _decorator(what: str, add: Callable[[Callable[..., Any], str | None], None], name: str | None) -> Callable[[F], F]:
+def _decorator(
+    written: str, add: Callable[[Callable[..., Any], str | None], None], name: str | None
+) -> Callable[[F], F]:
     if callable(name):
-        raise TypeError(f"{what}() takes a name, not the function {describe(name)}: write '@{what}()'")
+        raise TypeError(f"{written}() takes a name, and not the function {describe(name)}: write {written}()")
 
     def decorator(function: F) -> F:
+        check_callable(function, written)
         add(function, name)
         return function
 

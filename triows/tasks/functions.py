@@ -6,9 +6,12 @@ import inspect
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from functools import partial, wraps
 from types import CoroutineType
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import trio
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 TEARDOWN_REMEDY = "write it without 'yield'; what comes before belongs in a before hook"
 
@@ -97,25 +100,26 @@ async def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     return await result if inspect.isawaitable(result) else result
 
 
-def run_sync(function: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
+def run_sync(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
     """Return an async function that calls ``function`` in a worker thread, in the context of its caller.
 
     A cancellation waits for the thread to end. The items of a generator are made in threads too, one call for each.
     """
 
     @wraps(function)
-    async def in_thread(*args: Any, **kwargs: Any) -> Any:
+    async def in_thread(*args: P.args, **kwargs: P.kwargs) -> Any:
         result = await _call_in_thread(partial(function, *args, **kwargs))
         if inspect.isawaitable(result):
             return await result
-        return _in_threads(result) if inspect.isgenerator(result) else result
+        return run_sync_iterable(result) if inspect.isgenerator(result) else result
 
     return in_thread
 
 
-async def _in_threads(generator: Iterator[Any]) -> AsyncGenerator[Any, None]:
-    end = object()
-    while (item := await trio.to_thread.run_sync(next, generator, end)) is not end:
+async def run_sync_iterable(iterator: Iterator[T]) -> AsyncGenerator[T, None]:
+    """Iterate asynchronously over an iterator, each of whose items is made in a worker thread."""
+    end: Any = object()
+    while (item := await trio.to_thread.run_sync(next, iterator, end)) is not end:
         yield item
 
 

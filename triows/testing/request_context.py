@@ -8,9 +8,8 @@ from urllib.parse import quote
 
 from ..connection.http import HTTPConnection
 from ..framework.application import App
-from ..framework.contexts import RequestContext
+from ..framework.pipeline.contexts import RequestContext
 from ..framework.pipeline.http import RequestPipeline
-from ..framework.pipeline.overrides import OverriddenRequestPipeline
 from ..protocol.head import Head
 from .content import UNSET, Form, Query, make_target, make_test_body_with_headers
 from .headers import Auth, HeadersLike, encode_headers, make_headers
@@ -102,4 +101,4 @@ def _mounted(path: str, root_path: str) -> str:
 def request_context(app: App, path: str, **options: Any) -> RequestContext:
     """See :meth:`triows.Triows.test_request_context`."""
     connection = pipeline_for(app, path, **options).connection
-    return RequestContext(app, OverriddenRequestPipeline(app, app.request_class(connection)), preprocess=True)
+    return RequestContext(app, app.request_class(connection), preprocess=True)

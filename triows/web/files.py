@@ -133,7 +133,7 @@ async def _send_below(
 class _Opened(NamedTuple):
     """A regular file that was opened once.
 
-    :ivar path: where it is, links resolved.
+    :ivar path: where it is; absolute if it is read later.
     :ivar content: all of it, if that is one piece; a larger file is read while it is sent.
     """
 

@@ -7,6 +7,7 @@ from typing import Literal, overload
 
 from trio.lowlevel import checkpoint
 
+from . import signals
 from .context import Context, current_context
 from .sessions import SessionMixin
 
@@ -21,11 +22,12 @@ async def flash(message: str, category: str = "message") -> None:
     :param category: for the page: ``"message"``, ``"error"``, ``"info"`` or any other.
     :raises RuntimeError: outside of a request or websocket, and without a secret key.
     """
-    _, session = _context_and_session("flash()")
+    context, session = _context_and_session("flash()")
     await checkpoint()
     # A new list: the session notices that it is modified only when an item is set.
     session[_KEY] = [*session.get(_KEY, ()), (category, message)]
-    # The signal message_flashed would be sent here.
+    if signals.message_flashed.receivers:
+        await signals.send(signals.message_flashed, context.app, message=message, category=category)
 
 
 @overload

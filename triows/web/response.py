@@ -119,7 +119,7 @@ class Response(ForeignNameGuard, SansIOResponse):
         return self._stream is not None
 
     def set_data(self, data: str | bytes | bytearray) -> None:
-        """Replace the body by a complete one. The Content-Length in :attr:`headers` is that of the new one."""
+        """Replace the body by a complete one. The header Content-Length is that of the new body."""
         complete = self._complete = _to_bytes(data)
         self._stream = None
         self._note_length(len(complete))

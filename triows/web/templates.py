@@ -22,9 +22,11 @@ import trio
 from trio.lowlevel import RunVar, checkpoint, current_clock
 
 from ..tasks.context import TaskContext
+from . import signals
 from .context import Context, require_context
 
 if TYPE_CHECKING:
+    from blinker import Signal
     from jinja2 import Environment, Template
 
     Names = str | Template | Iterable[str | Template]
@@ -128,12 +130,14 @@ async def stream_template(
     The parameters and exceptions are those of :func:`render_template`.
     """
     here, template = await _prepare("stream_template()", context, name=template_name_or_list)
+    await _signal(signals.before_render_template, here, template, context)
     return _stream(here, template, context)
 
 
 async def stream_template_string(source: str, **context: Any) -> AsyncGenerator[str, None]:
     """:func:`stream_template` for a template that is given as text."""
     here, template = await _prepare("stream_template_string()", context, source=source)
+    await _signal(signals.before_render_template, here, template, context)
     return _stream(here, template, context)
 
 
@@ -200,11 +204,14 @@ def _compiling_limiter() -> trio.CapacityLimiter:
         return limiter
 
 
-# The signals before_render_template and template_rendered belong around the loops below, in both functions.
+async def _signal(signal: Signal, context: Context, template: Template, variables: dict[str, Any]) -> None:
+    if signal.receivers:
+        await signals.send(signal, context.app, template=template, context=variables)
 
 
 async def _render(context: Context, template: Template, variables: dict[str, Any]) -> str:
     await checkpoint()
+    await _signal(signals.before_render_template, context, template, variables)
     pieces: list[str] = []
     rendering = Rendering(context)
     try:
@@ -217,6 +224,7 @@ async def _render(context: Context, template: Template, variables: dict[str, Any
                     await checkpoint()
     finally:
         await rendering.aclose()  # noqa: ASYNC102 - what waits in there is cancelled if the rendering was
+    await _signal(signals.template_rendered, context, template, variables)
     return template.environment.concat(pieces)
 
 
@@ -232,10 +240,11 @@ async def _stream(context: Context, template: Template, variables: dict[str, Any
                 with rendering:
                     piece = await anext(generated)
             except StopAsyncIteration:
-                return
+                break
             yield piece
             count += 1
             if count % _PIECES_AT_ONCE == 0:
                 await checkpoint()
+        await _signal(signals.template_rendered, context, template, variables)
     finally:
         await rendering.aclose()  # noqa: ASYNC102 - what waits in there is cancelled if the task is

@@ -352,7 +352,7 @@ def test_make_config_and_make_aborter_are_called_when_the_app_is_made() -> None:
         aborter_class = MyAborter
 
         def make_config(self, instance_relative: bool = False) -> Config:
-            return Config({**super().make_config(instance_relative), "MINE": 1})
+            return Config(self.root_path, {**super().make_config(instance_relative), "MINE": 1})
 
     app = App("tested")
     assert app.config["MINE"] == 1

@@ -22,6 +22,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, ClassVar, cast
 
+from blinker import Signal
 from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.routing import MapAdapter, RoutingException
 
@@ -29,11 +30,13 @@ from ...connection.base import Connection
 from ...errors import JSONMessageError
 from ...tasks.exception_groups import closes_coroutine, ends_program, leaves, split_cancelled
 from ...tasks.functions import call
+from ...web import signals
 from ...web.context import Context
 from ...web.request import RequestBase
 from ...web.response import Response
 from ...web.sessions import open_session, save_session
 from ..application import App
+from ..contexts import tear_down_app_context
 from ..routes.hooks import ErrorHandler, Hook, HookTable, Kind, run_teardown
 from ..routes.make_response import is_trapped, make_response, response_from
 from ..routes.views import View
@@ -49,6 +52,10 @@ class Pipeline(ABC):
     __slots__ = ("app", "connection", "context", "subject", "unhandled")
 
     kind: ClassVar[Kind]
+    _started: ClassVar[Signal]
+    _finished: ClassVar[Signal]
+    _tearing_down: ClassVar[Signal]
+    _got_exception: ClassVar[Signal]
     _call = staticmethod(call)
     """Calls a hook."""
 
@@ -65,8 +72,12 @@ class Pipeline(ABC):
         # Each coroutine above the handler's is resumed for each message, so that all stages are in this one.
         token = self.context.push()
         try:
+            if signals.appcontext_pushed.receivers:
+                await signals.send(signals.appcontext_pushed, self.app)
             self.match()
             await self.open_session()
+            if (started := self._started).receivers:
+                await signals.send(started, self.app)
             self.preprocess_url_values()
             answer = await self._run_before_hooks()
             if answer is not None:
@@ -83,6 +94,10 @@ class Pipeline(ABC):
                 await self._tear_down()  # noqa: ASYNC102 - shields itself
             finally:
                 self.context.pop(token)
+                if signals.appcontext_popped.receivers:
+                    await signals.send_shielded(  # noqa: ASYNC102 - shields itself
+                        self.app.logger, signals.appcontext_popped, self.app
+                    )
 
     # The way in
 
@@ -138,7 +153,10 @@ class Pipeline(ABC):
     # The way out
 
     async def _finish(self, response: Response | None) -> None:
-        await self._send(await self._process(response))
+        processed = await self._process(response)
+        if (finished := self._finished).receivers:
+            await signals.send(finished, self.app, response=processed)
+        await self._send(processed)
 
     async def _process(self, response: Response | None) -> Response | None:
         """Run the after hooks and save the session."""
@@ -163,9 +181,11 @@ class Pipeline(ABC):
 
     async def _tear_down(self) -> None:
         app = self.app
-        functions = [*self._hooks(app.hooks[self.kind].teardown, outwards=True), *app.teardown_functions]
-        if functions:
+        if functions := [*self._hooks(app.hooks[self.kind].teardown, outwards=True)]:
             await run_teardown(app.logger, functions, self.unhandled)
+        if (tearing_down := self._tearing_down).receivers:
+            await signals.send_shielded(app.logger, tearing_down, app, exc=self.unhandled)
+        await tear_down_app_context(app, self.unhandled)
 
     # Errors
 
@@ -181,11 +201,11 @@ class Pipeline(ABC):
 
     async def _handle_errors(self, errors: list[BaseException], *, cancelled: bool) -> None:
         if cancelled:
-            self._record_unhandled(errors)
+            await self._record_unhandled(errors)
         elif self.connection.disconnect is not None:
             # abort(404) and invalid JSON ask for an answer, and the client that would read it is gone: no fault.
             faults = [error for error in errors if not isinstance(error, HTTPException | JSONMessageError)]
-            self._record_unhandled(faults)
+            await self._record_unhandled(faults)
         elif errors:
             if len(errors) > 1:
                 self._log(errors)
@@ -208,19 +228,19 @@ class Pipeline(ABC):
 
     async def _end_unhandled(self, errors: list[BaseException]) -> None:
         """End it by errors that no handler took."""
-        self._record_unhandled(errors, log=len(errors) == 1)
+        await self._record_unhandled(errors, log=len(errors) == 1)
 
     async def _answer(self, errors: list[BaseException]) -> None:
         """Send the response of the error handlers, else 500."""
         try:
             response = await self._error_response(errors)
         except Exception as error:
-            self._record_unhandled([error])
+            await self._record_unhandled([error])
             response = self._plain_error()
         try:
             await self._finish_error(response)
         except Exception as error:
-            self._record_unhandled([error])
+            await self._record_unhandled([error])
             if self._can_answer():
                 await self._send(self._plain_error())
 
@@ -240,7 +260,7 @@ class Pipeline(ABC):
 
     async def _internal_error(self, errors: Sequence[BaseException], *, log: bool = True) -> Response:
         """Return the response of the handler of 500, for errors that no other has answered."""
-        self._record_unhandled(errors, log=log)
+        await self._record_unhandled(errors, log=log)
         failure = InternalServerError(original_exception=errors[0] if len(errors) == 1 else self.unhandled)
         handler = self._find_handler(failure)
         if handler is None:
@@ -258,8 +278,10 @@ class Pipeline(ABC):
         processed: Response | None = response
         try:
             processed = await self._process(response)
+            if (finished := self._finished).receivers:
+                await signals.send(finished, self.app, response=processed)
         except Exception as error:
-            self._record_unhandled([error])
+            await self._record_unhandled([error])
         await self._send(processed)
 
     def _plain_error(self) -> Response:
@@ -279,15 +301,20 @@ class Pipeline(ABC):
                             return handlers[class_]
         return None
 
-    def _record_unhandled(self, errors: Sequence[BaseException], *, log: bool = True) -> None:
-        """Log the errors. Set them as ``connection.error``, unless there was one before: later ones follow from it."""
+    async def _record_unhandled(self, errors: Sequence[BaseException], *, log: bool = True) -> None:
+        """Log and signal the errors.
+
+        They are set as ``connection.error``, unless there was one before: later ones follow from it.
+        """
         if not errors:
             return
         if log:
             self._log(errors)
+        error = errors[0] if len(errors) == 1 else BaseExceptionGroup(f"several errors in {self._name}", errors)
         if self.unhandled is None:
-            error = errors[0] if len(errors) == 1 else BaseExceptionGroup(f"several errors in {self._name}", errors)
             self.unhandled = self.connection.error = error
+        if (got_exception := self._got_exception).receivers:
+            await signals.send_shielded(self.app.logger, got_exception, self.app, exception=error)
 
     def _log(self, errors: Sequence[BaseException]) -> None:
         for error in errors:

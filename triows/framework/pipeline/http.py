@@ -12,6 +12,7 @@ from werkzeug.routing import WebsocketMismatch
 from ...connection.http import HTTPConnection
 from ...protocol.content import has_content
 from ...tasks.functions import describe
+from ...web import signals
 from ...web.context import Context
 from ...web.request import Request
 from ...web.response import Response
@@ -30,6 +31,10 @@ class RequestPipeline(Pipeline):
     __slots__ = ()
 
     kind: ClassVar[Kind] = "request"
+    _started = signals.request_started
+    _finished = signals.request_finished
+    _tearing_down = signals.request_tearing_down
+    _got_exception = signals.got_request_exception
     connection: HTTPConnection  # pyright: ignore[reportIncompatibleVariableOverride]  # only read
     subject: Request  # pyright: ignore[reportIncompatibleVariableOverride]  # only read
 

@@ -19,11 +19,13 @@ from werkzeug.routing import MapAdapter
 from ...connection.base import Connection, NoNurseryError
 from ...tasks.exception_groups import leaves, unwrap_group
 from ...tasks.functions import call, describe
+from ...web import signals
 from ...web.context import Context
 from ...web.request import Request, RequestBase
 from ...web.response import Response
 from ...web.websocket import WebSocket
 from ..application import App
+from ..contexts import tear_down_app_context
 from ..routes.hooks import ErrorHandler, run_teardown
 from ..routes.rules import Rule
 from .base import Pipeline
@@ -54,7 +56,7 @@ class StagedContext(Context):
 class OverriddenPipeline(Pipeline):
     """The stages that both kinds share, by way of the app's methods."""
 
-    __slots__ = ("_asked", "_logged", "_preprocessed", "_source")
+    __slots__ = ("_asked", "_logged", "_preprocessed", "_recorded", "_source")
 
     names: ClassVar[_Names]
 
@@ -64,6 +66,7 @@ class OverriddenPipeline(Pipeline):
             context.stages = self
         self._source: Callable[..., Any] | None = None  # the function whose value becomes the response
         self._logged: list[BaseException] = []
+        self._recorded: list[BaseException] = []
         self._asked = False  # whether the app was asked for the answer to an error that nobody had handled
         self._preprocessed = False
 
@@ -74,6 +77,8 @@ class OverriddenPipeline(Pipeline):
         """Run all stages."""
         token = self.context.push()
         try:
+            if signals.appcontext_pushed.receivers:
+                await signals.send(signals.appcontext_pushed, self.app)
             self.match()
             await self.open_session()
             self._check_admission()
@@ -85,6 +90,10 @@ class OverriddenPipeline(Pipeline):
                 await self.tear_down(self.unhandled)  # noqa: ASYNC102 - shields itself
             finally:
                 self.context.pop(token)
+                if signals.appcontext_popped.receivers:
+                    await signals.send_shielded(  # noqa: ASYNC102 - shields itself
+                        self.app.logger, signals.appcontext_popped, self.app
+                    )
 
     def _check_admission(self) -> None:
         """Raise the error of a request that none of the app's methods may let in."""
@@ -160,6 +169,8 @@ class OverriddenPipeline(Pipeline):
         """Return the response of the before hooks, the handler or an error handler, after the after hooks."""
         failed = False
         try:
+            if (started := self._started).receivers:
+                await signals.send(started, self.app)
             result = await self._ask(self.names.preprocess, self.context)
             if result is None:
                 result = await self._dispatched()
@@ -218,12 +229,14 @@ class OverriddenPipeline(Pipeline):
         """Return the response for a result, after the after hooks."""
         response = None if result is None and self._takes_none() else await self._made(result)
         try:
-            return cast("Response | None", await self._ask(self.names.process, response, self.context))
+            response = cast("Response | None", await self._ask(self.names.process, response, self.context))
+            if (finished := self._finished).receivers:
+                await signals.send(finished, self.app, response=response)
         except Exception as error:
             if not from_error_handler:
                 raise
-            self._record_unhandled([error])
-            return response
+            await self._record_unhandled([error])
+        return response
 
     def _takes_none(self) -> bool:
         """Whether None may stand in place of a response."""
@@ -244,14 +257,18 @@ class OverriddenPipeline(Pipeline):
             await run_teardown(self.app.logger, self.app._ensured(functions), error)
 
     async def tear_down(self, error: BaseException | None) -> None:
-        """Call the teardown hooks of the kind, then those of the app context."""
-        tear_down = getattr(self.app, self.names.tear_down)
+        """Call the teardown hooks of the kind, then those of the app context; signal both."""
+        app = self.app
+        tear_down = getattr(app, self.names.tear_down)
 
         @wraps(tear_down)
         async def hooks(error: BaseException | None) -> None:
             await tear_down(error, self.context)
 
-        await run_teardown(self.app.logger, [hooks, self.app.do_teardown_appcontext], error)
+        await run_teardown(app.logger, [hooks], error)
+        if (tearing_down := self._tearing_down).receivers:
+            await signals.send_shielded(app.logger, tearing_down, app, exc=error)
+        await tear_down_app_context(app, error)
 
     # Errors
 
@@ -285,7 +302,7 @@ class OverriddenPipeline(Pipeline):
         if not self._can_answer():
             await self._end_unhandled(errors)
             return None
-        self._record_unhandled(errors)
+        await self._record_unhandled(errors)
         failure = InternalServerError(original_exception=error)
         handler = self._find_handler(failure)
         self._source = None
@@ -306,14 +323,14 @@ class OverriddenPipeline(Pipeline):
         try:
             await self._send(self._checked(await self._answer_of(error)))
         except Exception as second:
-            self._record_unhandled([second])
+            await self._record_unhandled([second])
             if self._can_answer():
                 await self._send(self._plain_error())
 
     async def _answer_of(self, error: BaseException) -> Any:
         if self._asked or not isinstance(error, Exception):
             # The app's own method has failed, or it is GeneratorExit and the like: no method is asked about it.
-            self._record_unhandled([*leaves(error)])
+            await self._record_unhandled([*leaves(error)])
             return self._plain_error()
         try:
             result = await self.app.handle_user_exception(error)
@@ -325,9 +342,15 @@ class OverriddenPipeline(Pipeline):
             return None
         return await self._ask(self.names.finalize, result, self.context, True)
 
+    async def _record_unhandled(self, errors: Sequence[BaseException], *, log: bool = True) -> None:
+        # An override of handle_exception() may call the default and raise the error again: it is signalled once.
+        new = [error for error in errors if not _contains(self._recorded, error)]
+        self._recorded.extend(new)
+        await super()._record_unhandled(new, log=log)
+
     def _log(self, errors: Sequence[BaseException]) -> None:
         for error in errors:
-            if not any(error is logged for logged in self._logged):
+            if not _contains(self._logged, error):
                 self._logged.append(error)
                 self.app.log_exception((type(error), error, error.__traceback__))
 
@@ -419,7 +442,7 @@ class OverriddenWebSocketPipeline(OverriddenPipeline, WebSocketPipeline):
         staged = StagedContext(app, websocket=websocket) if context is None else context
         OverriddenPipeline.__init__(self, app, websocket.connection, websocket, staged)
         if context is None:
-            websocket.accept_headers = self._accept_headers
+            self._join(websocket)
 
     def _check_admission(self) -> None:
         self._check_origin()
@@ -442,6 +465,11 @@ class OverriddenWebSocketPipeline(OverriddenPipeline, WebSocketPipeline):
 
     async def _end_by_error(self, errors: list[BaseException]) -> None:
         await self._answer(errors)
+
+
+def _contains(errors: Sequence[BaseException], error: BaseException) -> bool:
+    # By identity: a user's class may define __eq__.
+    return any(error is other for other in errors)
 
 
 def stages_of(app: App, context: Context | None) -> OverriddenPipeline:

@@ -15,6 +15,7 @@ from ...protocol.headers import Headers
 from ...protocol.text import printable
 from ...protocol.websocket.close_codes import INTERNAL_ERROR, INVALID_DATA
 from ...tasks.functions import call, describe, forgotten_await
+from ...web import signals
 from ...web.context import Context
 from ...web.response import Response
 from ...web.sessions import accept_headers
@@ -34,12 +35,22 @@ class WebSocketPipeline(Pipeline):
     __slots__ = ()
 
     kind: ClassVar[Kind] = "websocket"
+    _started = signals.websocket_started
+    _finished = signals.websocket_finished
+    _tearing_down = signals.websocket_tearing_down
+    _got_exception = signals.got_websocket_exception
     connection: WebSocketConnection  # pyright: ignore[reportIncompatibleVariableOverride]  # only read
 
     def __init__(self, app: App, connection: WebSocketConnection) -> None:
         websocket = app.websocket_class(connection)
         super().__init__(app, connection, websocket, Context(app, websocket=websocket))
+        self._join(websocket)
+
+    def _join(self, websocket: WebSocket) -> None:
+        """Let the websocket use the session, and the receivers of signals hear its messages."""
         websocket.accept_headers = self._accept_headers
+        if signals.websocket_received.receivers or signals.websocket_sent.receivers:
+            websocket.connection = cast(WebSocketConnection, signals.ObservedConnection(self.connection))
 
     def match(self) -> None:
         """Find the rule for the URL, and give the rule's limits to the connection."""
@@ -124,13 +135,13 @@ class WebSocketPipeline(Pipeline):
         try:
             value = await call(handler, error)
         except Exception as second:
-            self._record_unhandled([*errors, second])
+            await self._record_unhandled([*errors, second])
             return
         await self._end_handled(value, errors)
 
     async def _end_handled(self, value: Any, errors: list[BaseException]) -> None:
         if value is not None:
-            self._record_unhandled(errors, log=len(errors) == 1)
+            await self._record_unhandled(errors, log=len(errors) == 1)
         elif not self.connection.closed:
             await self.connection.close(INTERNAL_ERROR, "")
 

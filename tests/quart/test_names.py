@@ -1,0 +1,128 @@
+"""The names of Quart's modules: which are there, and what they lead to.
+
+Tests triows/quart/app.py, triows/quart/blueprints.py, triows/quart/config.py, triows/quart/ctx.py,
+triows/quart/datastructures.py, triows/quart/debug.py, triows/quart/formparser.py, triows/quart/globals.py,
+triows/quart/helpers.py, triows/quart/logging.py, triows/quart/routing.py, triows/quart/sessions.py,
+triows/quart/signals.py, triows/quart/templating.py, triows/quart/typing.py, triows/quart/views.py,
+triows/quart/json/provider.py, triows/quart/json/tag.py, triows/quart/testing/app.py, triows/quart/testing/client.py,
+triows/quart/testing/connections.py, triows/quart/testing/utils.py, triows/quart/wrappers/base.py,
+triows/quart/wrappers/request.py, triows/quart/wrappers/response.py and triows/quart/wrappers/websocket.py.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+import triows
+import triows.quart
+import triows.quart.app
+import triows.quart.helpers
+import triows.quart.logging
+import triows.quart.templating
+import triows.quart.testing
+from triows.framework import contexts
+from triows.framework.pipeline import contexts as pipeline_contexts
+from triows.quart import Quart, json
+from triows.tasks import functions
+from triows.web import globals as web_globals
+
+FOLDER = Path(triows.quart.__file__).parent
+MODULES = [
+    ".".join(("triows.quart", *path.relative_to(FOLDER).with_suffix("").parts)).removesuffix(".__init__")
+    for path in FOLDER.rglob("*.py")
+]
+
+# The public names of quart 0.22, from its page "API reference" and its __init__.
+NAMES = """
+    Blueprint Config Markup Quart Request Response ResponseReturnValue Websocket abort after_this_request
+    appcontext_popped appcontext_pushed appcontext_tearing_down before_render_template copy_current_app_context
+    copy_current_request_context copy_current_websocket_context current_app escape flash g get_flashed_messages
+    get_template_attribute got_request_exception got_websocket_exception has_app_context has_request_context
+    has_websocket_context jsonify make_push_promise make_response message_flashed redirect render_template
+    render_template_string request request_finished request_started request_tearing_down send_file
+    send_from_directory session signals_available stream_template stream_template_string stream_with_context
+    template_rendered url_for websocket websocket_finished websocket_started websocket_tearing_down
+""".split()  # noqa: SIM905
+
+
+def test_every_public_name_of_quart_is_there() -> None:
+    assert {name for name in NAMES if not hasattr(triows.quart, name)} == set()
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_star_imports_every_module(name: str) -> None:
+    exec(f"from {name} import *", {})
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if hasattr(triows, name)])
+def test_names_that_triows_has_too_mean_the_same(name: str) -> None:
+    assert getattr(triows.quart, name) is getattr(triows, name)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "other"),
+    [
+        ("app", "Quart", triows.Triows),
+        ("wrappers", "Websocket", triows.WebSocket),
+        ("testing", "QuartClient", triows.testing.TestClient),
+        ("testing.connections", "TestWebsocketConnection", triows.testing.TestWebSocket),
+        ("json.provider", "DefaultJSONProvider", triows.JSONProvider),
+        ("sessions", "SessionInterface", triows.SessionInterface),
+        ("views", "MethodView", triows.MethodView),
+        ("datastructures", "FileStorage", triows.FileStorage),
+        ("ctx", "after_this_websocket", triows.after_this_request),
+        ("ctx", "AppContext", contexts.AsyncContext),
+        ("ctx", "RequestContext", pipeline_contexts.RequestContext),
+        ("ctx", "WebsocketContext", pipeline_contexts.WebSocketContext),
+        ("globals", "request_ctx", web_globals.request_ctx),
+        ("utils", "run_sync", functions.run_sync),
+    ],
+)
+def test_other_names_lead_to_what_triows_has(module: str, name: str, other: object) -> None:
+    assert getattr(import_module(f"triows.quart.{module}"), name) is other
+
+
+def test_templating_has_jinjas_classes_when_they_are_asked_for() -> None:
+    from triows.framework import jinja
+
+    assert triows.quart.templating.Environment is jinja.Environment
+    with pytest.raises(AttributeError, match="has no attribute 'Loader'"):
+        triows.quart.templating.Loader  # type: ignore[attr-defined]  # noqa: B018
+
+
+async def test_a_push_promise_is_asked_for_by_path() -> None:
+    async with Quart(__name__).test_request_context("/"):
+        await triows.quart.helpers.make_push_promise("/style.css")
+    await triows.quart.testing.no_op_push("/", triows.quart.testing.utils.Headers())
+
+
+def test_the_logger_of_an_app_is_made() -> None:
+    app = Quart(__name__)
+    assert triows.quart.logging.create_logger(app) is app.logger
+
+
+async def test_json_is_that_of_the_app_or_triowss_own() -> None:
+    class Loud(triows.JSONProvider):
+        def dumps(self, obj: Any, **kwargs: Any) -> str:
+            return super().dumps(obj, **kwargs).upper()
+
+    def there_and_back(value: Any) -> Any:
+        file = StringIO()
+        json.dump(value, file)
+        file.seek(0)
+        assert file.getvalue() == json.dumps(value)
+        found = json.load(file)
+        assert json.loads(file.getvalue()) == found
+        return found
+
+    assert there_and_back({"a": UUID(int=1)}) == {"a": str(UUID(int=1))}
+    app = Quart(__name__)
+    app.json = Loud(app)
+    async with app.app_context():
+        assert there_and_back({"a": 1}) == {"A": 1}

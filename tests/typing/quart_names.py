@@ -1,0 +1,56 @@
+"""The names of Quart's modules: an app that was written for Quart has the types of triows."""
+
+from typing import assert_type
+
+import triows
+from triows import install_as_quart
+from triows.quart import Quart, ResponseReturnValue, g, request, request_started, websocket
+from triows.quart.json import dumps, loads
+from triows.quart.json.provider import DefaultJSONProvider
+from triows.quart.sessions import SecureCookieSessionInterface
+from triows.quart.testing import QuartClient
+from triows.quart.utils import run_sync
+from triows.quart.views import MethodView
+from triows.quart.wrappers import Request, Response, Websocket
+
+assert_type(install_as_quart(), None)
+
+app = Quart(__name__)
+assert_type(app, triows.Triows)
+assert_type(app.test_client(), QuartClient)
+assert_type(dumps([1]), str)
+loads(b"1")
+
+
+@app.get("/")
+async def index() -> ResponseReturnValue:
+    g.word = "hello"
+    assert_type(request.path, str)
+    return {"a": 1}, 201, {"X-Name": "value"}
+
+
+@app.websocket("/ws")
+async def ws() -> None:
+    assert_type(await websocket.receive(), str | bytes)
+
+
+class Items(MethodView):
+    async def get(self) -> ResponseReturnValue:
+        assert_type(await run_sync(divmod)(7, 2), tuple[int, int])
+        return "items"
+
+
+class Provider(DefaultJSONProvider):
+    pass
+
+
+def classes(one: Request, other: Response, third: Websocket, fourth: SecureCookieSessionInterface) -> None:
+    assert_type(one, triows.Request)
+    assert_type(other, triows.Response)
+    assert_type(third, triows.WebSocket)
+
+
+async def receiver(sender: Quart) -> None: ...
+
+
+request_started.connect(receiver)

@@ -1,0 +1,94 @@
+"""Groups of Click's for the commands of an app, and what a command gets: the app, and its context."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import update_wrapper
+from inspect import isawaitable
+from typing import Any
+
+import click
+import trio
+
+
+class ScriptInfo:
+    """What a command that is decorated with :data:`pass_script_info` gets first.
+
+    :param create_app: returns the app; it is called once, when :meth:`load_app` is.
+    :ivar data: for commands that hand something on.
+    """
+
+    def __init__(self, *, create_app: Callable[[], Any] | None = None) -> None:
+        self.create_app = create_app
+        self.data: dict[Any, Any] = {}
+        self._app: Any = None
+
+    def load_app(self) -> Any:
+        """Return the app.
+
+        :raises click.UsageError: if the command was not called by ``app.cli``.
+        """
+        if self._app is None:
+            if self.create_app is None:
+                raise click.UsageError("this command has no app: add it to app.cli, and call app.cli()")
+            self._app = self.create_app()
+        return self._app
+
+
+pass_script_info = click.make_pass_decorator(ScriptInfo, ensure=True)
+
+
+def with_appcontext(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Run a command inside ``async with app.app_context():``, in a Trio run of its own. It may be async."""
+
+    @click.pass_context
+    def run(context: click.Context, /, *args: Any, **kwargs: Any) -> Any:
+        app = context.ensure_object(ScriptInfo).load_app()
+
+        async def inside() -> Any:
+            async with app.app_context():
+                result = context.invoke(function, *args, **kwargs)
+                return await result if isawaitable(result) else result
+
+        return trio.run(inside)
+
+    return update_wrapper(run, function)
+
+
+class AppGroup(click.Group):
+    """A group of commands, whose decorator ``command`` takes ``with_appcontext=True``."""
+
+    def command(self, *args: Any, with_appcontext: bool = False, **options: Any) -> Any:
+        """Add the decorated function as a command.
+
+        :param with_appcontext: whether ``current_app`` and ``g`` are available in it; then it may be async.
+        """
+
+        def decorator(function: Callable[..., Any]) -> click.Command:
+            if with_appcontext:
+                function = _with_appcontext(function)
+            command: click.Command = super(AppGroup, self).command(*args, **options)(function)
+            return command
+
+        return decorator
+
+    def group(self, *args: Any, **options: Any) -> Any:
+        """Add the decorated function as a group of commands inside of this one, by default an :class:`AppGroup`."""
+        options.setdefault("cls", AppGroup)
+        return super().group(*args, **options)
+
+
+_with_appcontext = with_appcontext  # inside of AppGroup.command() the name is a parameter's
+
+
+class AppCommands(AppGroup):
+    """``app.cli``: the group of the app's commands, which knows the app."""
+
+    def __init__(self, app: Any) -> None:
+        super().__init__(app.name)
+        self._app = app
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command that the arguments of the program name; ``app.cli()`` calls this."""
+        options.setdefault("obj", ScriptInfo(create_app=lambda: self._app))
+        return super().main(*args, **options)

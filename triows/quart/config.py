@@ -1,0 +1,5 @@
+"""Quart's ``quart.config``."""
+
+from __future__ import annotations
+
+from ..framework.config import Config as Config

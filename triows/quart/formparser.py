@@ -1,0 +1,1 @@
+"""Quart's ``quart.formparser``. Its parsers are not there: triows parses forms as they arrive."""

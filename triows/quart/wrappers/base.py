@@ -1,0 +1,7 @@
+"""Quart's ``quart.wrappers.base``."""
+
+from __future__ import annotations
+
+from ...web.request import RequestBase
+
+BaseRequestWebsocket = RequestBase
