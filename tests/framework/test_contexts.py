@@ -10,6 +10,8 @@ import copy
 import pytest
 
 from triows import Triows, current_app, g, has_app_context, has_request_context, request, session, websocket
+from triows.quart.ctx import AppContext, RequestContext
+from triows.web.sessions import SecureCookieSession
 
 
 @pytest.fixture
@@ -80,6 +82,20 @@ async def test_the_context_of_a_websocket_has_its_route(app: Triows) -> None:
         await client.receive()
     async with app.websocket_context(kept[0]):
         assert websocket.endpoint == "ws"
+
+
+async def test_a_context_takes_the_session_that_is_given(app: Triows) -> None:
+    async with app.test_request_context("/users/3") as made:
+        assert made.request is not None
+    given = SecureCookieSession({"a": 1})
+    async with RequestContext(app, made.request, given):
+        assert session["a"] == 1
+        assert session._get_current_object() is given  # type: ignore[attr-defined]
+
+
+async def test_an_app_context_is_made_of_its_app_alone(app: Triows) -> None:
+    async with AppContext(app):
+        assert current_app.name == "tested"
 
 
 async def test_a_session_that_cannot_be_opened_leaves_no_context(app: Triows) -> None:
