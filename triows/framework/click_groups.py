@@ -35,7 +35,8 @@ class ScriptInfo:
         return self._app
 
 
-pass_script_info = click.make_pass_decorator(ScriptInfo, ensure=True)
+_Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+pass_script_info: _Decorator = click.make_pass_decorator(ScriptInfo, ensure=True)
 
 
 def with_appcontext(function: Callable[..., Any]) -> Callable[..., Any]:

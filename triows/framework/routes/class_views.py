@@ -71,6 +71,8 @@ class View:
 class MethodView(View):
     """A class view with a method for each HTTP method: ``get``, ``post`` and so on. HEAD is answered by ``get``."""
 
+    methods: ClassVar[Collection[str] | None]
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "methods" not in cls.__dict__:
