@@ -1,4 +1,4 @@
-"""``import quart`` as another name of :mod:`triows.quart`, for Quart's extensions."""
+"""``import quart`` as another name of ``triows.quart``, for Quart's extensions."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _Loader(Loader):
 
 
 def install_as_quart() -> None:
-    """Let ``import quart`` and ``import quart.*`` mean :mod:`triows.quart`, in this program.
+    """Let ``import quart`` and ``import quart.*`` mean ``triows.quart``, in this program.
 
     That brings extensions that were written for Quart. Call it before anything imports Quart or one of them::
 

@@ -162,7 +162,7 @@ class Server(_Process):
         self.name = peer.name
         try:
             self.port = int(self.read_line(_START_TIMEOUT))
-        except BaseException:
+        except BaseException:  # of any kind, CTRL + C too: no server may be left behind
             self.end()
             raise
 

@@ -208,7 +208,7 @@ def _settled_memory(server: Server, effort: Effort) -> float:
     pids = family(server.pid)
     last = pss_kib(pids)
     for _ in range(10):
-        time.sleep(min(0.2, effort.seconds))
+        time.sleep(min(0.2, effort.seconds))  # memory has no event that says it has settled
         last, before = pss_kib(pids), last
         if abs(last - before) <= _SETTLED_KIB:
             break

@@ -106,7 +106,7 @@ def test_ctrl_c_ends_the_servers() -> None:
         family: list[int] = []
         while "benchmark-load" not in map(_command, family):  # the server is up then
             assert process.poll() is None
-            time.sleep(0.01)
+            time.sleep(0.01)  # nothing tells when another process has named itself
             family = proc.family(process.pid)
         assert len(family) == 3
         process.send_signal(signal.SIGINT)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ..support.processes import all_stay
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -42,5 +44,6 @@ def browser() -> Iterator[Browser]:
     assert chromium is not None, "the browser's tests need Chromium: apt-get install chromium"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        all_stay()
         yield browser
         browser.close()

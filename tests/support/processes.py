@@ -78,15 +78,24 @@ def left(find: Callable[[], list[str]]) -> list[str]:
 
 def children() -> list[str]:
     """The children of this process that run, but for those of which :func:`stays` says that they stay."""
-    found = []
+    return [text for number, text in _children().items() if number not in _staying]
+
+
+def all_stay() -> None:
+    """Say that the children of now live longer than the test: a session's fixture has had them started."""
+    _staying.update(_children())
+
+
+def _children() -> dict[int, str]:
+    found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             state, parent, *_ = (folder / "stat").read_text().rpartition(")")[2].split()
             command = (folder / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ").strip()
         except OSError:
             continue
-        if int(parent) == os.getpid() and state != "Z" and int(folder.name) not in _staying:
-            found.append(f"process {folder.name}, {command}")
+        if int(parent) == os.getpid() and state != "Z":
+            found[int(folder.name)] = f"process {folder.name}, {command}"
     return found
 
 

@@ -297,10 +297,10 @@ async def test_it_is_found_with_a_thread_and_a_real_clock(
     @app.websocket("/ws")
     async def stalling() -> None:
         await websocket.accept()
-        noticed.wait(30)
+        assert noticed.wait(30)
 
-    handler = Notice()
-    app.logger.addHandler(handler)
+    handler, server_log = Notice(), logging.getLogger("triows.error")
+    server_log.addHandler(handler)
     try:
         async with trio.open_nursery() as nursery:
             server = await nursery.start(partial(app.serve, access_log=False), "127.0.0.1", 0)
@@ -313,7 +313,7 @@ async def test_it_is_found_with_a_thread_and_a_real_clock(
                     await trio.sleep(0.01)
             server.shutdown()
     finally:
-        app.logger.removeHandler(handler)
+        server_log.removeHandler(handler)
     line = stalling.__code__.co_firstlineno
     assert log()[0].startswith(f"{stalling.__qualname__}() ({__file__}:{line}) has held up the event loop for 0.")
     assert log()[0].endswith(f"{__file__}:{line + 3} in {stalling.__code__.co_qualname}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from triows import Request, Triows, request
+from triows.web.forms import MultipartForm
 
 from .requests import make_request
 
@@ -96,3 +98,17 @@ async def test_forms_are_of_the_classs_own_kind_of_dict(multipart: bool) -> None
     files = {"file": FileStorage(BytesIO(b"x"), "x")} if multipart else None
     response = await app.test_client().post("/?a=b", form={"a": "b"}, files=files)
     assert await response.get_json() == ["Lenient"] * 3
+
+
+@pytest.mark.parametrize("size", range(1, 60))
+async def test_a_delimiter_behind_a_close_delimiter_does_not_let_the_line_end_into_the_value(size: int) -> None:
+    head = b'--b0undary\r\nContent-Disposition: form-data; name="a"\r\n\r\n'
+    data = head + b"value\r\n--b0undary--m--b0undary\r\nContent-D: x"
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(data), size):
+            yield data[start : start + size]
+
+    form = MultipartForm(b"b0undary", max_field_size=300, max_parts=10)
+    await form.read(pieces())
+    assert form.fields == [("a", "value")]

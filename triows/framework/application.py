@@ -267,12 +267,9 @@ class App(WithOverridables, WithCommands, WithMiddleware, WithTemplates, WithIns
         """Raise an error, before anything is registered, if the rule is malformed or its variables do not suit."""
         if function is None and rule.endpoint in self.views:
             function = self.views[rule.endpoint].function
-        bound = rule
-        if rule.map is None:
-            bound = rule.empty()
-            bound.bind(self.url_map)
+        rule.bind(self.url_map)
         if function is not None:
-            check_view_arguments(self, function, bound, websocket=bool(rule.websocket))
+            check_view_arguments(self, function, rule, websocket=bool(rule.websocket))
 
     def set_view(self, endpoint: str, function: Callable[..., Any], *, websocket: bool = False) -> None:
         """Make ``function`` the view of an endpoint.

@@ -21,6 +21,7 @@ from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, Multip
 _MAX_IN_MEMORY = 500 * 1024  # bytes of one file
 _STEP = 64 * 1024  # bytes that the decoder is given at once
 _MAX_BOUNDARY = 70  # bytes (RFC 2046, 5.1.1); a search for a longer one in text that resembles it takes long
+_DELIMITERS_IN_A_ROW = 8  # more of them are no form, and would hold back all of a body
 _MAX_PADDING = 256  # bytes of white space that may follow a delimiter (RFC 2046, 5.1.1)
 _CHARSETS = ("ascii", "us-ascii", "utf-8", "iso-8859-1")
 
@@ -219,6 +220,11 @@ class MultipartForm(FormParser):
             padded = after[:1] in (b" ", b"\t") and b"\n" not in after and len(after) < _MAX_PADDING
             if padded or last + length + 2 > cut:
                 cut = min(cut, last - 2)
+            for _ in range(_DELIMITERS_IN_A_ROW):  # before it there may be others, in one of which the cut would be
+                earlier = ready.rfind(self._delimiter, max(cut - length - 1, 0), max(cut + 1 + length, 0))
+                if earlier < 0:
+                    break
+                cut = earlier - 2
         cut = max(cut, 0)
         self._held = ready[cut:]
         return ready[:cut]

@@ -24,7 +24,7 @@ _CALLS = 500
 Handler = Callable[[Callable[[], Awaitable[object]]], Coroutine[Any, Any, None]]
 
 
-# Handlers. Each gets a function that waits like receive().
+# Handlers. Each gets a function that waits like receive(). Those that catch BaseException make the mistake under test.
 
 
 async def swallows_in_receive(receive: Callable[[], Awaitable[object]]) -> None:

@@ -172,6 +172,20 @@ def test_methods_given_as_one_string_are_refused() -> None:
         Triows(__name__).route("/", methods="GET")(lambda: "")
 
 
+def test_a_rule_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+    compile_rule = WerkzeugRule.compile
+
+    def compile_and_count(rule: WerkzeugRule) -> None:
+        compiled.append(rule.rule)
+        compile_rule(rule)
+
+    monkeypatch.setattr(WerkzeugRule, "compile", compile_and_count)
+    app = Triows(__name__, static_folder=None)
+    app.get("/<int:number>", endpoint="view")(lambda number: "")
+    assert compiled == ["/<int:number>"]
+
+
 async def test_a_missing_slash_is_redirected_to_with_the_query() -> None:
     app = Triows(__name__)
     app.get("/folder/", endpoint="view")(lambda: "")

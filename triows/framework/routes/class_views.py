@@ -12,16 +12,18 @@ _METHODS = ("delete", "get", "head", "options", "patch", "post", "put", "trace")
 
 
 class View:
-    """The base of a class whose :meth:`dispatch_request` is a view. :meth:`as_view` makes a view function of it::
+    """The base of a class whose :meth:`dispatch_request` is a view.
 
-    class Greeting(View):
-        def __init__(self, word):
-            self.word = word
+    :meth:`as_view` makes a view function of it::
 
-        async def dispatch_request(self, name):
-            return f"{self.word}, {name}!"
+        class Greeting(View):
+            def __init__(self, word):
+                self.word = word
 
-    app.add_url_rule("/hello/<name>", view_func=Greeting.as_view("hello", "Hello"))
+            async def dispatch_request(self, name):
+                return f"{self.word}, {name}!"
+
+        app.add_url_rule("/hello/<name>", view_func=Greeting.as_view("hello", "Hello"))
     """
 
     decorators: ClassVar[list[Callable[..., Any]]] = []

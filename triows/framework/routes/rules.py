@@ -59,6 +59,14 @@ class Rule(WerkzeugRule):
         self.limits: tuple[int, WebSocketLimits] | None = None
         self.request_limits: tuple[int, ServerLimits] | None = None
 
+    def bind(self, map: Map, rebind: bool = False) -> None:
+        """Compile the rule for a map. A rule that is bound to the map already stays as it is.
+
+        So a rule can be checked before it is added, without being compiled twice.
+        """
+        if rebind or self.map is not map:
+            super().bind(map, rebind)
+
     def get_converter(
         self, variable_name: str, converter_name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> BaseConverter:
@@ -208,7 +216,7 @@ class URLMap(Map):
                     f"the route {rule.rule!r} is for the host {rule.host!r}, and hosts are not matched;"
                     " make the app with Triows(..., host_matching=True)"
                 )
-            if rule.subdomain is not None and self.host_matching:
+            if rule.subdomain not in (None, self.default_subdomain) and self.host_matching:
                 raise ValueError(
                     f"the route {rule.rule!r} is for the subdomain {rule.subdomain!r}, and the app matches hosts;"
                     " give it host= instead, or make the app without host_matching"

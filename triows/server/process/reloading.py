@@ -28,7 +28,7 @@ from .watching import PythonFiles
 _VARIABLE = "TRIOWS_RELOADED"
 # On Windows a child can inherit no descriptors: there it opens the sockets itself, and the parent ends it.
 INHERITS = sys.platform != "win32"
-_ONE_SIGNAL = 0.5  # seconds; a second signal within them is the first one, sent twice
+ONE_SIGNAL = 0.5  # seconds; a second signal within them is the first one, which a wrapper has passed on as well
 
 
 class Parent:
@@ -174,7 +174,7 @@ class Reloader:
         now = time.monotonic()
         if self._stopped_at is None:
             self._stopped_at = now
-        elif now - self._stopped_at > _ONE_SIGNAL and self._child is not None:
+        elif now - self._stopped_at >= ONE_SIGNAL and self._child is not None:
             self._forced = number
             self._child.kill()
             for each in (signal.SIGINT, signal.SIGTERM):

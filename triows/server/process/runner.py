@@ -29,11 +29,10 @@ from ...tasks.error_log import error_log
 from ..listeners import url
 from ..serving import Server, serve
 from . import systemd
-from .reloading import Parent
+from .reloading import ONE_SIGNAL, Parent
 from .stopping import StoppingApp, StopReport
 from .watchdog import ShutdownWatchdog
 
-_SAME_SIGNAL = 0.5  # seconds after the first signal in which others are the same one
 _loading = False
 
 
@@ -186,7 +185,7 @@ def _stopping_on_signals(stop: trio.CancelScope, watchdog: ShutdownWatchdog, par
         nonlocal received
         now = clock.current_time()
         if received is not None:
-            if now - received >= _SAME_SIGNAL:
+            if now - received >= ONE_SIGNAL:
                 os._exit(128 + number)
             return
         received = now
