@@ -38,6 +38,7 @@ from .web.globals import session as session
 from .web.globals import websocket as websocket
 from .web.helpers import abort as abort
 from .web.helpers import after_this_request as after_this_request
+from .web.helpers import after_this_websocket as after_this_websocket
 from .web.helpers import copy_current_app_context as copy_current_app_context
 from .web.helpers import copy_current_request_context as copy_current_request_context
 from .web.helpers import copy_current_websocket_context as copy_current_websocket_context

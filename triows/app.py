@@ -6,7 +6,6 @@ import inspect
 import ssl
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import trio
@@ -14,10 +13,16 @@ import trio
 from .connection.base import Connection
 from .connection.checks import did_you_mean
 from .framework.application import App
+from .framework.contexts import AsyncContext
+from .framework.overridables import Stages
 from .framework.pipeline import dispatch
+from .framework.pipeline.contexts import RequestContext, WebSocketContext
+from .framework.pipeline.overrides import stages_of
 from .framework.quart_names import RUN
 from .tasks.context import Proxy
-from .web.context import Context
+from .web.context import Context, current_context
+from .web.request import Request
+from .web.websocket import WebSocket
 
 if TYPE_CHECKING:
     from .testing import TestApp, TestClient
@@ -91,6 +96,11 @@ class Triows(App):
         """Serve one connection. Servers await the result inside the connection's cancel scope."""
         return dispatch.handle(self, connection)
 
+    def _stages(self, context: Context | AsyncContext | None) -> Stages:
+        if isinstance(context, AsyncContext):
+            context = context.context
+        return stages_of(self, current_context() if context is None else context)
+
     async def _asgi_app(self, scope: Any, receive: Any, send: Any) -> None:
         from .asgi.adapter import asgi_app
 
@@ -106,11 +116,20 @@ class Triows(App):
         """Return the app for tests: ``async with app.test_app() as test_app:`` lets it live in the block."""
         return self.test_app_class(self)
 
-    def test_request_context(self, path: str, **options: Any) -> AbstractAsyncContextManager[Context]:
+    def request_context(self, request: Request) -> RequestContext:
+        """Return the context of a request, with its route and its session, for ``async with``."""
+        return RequestContext(self, request)
+
+    def websocket_context(self, websocket: WebSocket) -> WebSocketContext:
+        """Return the context of a websocket, with its route and its session, for ``async with``."""
+        return WebSocketContext(self, websocket)
+
+    def test_request_context(self, path: str, **options: Any) -> RequestContext:
         """Make ``request``, ``session``, ``g`` and ``current_app`` available in the block, as in a view.
 
         :param options: ``method``, ``headers``, ``query_string`` (text or a mapping), and one of ``data`` (bytes or
-            text), ``json``, ``form`` (a mapping); ``scheme``, ``root_path``.
+            text), ``json``, ``form`` (a mapping); ``scheme``, ``root_path``, ``http_version``, ``subdomain``,
+            ``auth``; ``scope_base``, as for the test client.
         """
         from .testing.request_context import request_context
 

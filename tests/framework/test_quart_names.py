@@ -57,8 +57,8 @@ def test_a_subclass_of_the_app_cannot_define_what_is_never_looked_at(name: str) 
 
 
 def test_a_mixin_of_the_app_cannot_either() -> None:
-    mixin = type("Mixin", (), {"handle_exception": lambda self, error: ("oops", 500)})
-    with pytest.raises(TypeError, match=r"'handle_exception'.*@app\.errorhandler"):
+    mixin = type("Mixin", (), {"handle_request": lambda self, request: "oops"})
+    with pytest.raises(TypeError, match=r"'handle_request'.*full_dispatch_request"):
         type("App", (mixin, Triows), {})
 
 
@@ -67,10 +67,10 @@ async def test_what_a_class_has_got_since_it_was_made_is_refused_when_the_app_is
         pass
 
     app = App(__name__)
-    App.handle_exception = lambda self, error: ("oops", 500)  # type: ignore[attr-defined]
-    with pytest.raises(TypeError, match="'handle_exception'"):
+    App.handle_request = lambda self, request: "oops"  # type: ignore[attr-defined]
+    with pytest.raises(TypeError, match="'handle_request'"):
         await app.test_client().get("/")
-    with pytest.raises(TypeError, match="'handle_exception'"):
+    with pytest.raises(TypeError, match="'handle_request'"):
         async with app.serving():
             pass
 

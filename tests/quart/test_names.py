@@ -26,7 +26,11 @@ import triows.quart.helpers
 import triows.quart.logging
 import triows.quart.templating
 import triows.quart.testing
+from triows.framework import contexts
+from triows.framework.pipeline import contexts as pipeline_contexts
 from triows.quart import Quart, json
+from triows.tasks import functions
+from triows.web import globals as web_globals
 
 FOLDER = Path(triows.quart.__file__).parent
 MODULES = [
@@ -73,6 +77,11 @@ def test_names_that_triows_has_too_mean_the_same(name: str) -> None:
         ("views", "MethodView", triows.MethodView),
         ("datastructures", "FileStorage", triows.FileStorage),
         ("ctx", "after_this_websocket", triows.after_this_request),
+        ("ctx", "AppContext", contexts.AsyncContext),
+        ("ctx", "RequestContext", pipeline_contexts.RequestContext),
+        ("ctx", "WebsocketContext", pipeline_contexts.WebSocketContext),
+        ("globals", "request_ctx", web_globals.request_ctx),
+        ("utils", "run_sync", functions.run_sync),
     ],
 )
 def test_other_names_lead_to_what_triows_has(module: str, name: str, other: object) -> None:

@@ -20,6 +20,7 @@ from triows.tasks.functions import (
     forgotten_await,
     is_async,
     is_async_generator,
+    run_sync,
     unwrap,
 )
 
@@ -174,3 +175,30 @@ async def test_a_coroutine_that_runs_is_not_closed() -> None:
 
     running = [ask()]
     assert await running[0] == ""
+
+
+async def test_a_function_made_async_runs_in_a_worker_thread_and_keeps_its_name() -> None:
+    def ident(value: int) -> tuple[int, int]:
+        return value, threading.get_ident()
+
+    in_thread = run_sync(ident)
+    value, thread = await in_thread(3)
+    assert (value, in_thread.__name__) == (3, "ident")
+    assert thread != threading.get_ident()
+
+
+async def test_a_function_made_async_may_return_a_coroutine() -> None:
+    async def answer() -> str:
+        return "answer"
+
+    assert await run_sync(lambda: answer())() == "answer"
+
+
+async def test_the_items_of_a_generator_made_async_are_made_in_worker_threads() -> None:
+    def items() -> Iterator[int]:
+        yield threading.get_ident()
+        yield threading.get_ident()
+
+    threads = [thread async for thread in await run_sync(items)()]
+    assert len(threads) == 2
+    assert threading.get_ident() not in threads

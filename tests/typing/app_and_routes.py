@@ -161,9 +161,14 @@ async def what_an_app_makes() -> None:
     assert_type(app.serving(), AbstractAsyncContextManager[None])
     async with app.app_context():
         pass
-    async with app.test_request_context("/", method="POST", json={"a": 1}):
-        pass
-    app.app_context()()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    async with app.test_request_context("/", method="POST", json={"a": 1}) as context:
+        assert_type(await app.preprocess_request(context), Any)
+        assert_type(await app.full_dispatch_request(), Response)
+        assert_type(await app.handle_exception(ValueError()), Response)
+    assert_type(await app.full_dispatch_websocket(), Response | None)
+    assert_type(app.before_request_funcs, dict[str | None, list[Callable[..., Any]]])
+    await app.app_context().push()
+    app.app_context()()  # type: ignore[operator]  # pyright: ignore[reportCallIssue]
 
 
 # Blueprints

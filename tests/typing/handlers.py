@@ -10,6 +10,7 @@ from triows import (
     WebSocket,
     abort,
     after_this_request,
+    after_this_websocket,
     copy_current_app_context,
     copy_current_request_context,
     copy_current_websocket_context,
@@ -85,6 +86,11 @@ async def functions_keep_their_types() -> None:
     async def add_header(response: Response) -> Response:
         response.headers["X-Header"] = "value"
         return response
+
+    @after_this_websocket
+    async def note(response: Response | None) -> None: ...
+
+    assert_type(await note(None), None)
 
     @stream_with_context
     async def pieces() -> AsyncIterator[bytes]:

@@ -5,6 +5,8 @@ from typing import assert_type
 import triows
 from triows import install_as_quart
 from triows.quart import Quart, ResponseReturnValue, g, request, request_started, websocket
+from triows.quart.ctx import AppContext, RequestContext, WebsocketContext
+from triows.quart.globals import request_ctx, websocket_ctx
 from triows.quart.json import dumps, loads
 from triows.quart.json.provider import DefaultJSONProvider
 from triows.quart.sessions import SecureCookieSessionInterface
@@ -48,6 +50,16 @@ def classes(one: Request, other: Response, third: Websocket, fourth: SecureCooki
     assert_type(one, triows.Request)
     assert_type(other, triows.Response)
     assert_type(third, triows.WebSocket)
+
+
+async def contexts(one: Request, other: Websocket) -> None:
+    assert_type(app.app_context(), AppContext)
+    assert_type(AppContext(app), AppContext)
+    assert_type(RequestContext(app, one), RequestContext)
+    assert_type(app.request_context(one), RequestContext)
+    assert_type(app.websocket_context(other), WebsocketContext)
+    assert_type(request_ctx.request, Request | None)
+    assert_type(websocket_ctx.websocket, Websocket | None)
 
 
 async def receiver(sender: Quart) -> None: ...

@@ -24,6 +24,7 @@ from triows import (
     session,
     websocket,
 )
+from triows.web.globals import app_ctx, request_ctx, websocket_ctx
 
 
 async def get(app: Triows, path: str = "/") -> Any:
@@ -41,6 +42,9 @@ async def get(app: Triows, path: str = "/") -> Any:
         (session, "new", "'session' is only available while"),
         (g, "user", "app_context"),
         (current_app, "name", r"app\.nursery"),
+        (app_ctx, "app", "app_context"),
+        (request_ctx, "app", "while a request is handled"),
+        (websocket_ctx, "app", "while a websocket is handled"),
     ],
 )
 def test_a_proxy_outside_of_its_context_says_what_to_do(proxy: Any, name: str, words: str) -> None:
@@ -94,6 +98,29 @@ def test_tools_may_look_at_proxies_outside_of_the_context(proxy: Any) -> None:
     assert "none here" in str(proxy)
     assert not proxy
     assert dir(proxy) == []
+
+
+async def test_the_context_of_a_request_has_its_attributes() -> None:
+    app = Triows("tested")
+    async with app.app_context():
+        assert app_ctx.app is app
+        assert not request_ctx
+    async with app.test_request_context("/here") as context:
+        assert request_ctx.request.path == "/here"  # type: ignore[union-attr]
+        assert request_ctx == app_ctx == context
+        assert not websocket_ctx
+
+
+async def test_the_context_of_a_websocket_has_its_attributes() -> None:
+    app = Triows("tested")
+
+    @app.websocket("/here")
+    async def handler() -> None:
+        assert websocket_ctx.websocket is not None
+        await websocket.send(f"{websocket_ctx.websocket.path} {bool(request_ctx)}")
+
+    async with app.test_client().websocket("/here") as ws:
+        assert await ws.receive() == "/here False"
 
 
 async def test_what_is_in_the_context_can_be_asked() -> None:

@@ -45,9 +45,16 @@ def heard(*names: str) -> Iterator[list[tuple[str, Any, dict[str, Any]]]]:
         yield record
 
 
-@pytest.fixture
-def app() -> Triows:
-    app = Triows(__name__)
+class Overriding(Triows):
+    """An app whose requests and websockets ask the app's methods."""
+
+    async def dispatch_request(self, request_context: Any = None) -> Any:
+        return await super().dispatch_request(request_context)
+
+
+@pytest.fixture(params=[Triows, Overriding])
+def app(request: pytest.FixtureRequest) -> Triows:
+    app: Triows = request.param(__name__)
     app.secret_key = "secret"
 
     @app.get("/")
@@ -143,6 +150,57 @@ async def test_an_error_that_nobody_handles_is_signalled(app: Triows, kind: str)
     assert record[-1][2]["exc"] is record[0][2]["exception"]
 
 
+@pytest.mark.parametrize("kind", ["request", "websocket"])
+async def test_an_error_that_an_override_raises_again_is_signalled_once(app: Triows, kind: str) -> None:
+    name = "handle_exception" if kind == "request" else "handle_websocket_exception"
+    former = getattr(app, name)
+
+    async def raise_again(error: Exception) -> Any:
+        await former(error)
+        raise error
+
+    setattr(app, name, raise_again)
+    with heard(f"got_{kind}_exception") as record, pytest.raises(ValueError, match="a fault"):
+        if kind == "request":
+            await app.test_client().get("/error")
+        else:
+            async with app.test_client().websocket("/broken") as ws:
+                await ws.receive()
+    assert [name for name, _, _ in record] == [f"got_{kind}_exception"]
+
+
+async def test_overrides_in_place_of_the_dispatch_leave_the_signals_of_the_context(app: Triows) -> None:
+    async def respond(context: Any = None) -> Any:
+        return await app.make_response("mine")
+
+    async def nothing(*args: Any) -> None:
+        pass
+
+    app.full_dispatch_request = respond  # type: ignore[method-assign]
+    app.do_teardown_request = app.do_teardown_appcontext = nothing  # type: ignore[method-assign]
+    with heard(*NAMES) as record:
+        assert (await app.test_client().get("/")).status_code == 200
+    assert [name for name, _, _ in record] == [
+        "appcontext_pushed",
+        "request_tearing_down",
+        "appcontext_tearing_down",
+        "appcontext_popped",
+    ]
+
+
+async def test_an_error_of_the_after_hooks_is_signalled_and_the_end_is_not(app: Triows) -> None:
+    @app.after_request
+    async def fail(response: Any) -> Any:
+        raise LookupError("an after hook")
+
+    with (
+        heard("got_request_exception", "request_finished") as record,
+        pytest.raises(LookupError, match="an after hook"),
+    ):
+        await app.test_client().get("/")
+    assert {name for name, _, _ in record} == {"got_request_exception"}
+
+
 async def test_an_error_that_is_handled_is_not_signalled(app: Triows) -> None:
     app.errorhandler(ValueError)(lambda error: ("handled", 400))
     with heard("got_request_exception") as record:
@@ -205,6 +263,42 @@ async def test_an_app_context_is_signalled(app: Triows) -> None:
         async with app.app_context():
             assert [name for name, _, _ in record] == ["appcontext_pushed"]
     assert [name for name, _, _ in record][1:] == ["appcontext_tearing_down", "appcontext_popped"]
+
+
+async def test_the_context_of_a_test_request_is_signalled(app: Triows) -> None:
+    with heard(*NAMES) as record:
+        async with app.test_request_context("/"):
+            pass
+    assert [name for name, _, _ in record] == [
+        "appcontext_pushed",
+        "request_tearing_down",
+        "appcontext_tearing_down",
+        "appcontext_popped",
+    ]
+
+
+async def test_an_app_context_whose_push_fails_is_popped(app: Triows) -> None:
+    error = LookupError("a receiver")
+
+    async def fail(sender: Any, **values: Any) -> None:
+        raise error
+
+    with heard("appcontext_tearing_down", "appcontext_popped") as record:  # noqa: SIM117
+        with signals.appcontext_pushed.connected_to(fail), pytest.raises(LookupError):
+            await app.app_context().push()
+    assert record == [("appcontext_tearing_down", app, {"exc": error}), ("appcontext_popped", app, {})]
+    assert not has_app_context()
+
+
+async def test_the_context_of_a_background_task_is_signalled(app: Triows) -> None:
+    seen: list[str] = []
+    async with app.test_app():
+        with heard("appcontext_pushed", "appcontext_tearing_down", "appcontext_popped") as record:
+            app.add_background_task(lambda: seen.append(current_app.name))
+            while len(record) < 3:
+                await trio.lowlevel.checkpoint()
+    assert [name for name, _, _ in record] == ["appcontext_pushed", "appcontext_tearing_down", "appcontext_popped"]
+    assert seen == [app.name]
 
 
 async def test_a_plain_receiver_runs_in_a_thread_with_the_context(app: Triows) -> None:

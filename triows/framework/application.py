@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, MutableMapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Coroutine, Mapping, MutableMapping, ValuesView
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import trio
+from werkzeug.exceptions import Aborter
 
 from ..connection.base import Connection, NoNurseryError
 from ..connection.checks import did_you_mean
@@ -32,7 +33,6 @@ from ..tasks.context import Namespace
 from ..tasks.default_handler import default_handler
 from ..tasks.error_log import guarded_logger
 from ..tasks.functions import TEARDOWN_REMEDY, check_no_generator, describe
-from ..web import signals
 from ..web.context import Context, current_context
 from ..web.json import JSONProvider
 from ..web.quart_names import refuse_definitions
@@ -45,22 +45,23 @@ from .assignments import check_assignment, check_definitions
 from .background import BackgroundNursery
 from .commands import WithCommands
 from .config import DEFAULT_CONFIG, Config
+from .contexts import AsyncContext
 from .files import DEFAULT_STATIC_FOLDER, WithInstance, serves_static, static_rule
 from .lifespan import Lifespan
 from .limits import ConfiguredLimits
 from .middleware import WithMiddleware
+from .overridables import WithOverridables
 from .routes import urls
 from .routes.arguments import check_unsettled_rules, check_view_arguments
 from .routes.blueprints import Blueprint, check_blueprint
 from .routes.decorators import Scaffold, bare
-from .routes.hooks import F, run_teardown
-from .routes.make_response import response_from
+from .routes.hooks import F
 from .routes.rules import Rule, URLMap, check_endpoint, endpoint_name, wanted_methods
 from .routes.views import View, ViewFunctions
 from .templates import WithTemplates
 
 
-class App(WithCommands, WithMiddleware, WithTemplates, WithInstance, Scaffold):
+class App(WithOverridables, WithCommands, WithMiddleware, WithTemplates, WithInstance, Scaffold):
     """The base of :class:`triows.Triows`, without the ways to serve and to test it; see there for the parameters."""
 
     request_class: type[Request] = Request
@@ -126,7 +127,9 @@ class App(WithCommands, WithMiddleware, WithTemplates, WithInstance, Scaffold):
         self.teardown_functions: list[Callable[..., Any]] = []
         self.counters: Counters = Counters()
         self.notices: Notices = Notices()
-        self._note_make_response()
+        self.url_build_error_handlers: list[Callable[..., Any]] = []
+        self._note_overrides()
+        self.aborter: Aborter = self.make_aborter()
         self._lifespan = Lifespan(self)
         self._limits = ConfiguredLimits(self)
         if serves_static(self, host_matching, static_host):
@@ -136,15 +139,6 @@ class App(WithCommands, WithMiddleware, WithTemplates, WithInstance, Scaffold):
         return f"<Triows {self.name!r}>"
 
     # Configuration
-
-    def make_config(self, instance_relative: bool = False) -> Config:
-        """Return the config of a new app. A subclass may override it.
-
-        :param instance_relative: whether names of configuration files are relative to ``instance_path`` instead of
-            ``root_path``.
-        """
-        root_path = self.instance_path if instance_relative else self.root_path
-        return self.config_class(root_path, {**DEFAULT_CONFIG, **self.default_config})
 
     @property
     def logger(self) -> Logger:
@@ -311,6 +305,10 @@ class App(WithCommands, WithMiddleware, WithTemplates, WithInstance, Scaffold):
         check_blueprint(blueprint)
         blueprint.register(self, options)
 
+    def iter_blueprints(self) -> ValuesView[Blueprint]:
+        """Return the registered blueprints, in the order of registration."""
+        return self.blueprints.values()
+
     def options_response(self, context: Context) -> Response:
         """Return the answer to OPTIONS where the view does not give it: the allowed methods (RFC 9110, 9.3.7)."""
         response = self.response_class()
@@ -335,17 +333,6 @@ class App(WithCommands, WithMiddleware, WithTemplates, WithInstance, Scaffold):
         """
         return urls.url_for(self, endpoint, values, anchor=_anchor, external=_external, method=_method, scheme=_scheme)
 
-    async def make_response(self, value: Any) -> Response:
-        """Return the response for the return value of a view.
-
-        :raises TypeError: if a view may not return that.
-        """
-        return response_from(self, value)
-
-    def _note_make_response(self) -> None:
-        """Note whether a subclass or an assignment has replaced :meth:`make_response`; only then it is awaited."""
-        self.overrides_make_response: bool = getattr(self.make_response, "__func__", None) is not _MAKE_RESPONSE
-
     if not TYPE_CHECKING:
 
         def __setattr__(self, name: str, value: Any) -> None:
@@ -356,8 +343,6 @@ class App(WithCommands, WithMiddleware, WithTemplates, WithInstance, Scaffold):
                     value = ViewFunctions(self._is_websocket, value)
                 self.views = value.views
             super().__setattr__(name, value)
-            if name == "make_response":
-                self._note_make_response()
 
     # The app's own life
 
@@ -399,12 +384,20 @@ class App(WithCommands, WithMiddleware, WithTemplates, WithInstance, Scaffold):
         self.teardown_functions.append(function)
         return function
 
-    async def tear_down_context(self, error: BaseException | None) -> None:
-        """Call the functions of ``teardown_appcontext``, and the receivers of ``appcontext_tearing_down``."""
-        if self.teardown_functions:
-            await run_teardown(self.logger, self.teardown_functions, error)
-        if signals.appcontext_tearing_down.receivers:
-            await signals.send_shielded(self.logger, signals.appcontext_tearing_down, self, exc=error)
+    @property
+    def before_serving_funcs(self) -> list[Callable[..., Any]]:
+        """The functions of :meth:`before_serving`."""
+        return self._lifespan.before
+
+    @property
+    def after_serving_funcs(self) -> list[Callable[..., Any]]:
+        """The functions of :meth:`after_serving`."""
+        return self._lifespan.after
+
+    @property
+    def teardown_appcontext_funcs(self) -> list[Callable[..., Any]]:
+        """The functions of :meth:`teardown_appcontext`."""
+        return self.teardown_functions
 
     @property
     def nursery(self) -> BackgroundNursery:
@@ -431,7 +424,7 @@ class App(WithCommands, WithMiddleware, WithTemplates, WithInstance, Scaffold):
             ) from None
         outer = current_context()
         context = Context(self) if outer is None else outer.for_background()
-        start = partial(nursery.start_call, function, args, kwargs, self._within(context))
+        start = partial(nursery.start_call, function, args, kwargs, AsyncContext(self, context))
         if trio.lowlevel.in_trio_task():
             start()
         else:  # in the worker thread of a view or hook that is not async
@@ -445,28 +438,12 @@ class App(WithCommands, WithMiddleware, WithTemplates, WithInstance, Scaffold):
         self._check()
         return self._lifespan.serving()
 
-    @asynccontextmanager
-    async def app_context(self) -> AsyncIterator[Context]:
-        """Make ``current_app`` and ``g`` available in the block, outside of requests."""
-        async with self._within(Context(self)) as context:
-            yield context
+    def app_context(self) -> AsyncContext:
+        """Make ``current_app`` and ``g`` available outside of requests: ``async with app.app_context():``.
 
-    @asynccontextmanager
-    async def _within(self, context: Context) -> AsyncIterator[Context]:
-        error: BaseException | None = None
-        token = context.push()
-        try:
-            if signals.appcontext_pushed.receivers:
-                await signals.send(signals.appcontext_pushed, self)
-            yield context
-        except BaseException as raised:
-            error = raised
-            raise
-        finally:
-            await self.tear_down_context(error)  # noqa: ASYNC102 - shields itself
-            context.pop(token)
-            if signals.appcontext_popped.receivers:
-                await signals.send_shielded(self.logger, signals.appcontext_popped, self)  # noqa: ASYNC102 - likewise
+        Or ``await context.push()``, and in the end ``await context.pop()``.
+        """
+        return AsyncContext(self)
 
     # Serving
 
@@ -481,7 +458,7 @@ class App(WithCommands, WithMiddleware, WithTemplates, WithInstance, Scaffold):
     def _check(self) -> None:
         # Attributes may have been set on the class since it was made.
         refuse_definitions(type(self), quart_names.APP)
-        self._note_make_response()
+        self._note_overrides()
         self.url_map.check(self.config["SERVER_NAME"])
         check_unsettled_rules(self)
 
@@ -490,6 +467,3 @@ def _name(import_name: str) -> str:
     """The app's name: of the program's file, if the app is made there."""
     file = getattr(sys.modules["__main__"], "__file__", None) if import_name == "__main__" else None
     return import_name if file is None else Path(file).stem
-
-
-_MAKE_RESPONSE = App.make_response

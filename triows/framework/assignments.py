@@ -35,6 +35,8 @@ def check_assignment(name: str, value: Any) -> None:
         base = _CLASSES[name]
         if not (isinstance(value, type) and issubclass(value, base)):
             raise TypeError(f"app.{name} is a subclass of triows.{base.__name__}, and cannot be {value!r:.100}")
+    elif name == "aborter" and not callable(value):
+        raise TypeError(f"app.aborter is called with a code, and cannot be {value!r:.100}")
     elif name in _METHODS:
         if isinstance(value, type):
             raise TypeError(f"app.{name} is an instance, and cannot be the class {value.__name__}; call it first")

@@ -12,7 +12,7 @@ The shutdown functions are never cancelled half-way, except after ``shutdown_tim
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from contextvars import copy_context
 from functools import partial
@@ -32,6 +32,7 @@ from ..tasks.stalls import stalls_watched
 from ..web import signals
 from ..web.context import Context
 from .background import BackgroundNursery
+from .contexts import tear_down_app_context
 
 F = TypeVar("F", bound=Callable[..., Any])
 _Steps = list[Callable[..., Any]]
@@ -51,7 +52,11 @@ class LifespanApp(Protocol):
     def config(self) -> Mapping[str, Any]: ...
     @property
     def limits(self) -> ServerLimits: ...
-    async def tear_down_context(self, error: BaseException | None) -> None: ...
+    @property
+    def overrides(self) -> frozenset[str]: ...
+    @property
+    def teardown_functions(self) -> Sequence[Callable[..., Any]]: ...
+    def do_teardown_appcontext(self, exc: BaseException | None) -> Awaitable[None]: ...
 
 
 class Lifespan:
@@ -303,7 +308,7 @@ class _LifespanRun:
                     await self._call_after_serving(function)
             if scope.cancelled_caught:
                 self._log_timeout()
-        await self.app.tear_down_context(error or self.failure)
+        await tear_down_app_context(self.app, error or self.failure)
 
     async def _force_background_tasks(self, nursery: BackgroundNursery) -> None:
         """Log the background tasks that are left, and break their shields until they have ended."""

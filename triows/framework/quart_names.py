@@ -11,79 +11,21 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..web.quart_names import REQUEST, refuse_definitions
 
-_HOOKS = {
-    **{
-        f"{when}_{kind}_funcs": f"use @{{owner}}.{when}_{kind}"
-        for when in ("before", "after", "teardown")
-        for kind in ("request", "websocket")
-    },
-    "error_handler_spec": "use @{owner}.errorhandler(SomeError) or {owner}.register_error_handler(SomeError, function)",
-}
-_ERRORS = "answer errors with @app.errorhandler(SomeError), or those of every kind with @app.errorhandler(500)"
-_REQUESTS = "use @app.before_request, @app.after_request or @app.teardown_request, or override make_response()"
-_WEBSOCKETS = "use @app.before_websocket, @app.after_websocket or @app.teardown_websocket"
 _CARRIERS = "what carries requests is no part of the app; wrap app.asgi_app"
 _COMMANDS = "add commands to app.cli, and call app.cli() in a program"
 
 APP: Mapping[str, str] = {
-    **{name: remedy.format(owner="app") for name, remedy in _HOOKS.items()},
-    **dict.fromkeys(
-        (
-            "handle_exception",
-            "handle_http_exception",
-            "handle_user_exception",
-            "handle_websocket_exception",
-            "raise_routing_exception",
-            "should_ignore_error",
-        ),
-        _ERRORS,
-    ),
-    "log_exception": "unhandled errors go to app.logger, with exc_info; give it a handler or a filter",
+    "should_ignore_error": "raise the error again in an override of handle_user_exception()",
     "handle_background_exception": "catch the error in the task; what it lets through goes to app.logger",
-    "trap_http_exception": "set TRAP_HTTP_EXCEPTIONS or TRAP_BAD_REQUEST_ERRORS in app.config",
-    **dict.fromkeys(
-        (
-            "dispatch_request",
-            "finalize_request",
-            "full_dispatch_request",
-            "handle_request",
-            "preprocess_request",
-            "process_response",
-        ),
-        _REQUESTS,
-    ),
-    **dict.fromkeys(
-        (
-            "dispatch_websocket",
-            "finalize_websocket",
-            "full_dispatch_websocket",
-            "handle_websocket",
-            "postprocess_websocket",
-            "preprocess_websocket",
-        ),
-        _WEBSOCKETS,
-    ),
-    "do_teardown_appcontext": "use @app.teardown_appcontext",
-    "do_teardown_request": "use @app.teardown_request",
-    "do_teardown_websocket": "use @app.teardown_websocket",
+    "handle_request": "override full_dispatch_request() and handle_exception()",
+    "handle_websocket": "override full_dispatch_websocket() and handle_websocket_exception()",
     "make_default_options_response": "override options_response(context)",
-    "create_url_adapter": "set SERVER_NAME in app.config, and make the app with subdomain_matching or host_matching",
-    "handle_url_build_error": "catch werkzeug.routing.BuildError around url_for(), or override url_for()",
-    "url_build_error_handlers": "catch werkzeug.routing.BuildError around url_for(), or override url_for()",
-    "inject_url_defaults": "use @app.url_defaults",
-    **dict.fromkeys(
-        ("aborter", "aborter_class", "make_aborter"),
-        "abort() is werkzeug's; raise a subclass of werkzeug.exceptions.HTTPException instead",
-    ),
     "redirect": "call triows.redirect(location), which uses the app's response_class",
     **dict.fromkeys(("asgi_http_class", "asgi_lifespan_class", "asgi_websocket_class"), _CARRIERS),
     "event_class": "events are Trio's: trio.Event",
     "lock_class": REQUEST["lock_class"],
     "background_tasks": "use app.nursery, which has child_tasks",
-    "before_serving_funcs": "use @app.before_serving",
-    "after_serving_funcs": "use @app.after_serving",
     "while_serving_gens": "use @app.while_serving",
-    "teardown_appcontext_funcs": "use @app.teardown_appcontext",
     "make_shell_context": _COMMANDS,
     "shell_context_processors": _COMMANDS,
     "test_cli_runner_class": _COMMANDS,
@@ -92,11 +34,6 @@ APP: Mapping[str, str] = {
 
 APP_CALLS: Mapping[str, str] = {
     **dict.fromkeys(("shell_context_processor", "test_cli_runner"), _COMMANDS),
-    "ensure_async": "await async functions as they are, and run others with trio.to_thread.run_sync()",
-    "sync_to_async": "run the function with trio.to_thread.run_sync()",
-    "iter_blueprints": "iterate over app.blueprints.values()",
-    "request_context": "use 'async with app.test_request_context(path):'",
-    "websocket_context": "use app.test_client().websocket(path)",
     "run_task": "await app.serve(host, port)",
     "startup": "use 'async with app.serving():'",
     "shutdown": "use 'async with app.serving():', or server.shutdown() of what app.serve() has started",
@@ -105,16 +42,18 @@ APP_CALLS: Mapping[str, str] = {
 """Names that user code calls or reads on a Quart app. A subclass may define them for itself."""
 
 APP_READ_WHEN_MADE: Mapping[str, str] = {
+    "aborter_class": "set app.aborter to an Aborter",
     "config_class": "define it in a subclass of Triows",
     "default_config": "change app.config",
     "json_provider_class": "set app.json to a provider, like JSONProvider(app)",
+    "make_aborter": "set app.aborter to an Aborter",
+    "make_config": "define it in a subclass of Triows",
     "static_url_path": "give static_url_path= to Triows()",
     "url_map_class": "define it in a subclass of Triows",
 }
 """Names that an app reads while it is made, and never again."""
 
 BLUEPRINT: Mapping[str, str] = {
-    **{name: remedy.format(owner="blueprint") for name, remedy in _HOOKS.items()},
     "cli_group": _COMMANDS,
     "deferred_functions": "use blueprint.record(function)",
     "make_setup_state": "use blueprint.record(function), which is called with the setup",
@@ -125,8 +64,6 @@ BLUEPRINT: Mapping[str, str] = {
 
 BLUEPRINT_CALLS: Mapping[str, str] = {
     "cli": _COMMANDS,
-    "app_url_defaults": "use @app.url_defaults",
-    "app_url_value_preprocessor": "use @app.url_value_preprocessor",
 }
 """Names that user code calls or reads on a Quart blueprint. A subclass may define them for itself."""
 

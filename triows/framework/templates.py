@@ -16,7 +16,7 @@ from ..web.globals import g, request, session, websocket
 from ..web.json import JSONProvider
 from .routes.arguments import check_callable
 from .routes.decorators import bare
-from .routes.hooks import F, HookTable, add_hook
+from .routes.hooks import F, HookTable, add_hook, hook_table
 
 if TYPE_CHECKING:
     from jinja2 import BaseLoader
@@ -44,7 +44,7 @@ class WithTemplateFolder:
         def decorator_name(self, name: str) -> str: ...
 
     def _init_templates(self, folder: str | os.PathLike[str] | None) -> None:
-        self.template_context_processors = {None: []}
+        self.template_context_processors = hook_table()
         self.template_folder = folder
 
     @property

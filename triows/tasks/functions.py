@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from functools import partial
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from functools import partial, wraps
 from types import CoroutineType, FunctionType
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import trio
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 TEARDOWN_REMEDY = "write it without 'yield'; what comes before belongs in a before hook"
 
@@ -112,6 +115,29 @@ async def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     bound = partial(function, *args, **kwargs)
     result = bound() if is_async(function) else await _call_in_thread(bound)
     return await result if inspect.isawaitable(result) else result
+
+
+def run_sync(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Return an async function that calls ``function`` in a worker thread, in the context of its caller.
+
+    A cancellation waits for the thread to end. The items of a generator are made in threads too, one call for each.
+    """
+
+    @wraps(function)
+    async def in_thread(*args: P.args, **kwargs: P.kwargs) -> Any:
+        result = await _call_in_thread(partial(function, *args, **kwargs))
+        if inspect.isawaitable(result):
+            return await result
+        return run_sync_iterable(result) if inspect.isgenerator(result) else result
+
+    return in_thread
+
+
+async def run_sync_iterable(iterator: Iterator[T]) -> AsyncGenerator[T, None]:
+    """Iterate asynchronously over an iterator, each of whose items is made in a worker thread."""
+    end: Any = object()
+    while (item := await trio.to_thread.run_sync(next, iterator, end)) is not end:
+        yield item
 
 
 async def _call_in_thread(function: Callable[[], Any]) -> Any:

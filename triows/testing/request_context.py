@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
 from ..connection.http import HTTPConnection
 from ..framework.application import App
+from ..framework.pipeline.contexts import RequestContext
 from ..framework.pipeline.http import RequestPipeline
 from ..protocol.head import Head
-from ..web.context import Context
 from .content import UNSET, Form, Query, make_target, make_test_body_with_headers
 from .headers import Auth, HeadersLike, encode_headers, make_headers
 
@@ -63,8 +62,10 @@ def pipeline_for(
     form: Form | None = None,
     scheme: str = "http",
     root_path: str = "",
+    http_version: str = "1.1",
     auth: Auth | None = None,
     subdomain: str | None = None,
+    scope_base: Mapping[str, Any] | None = None,
 ) -> RequestPipeline:
     """Return the pipeline of such a request, before its first stage."""
     given_json = UNSET if json is None else json
@@ -75,15 +76,18 @@ def pipeline_for(
     if body:
         made.setdefault("Content-Length", str(len(body)))
     target = make_target(app, path, query_string, scheme, subdomain, made)
+    endpoint = target.endpoint(root_path, scope_base)
     raw_path, _, query = target.resource.partition("?")
     head = Head(
         method=method,
-        raw_path=_mounted(raw_path, quote(root_path)).encode("ascii"),
+        raw_path=_mounted(raw_path, quote(endpoint.root_path)).encode("ascii"),
         query_string=query.encode("ascii"),
         headers=[(name.lower(), value) for name, value in encode_headers(made)],
-        http_version="1.1",
-        scheme=target.scheme,
-        root_path=root_path,
+        http_version=http_version,
+        scheme=endpoint.scheme,
+        root_path=endpoint.root_path,
+        client=None if scope_base is None else endpoint.client,
+        server=None if scope_base is None else endpoint.server,
     )
     return RequestPipeline(app, ClientlessConnection(head, body))
 
@@ -94,15 +98,7 @@ def _mounted(path: str, root_path: str) -> str:
     return path if f"{path}/".startswith(f"{root}/") else root + path
 
 
-@asynccontextmanager
-async def request_context(app: App, path: str, **options: Any) -> AsyncIterator[Context]:
+def request_context(app: App, path: str, **options: Any) -> RequestContext:
     """See :meth:`triows.Triows.test_request_context`."""
-    pipeline = pipeline_for(app, path, **options)
-    token = pipeline.context.push()
-    try:
-        pipeline.match()
-        await pipeline.open_session()
-        pipeline.preprocess_url_values()
-        yield pipeline.context
-    finally:
-        pipeline.context.pop(token)
+    connection = pipeline_for(app, path, **options).connection
+    return RequestContext(app, app.request_class(connection), preprocess=True)

@@ -41,6 +41,21 @@ class Context:
         return self.request if self.request is not None else self.websocket
 
     @property
+    def app_ctx(self) -> Context:
+        """The context itself: each has an app. Quart's name, as the two below."""
+        return self
+
+    @property
+    def request_ctx(self) -> Context | None:
+        """The context itself, if it has a request."""
+        return None if self.request is None else self
+
+    @property
+    def websocket_ctx(self) -> Context | None:
+        """The context itself, if it has a websocket."""
+        return None if self.websocket is None else self
+
+    @property
     def name(self) -> str | None:
         """The name of the request or websocket in messages; None if there is neither."""
         return None if self.subject is None else self.subject.connection.name

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..tasks.context import Namespace, Proxy, current
+from .context import Context
 from .request import Request
 from .sessions import SessionMixin
 from .websocket import WebSocket
@@ -57,6 +58,9 @@ if TYPE_CHECKING:
     websocket: WebSocket
     session: SessionMixin
     g: Namespace
+    app_ctx: Context
+    request_ctx: Context
+    websocket_ctx: Context
 else:
     request = Proxy(
         "request",
@@ -77,4 +81,17 @@ else:
     g = Proxy(
         "g",
         "'g' is only available while a request or websocket is handled, or inside 'async with app.app_context():'",
+    )
+    app_ctx = Proxy(
+        "app_ctx",
+        "'app_ctx' is only available while a request or websocket is handled, or inside"
+        " 'async with app.app_context():'",
+    )
+    request_ctx = Proxy(
+        "request_ctx",
+        "'request_ctx' is only available while a request is handled, and in the tasks that its handler starts",
+    )
+    websocket_ctx = Proxy(
+        "websocket_ctx",
+        "'websocket_ctx' is only available while a websocket is handled, and in the tasks that its handler starts",
     )

@@ -47,7 +47,10 @@ def abort(code: int | SansIOResponse, *args: Any, **kwargs: Any) -> NoReturn:
     :raises LookupError: if there is no error of that code.
     """
     check_awaited("abort()", code, *args, *kwargs.values())
-    _abort(code, *args, **kwargs)
+    context = current_context()
+    aborter = _abort if context is None else context.app.aborter
+    aborter(code, *args, **kwargs)
+    raise RuntimeError(f"the app's aborter returned from abort({code!r}), and abort() never returns")
 
 
 def redirect(location: str, code: int = 302) -> Response:

@@ -24,7 +24,7 @@ from typing import Any, ClassVar, cast
 
 from blinker import Signal
 from werkzeug.exceptions import HTTPException, InternalServerError
-from werkzeug.routing import RoutingException
+from werkzeug.routing import MapAdapter, RoutingException
 
 from ...connection.base import Connection
 from ...errors import JSONMessageError
@@ -36,6 +36,7 @@ from ...web.request import RequestBase
 from ...web.response import Response
 from ...web.sessions import open_session, save_session
 from ..application import App
+from ..contexts import tear_down_app_context
 from ..routes.hooks import ErrorHandler, Hook, HookTable, Kind, run_teardown
 from ..routes.make_response import is_trapped, make_response, response_from
 from ..routes.views import View
@@ -56,6 +57,8 @@ class Pipeline(ABC):
     _finished: ClassVar[Signal]
     _tearing_down: ClassVar[Signal]
     _got_exception: ClassVar[Signal]
+    _call = staticmethod(call)
+    """Calls a hook."""
 
     def __init__(self, app: App, connection: Connection, subject: RequestBase, context: Context) -> None:
         self.app: App = app
@@ -104,12 +107,16 @@ class Pipeline(ABC):
         """Find the rule for the URL; without one, set the request's ``routing_exception``."""
         app, subject = self.app, self.subject
         try:
-            url_map = app.url_map
-            adapter = url_map.adapter_for(subject, app.config["SERVER_NAME"], app.subdomain_matching)
-            self.context.url_adapter = adapter
-            subject.url_rule, subject.view_args = url_map.match(adapter, subject, websocket=self.kind == "websocket")
+            self.context.url_adapter = adapter = self._make_adapter()
+            subject.url_rule, subject.view_args = app.url_map.match(
+                adapter, subject, websocket=self.kind == "websocket"
+            )
         except HTTPException as error:
             subject.routing_exception = error
+
+    def _make_adapter(self) -> MapAdapter:
+        app = self.app
+        return app.url_map.adapter_for(self.subject, app.config["SERVER_NAME"], app.subdomain_matching)
 
     async def open_session(self) -> None:
         """Put the session into the context."""
@@ -124,7 +131,7 @@ class Pipeline(ABC):
     async def _run_before_hooks(self) -> tuple[Hook, Any] | None:
         """Run the before hooks; return the first that gives an answer, and the answer."""
         for function in self._hooks(self.app.hooks[self.kind].before):
-            value = await call(function)
+            value = await self._call(function)
             if value is not None:
                 return function, value
         return None
@@ -148,7 +155,10 @@ class Pipeline(ABC):
     # The way out
 
     async def _finish(self, response: Response | None) -> None:
-        await self._send(await self._process(response))
+        processed = await self._process(response)
+        if (finished := self._finished).receivers:
+            await signals.send(finished, self.app, response=processed)
+        await self._send(processed)
 
     async def _process(self, response: Response | None) -> Response | None:
         """Run the after hooks and save the session."""
@@ -158,8 +168,6 @@ class Pipeline(ABC):
             response = await self._call_after_hook(function, response)
         if not self.unsaved:
             await self._save_session(response)
-        if (finished := self._finished).receivers:
-            await signals.send(finished, self.app, response=response)
         return response
 
     async def _save_session(self, response: Response | None) -> None:
@@ -170,7 +178,7 @@ class Pipeline(ABC):
             raise
 
     async def _call_after_hook(self, function: Hook, response: Response | None) -> Response | None:
-        value = await call(function, response)
+        value = await self._call(function, response)
         return response if value is None or value is response else await self._response_of(function, value)
 
     async def _response_of(self, function: Hook, value: Any) -> Response:
@@ -187,7 +195,7 @@ class Pipeline(ABC):
             await run_teardown(app.logger, functions, self.unhandled)
         if (tearing_down := self._tearing_down).receivers:
             await signals.send_shielded(app.logger, tearing_down, app, exc=self.unhandled)
-        await app.tear_down_context(self.unhandled)
+        await tear_down_app_context(app, self.unhandled)
 
     # Errors
 
@@ -226,6 +234,10 @@ class Pipeline(ABC):
 
     async def _end_by_error(self, errors: list[BaseException]) -> None:
         """End a connection on which no response can be sent any more."""
+        await self._end_unhandled(errors)
+
+    async def _end_unhandled(self, errors: list[BaseException]) -> None:
+        """End it by errors that no handler took."""
         await self._record_unhandled(errors, log=len(errors) == 1)
 
     async def _answer(self, errors: list[BaseException]) -> None:
@@ -276,6 +288,8 @@ class Pipeline(ABC):
         processed: Response | None = response
         try:
             processed = await self._process(response)
+            if (finished := self._finished).receivers:
+                await signals.send(finished, self.app, response=processed)
         except Exception as error:
             await self._record_unhandled([error])
         await self._send(processed)

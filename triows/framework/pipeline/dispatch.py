@@ -11,6 +11,7 @@ from ...connection.websocket import WebSocketConnection
 from ..application import App
 from .entry_checks import admit, answer_server_options, is_server_options, refuse
 from .http import RequestPipeline
+from .overrides import OverriddenPipeline, OverriddenRequestPipeline, OverriddenWebSocketPipeline
 from .websocket import WebSocketPipeline
 
 
@@ -26,6 +27,14 @@ def handle(app: App, connection: Connection) -> Coroutine[Any, Any, None]:
         return refuse(connection, refusal)
     if is_server_options(connection):
         return answer_server_options(connection, app.url_map.methods())
+    if app.overrides_pipeline:
+        return _overridden(app, connection).run()
     if isinstance(connection, WebSocketConnection):
         return WebSocketPipeline(app, connection).run()
     return RequestPipeline(app, cast(HTTPConnection, connection)).run()
+
+
+def _overridden(app: App, connection: Connection) -> OverriddenPipeline:
+    if isinstance(connection, WebSocketConnection):
+        return OverriddenWebSocketPipeline(app, app.websocket_class(connection))
+    return OverriddenRequestPipeline(app, app.request_class(cast(HTTPConnection, connection)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Coroutine
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NoReturn, cast
 
 from werkzeug.exceptions import Forbidden, HTTPException
 
@@ -44,9 +44,13 @@ class WebSocketPipeline(Pipeline):
     def __init__(self, app: App, connection: WebSocketConnection) -> None:
         websocket = app.websocket_class(connection)
         super().__init__(app, connection, websocket, Context(app, websocket=websocket))
+        self._join(websocket)
+
+    def _join(self, websocket: WebSocket) -> None:
+        """Let the websocket use the session, and the receivers of signals hear its messages."""
         websocket.accept_headers = self._accept_headers
         if signals.websocket_received.receivers or signals.websocket_sent.receivers:
-            websocket.connection = cast(WebSocketConnection, signals.ObservedConnection(connection))
+            websocket.connection = cast(WebSocketConnection, signals.ObservedConnection(self.connection))
 
     def match(self) -> None:
         """Find the rule for the URL, and give the rule's limits to the connection."""
@@ -60,9 +64,12 @@ class WebSocketPipeline(Pipeline):
 
     async def _run_before_hooks(self) -> tuple[Hook, Any] | None:
         # Before the hooks: none of them may answer or accept a page of a forbidden origin, even where no route matches.
+        self._check_origin()
+        return await super()._run_before_hooks()
+
+    def _check_origin(self) -> None:
         if not admits_origin(self.connection, self._name):
             raise Forbidden("Websockets from this origin are not allowed.")
-        return await super()._run_before_hooks()
 
     def _run_view(self, view: View) -> Coroutine[Any, Any, Any]:
         return self.connection.run_handler(view, self.subject, self.subject.view_args, name=view.named("GET"))
@@ -71,17 +78,20 @@ class WebSocketPipeline(Pipeline):
         if value is not None:
             await self._finish(await self._response_of(view.named("GET"), value))
         elif self._can_answer():
-            if self.app.notices.is_due("not accepted", self.subject.endpoint):
-                self.app.logger.warning(
-                    "%s: %s returned before it accepted the websocket, so that the handshake got 403; to accept it,"
-                    " call receive(), send() or accept(); to refuse it without this record, return a response, or"
-                    " call abort(403) or close()",
-                    self._name,
-                    describe(view.named("GET")),
-                )
-            raise Forbidden()
+            self._refuse_unaccepted(view.named("GET"))
         else:
             await self._finish(None)
+
+    def _refuse_unaccepted(self, function: Hook) -> NoReturn:
+        if self.app.notices.is_due("not accepted", self.subject.endpoint):
+            self.app.logger.warning(
+                "%s: %s returned before it accepted the websocket, so that the handshake got 403; to accept it,"
+                " call receive(), send() or accept(); to refuse it without this record, return a response, or"
+                " call abort(403) or close()",
+                self._name,
+                describe(function),
+            )
+        raise Forbidden()
 
     async def _response_of(self, function: Hook, value: Any) -> Response:
         if not self._can_answer():
@@ -113,11 +123,14 @@ class WebSocketPipeline(Pipeline):
             if handler is not None:
                 await self._call_handler_after_accepting(handler, error, errors)
                 return
+        await self._end_unhandled(errors)
+
+    async def _end_unhandled(self, errors: list[BaseException]) -> None:
         if all(isinstance(error, JSONMessageError) for error in errors):
             self.app.logger.log(logging.INFO, "%s: closed with 1007: %s", self._name, printable(str(errors[0])))
             await self.connection.close(INVALID_DATA, "invalid JSON")
         else:
-            await super()._end_by_error(errors)
+            await super()._end_unhandled(errors)
 
     async def _call_handler_after_accepting(
         self, handler: ErrorHandler, error: BaseException, errors: list[BaseException]
@@ -128,6 +141,9 @@ class WebSocketPipeline(Pipeline):
         except Exception as second:
             await self._record_unhandled([*errors, second])
             return
+        await self._end_handled(value, errors)
+
+    async def _end_handled(self, value: Any, errors: list[BaseException]) -> None:
         if value is not None:
             await self._record_unhandled(errors, log=len(errors) == 1)
         elif not self.connection.closed:

@@ -322,6 +322,20 @@ class Blueprint(WithAppTemplates, Scaffold):
         self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["websocket"].teardown, function)))
         return function
 
+    @bare("endpoint", "view_args")
+    def app_url_value_preprocessor(self, function: F) -> F:
+        """:meth:`url_value_preprocessor` for every request and websocket of the app."""
+        check_not_async(function, "write 'def', or use before_app_request and request.view_args")
+        self._record_once(lambda setup: _ignore(add_hook(setup.app.url_value_preprocessors, function)))
+        return function
+
+    @bare("endpoint", "values")
+    def app_url_defaults(self, function: F) -> F:
+        """:meth:`url_defaults` for every endpoint of the app."""
+        check_not_async(function, "write 'def'")
+        self._record_once(lambda setup: _ignore(add_hook(setup.app.url_default_functions, function)))
+        return function
+
     @bare()
     def before_app_serving(self, function: F) -> F:
         """``before_serving`` of the app."""

@@ -14,8 +14,21 @@ from ..folders import root_path_of
 from ..quart_names import QuartNameGuard
 from .arguments import check_callable, check_called_with
 from .class_views import check_view_function
-from .hooks import ErrorHandler, F, HandlerTable, Hooks, HookTable, Kind, add_hook, error_key, register_handler
+from .hooks import (
+    ErrorHandler,
+    F,
+    HandlerTable,
+    Hooks,
+    HookTable,
+    Kind,
+    add_hook,
+    error_key,
+    handler_table,
+    hook_table,
+    register_handler,
+)
 from .rules import check_endpoint, check_options, check_rule
+from .tables import WithTables
 from .views import check_handler
 
 M = TypeVar("M", bound=Callable[..., Any])
@@ -41,7 +54,7 @@ def bare(*names: str | EllipsisType) -> Callable[[M], M]:
     return decorate
 
 
-class Scaffold(WithFiles, QuartNameGuard):
+class Scaffold(WithTables, WithFiles, QuartNameGuard):
     """The decorators that :class:`~triows.Triows` and :class:`~triows.Blueprint` have in common.
 
     Hooks may be async; synchronous ones run in a worker thread.
@@ -54,9 +67,9 @@ class Scaffold(WithFiles, QuartNameGuard):
         self.import_name = import_name
         self.root_path: str = root_path_of(import_name) if root_path is None else root_path
         self.hooks: dict[Kind, Hooks] = {"request": Hooks(), "websocket": Hooks()}
-        self.error_handlers: HandlerTable = {}
-        self.url_value_preprocessors: HookTable = {}
-        self.url_default_functions: HookTable = {}
+        self.error_handlers: HandlerTable = handler_table()
+        self.url_value_preprocessors: HookTable = hook_table()
+        self.url_default_functions: HookTable = hook_table()
 
     def _check_setup(self) -> None:
         """Raise an error if it is too late to add routes, hooks or handlers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from logging import Logger
 from typing import Any, Literal, TypeVar
@@ -24,15 +25,25 @@ HandlerTable = dict[str | None, dict[int | None, dict[type[BaseException], Error
 """Error handlers by blueprint, by HTTP status (None: for other exceptions), by class."""
 
 
+def hook_table() -> HookTable:
+    """Return an empty table. To ask it for a name makes a list for the name, as in Quart."""
+    return defaultdict(list)
+
+
+def handler_table() -> HandlerTable:
+    """Return an empty table, whose inner tables are made as they are asked for."""
+    return defaultdict(lambda: defaultdict(dict))
+
+
 class Hooks:
     """The hooks of one kind of connection: HTTP requests, or websockets."""
 
     __slots__ = ("after", "before", "teardown")
 
     def __init__(self) -> None:
-        self.before: HookTable = {}
-        self.after: HookTable = {}
-        self.teardown: HookTable = {}
+        self.before: HookTable = hook_table()
+        self.after: HookTable = hook_table()
+        self.teardown: HookTable = hook_table()
 
     def merge(self, other: Hooks, name: str) -> None:
         """Add a blueprint's hooks under its registered name."""

@@ -10,6 +10,7 @@ from werkzeug.routing import BuildError, MapAdapter
 
 from ...tasks.functions import check_awaited
 from ...web.context import current_context
+from ...web.request import RequestBase
 from .hooks import HookTable
 from .rules import URLMap
 
@@ -17,12 +18,13 @@ from .rules import URLMap
 class URLApp(Protocol):
     """The app whose endpoints the URLs lead to."""
 
-    url_default_functions: HookTable
-
     @property
     def config(self) -> Mapping[str, Any]: ...
     @property
     def url_map(self) -> URLMap: ...
+    def create_url_adapter(self, request: RequestBase | None) -> MapAdapter | None: ...
+    def inject_url_defaults(self, endpoint: str, values: dict[str, Any]) -> None: ...
+    def handle_url_build_error(self, error: Exception, endpoint: str, values: dict[str, Any]) -> str: ...
 
 
 def url_for(
@@ -46,27 +48,39 @@ def url_for(
     if scheme is not None and not external:
         raise ValueError("url_for() was given a _scheme for a URL without one; leave out _external=False")
     adapter = context.url_adapter if context is not None and context.url_adapter else _offline_adapter(app)
-    _inject_defaults(app, endpoint, values)
+    app.inject_url_defaults(endpoint, values)
     try:
         url = adapter.build(endpoint, values, method=method, url_scheme=scheme, force_external=external)
     except BuildError as error:
         error.args = (*error.args, f"url_for({endpoint!r})")
-        raise
+        values.update(_anchor=anchor, _external=external, _method=method, _scheme=scheme)
+        return app.handle_url_build_error(error, endpoint, values)
     return url if anchor is None else url + "#" + quote(anchor, safe="%!#$&'()*+,/:;=?@")
 
 
 def _offline_adapter(app: URLApp) -> MapAdapter:
-    server_name = app.config["SERVER_NAME"]
-    if server_name is None:
+    adapter = app.create_url_adapter(None)
+    if adapter is None:
         raise RuntimeError(
             "url_for() outside of a request needs the server's name: set app.config['SERVER_NAME'] = 'example.com'"
         )
-    return app.url_map.bind(server_name, app.config["APPLICATION_ROOT"], url_scheme=app.config["PREFERRED_URL_SCHEME"])
+    return adapter
 
 
-def _inject_defaults(app: URLApp, endpoint: str, values: dict[str, Any]) -> None:
-    if app.url_default_functions:
+def adapter_of_server_name(app: URLApp) -> MapAdapter | None:
+    """Return the adapter that builds URLs outside of requests; None without a SERVER_NAME."""
+    config = app.config
+    if config["SERVER_NAME"] is None:
+        return None
+    return app.url_map.bind(
+        config["SERVER_NAME"], config["APPLICATION_ROOT"], url_scheme=config["PREFERRED_URL_SCHEME"]
+    )
+
+
+def inject_defaults(table: HookTable, endpoint: str, values: dict[str, Any]) -> None:
+    """Call the functions of ``url_defaults`` for an endpoint."""
+    if table:
         parts = endpoint.split(".")[:-1]
         for name in (None, *(".".join(parts[: count + 1]) for count in range(len(parts)))):
-            for function in app.url_default_functions.get(name, ()):
+            for function in table.get(name, ()):
                 function(endpoint, values)

@@ -35,13 +35,16 @@ class View:
 
         :param subject: the request or websocket, for the parameters that take it.
         """
-        arguments = view_args or {}
-        if self.injected:
-            arguments = {**arguments, **dict.fromkeys(self.injected, subject)}
+        arguments = self.arguments(subject, view_args)
         if self._kind == "async":
             result: Coroutine[Any, Any, Any] = self.function(**arguments)  # no coroutine of ours around it
             return result
         return self._call_plain(arguments)
+
+    def arguments(self, subject: Any, view_args: dict[str, Any] | None) -> dict[str, Any]:
+        """Return the function's arguments: the URL's variables, and the request or websocket where it is asked for."""
+        arguments = view_args or {}
+        return {**arguments, **dict.fromkeys(self.injected, subject)} if self.injected else arguments
 
     def named(self, method: str) -> Callable[..., Any]:
         """Return what messages name at a request of an HTTP method: the function, or of a class the method for it."""

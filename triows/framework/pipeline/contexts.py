@@ -1,0 +1,26 @@
+"""The contexts of requests and websockets that are made without being served, for ``async with``."""
+
+from __future__ import annotations
+
+from ...web.request import Request
+from ...web.sessions import SessionMixin
+from ...web.websocket import WebSocket
+from ..application import App
+from ..contexts import SubjectContext
+from .overrides import OverriddenRequestPipeline, OverriddenWebSocketPipeline
+
+
+class RequestContext(SubjectContext):
+    """The context of a request; ``app.request_context(request)`` makes one."""
+
+    def __init__(
+        self, app: App, request: Request, session: SessionMixin | None = None, *, preprocess: bool = False
+    ) -> None:
+        super().__init__(app, OverriddenRequestPipeline(app, request), session, preprocess=preprocess)
+
+
+class WebSocketContext(SubjectContext):
+    """The context of a websocket; ``app.websocket_context(websocket)`` makes one."""
+
+    def __init__(self, app: App, websocket: WebSocket, session: SessionMixin | None = None) -> None:
+        super().__init__(app, OverriddenWebSocketPipeline(app, websocket), session)
