@@ -450,7 +450,7 @@ class Yielding(View):
         (Items, "Items is a MethodView, whose methods answer HTTP requests; for a websocket write a triows.View"),
         (Threaded, r"Threaded\.dispatch_request\(\) .* is not async"),
         (Yielding, r"Yielding\.dispatch_request\(\) .* yields"),
-        (Page, r"Page\.dispatch_request\(\) .* takes 'number', which the rule '/' does not give.*websocket\.args$"),
+        (Page, r"Page\.dispatch_request\(\) .* takes 'number', which the rule '/' does not give.*websocket\.args \("),
     ],
 )
 def test_a_class_that_cannot_be_a_websockets_handler(app: Triows, class_: type[View], words: str) -> None:

@@ -138,12 +138,15 @@ def _check_call(
         missing = [name for name in missing if name not in names]
     if not (missing or unknown) or _may_change(app, str(rule.endpoint), "websocket" if rule.websocket else "request"):
         return
-    if not last and may_be_changed_later(app):
+    if not last and may_be_changed_later():
         app.unsettled_rules.append(rule)
     else:
         raise TypeError(
             _mistake(describe(function), rule.rule, missing, unknown, injected, websocket=bool(rule.websocket))
         )
+
+
+_WAY_OUT = " (if a before hook changes the variables, let a url_value_preprocessor do it, registered before the route)"
 
 
 def _mistake(
@@ -153,13 +156,14 @@ def _mistake(
     if not missing:
         return (
             f"the rule {rule!r} gives {_listed(unknown)}, which {view} does not take;"
-            f" add {'it' if len(unknown) == 1 else 'them'} to its parameters"
+            f" add {'it' if len(unknown) == 1 else 'them'} to its parameters{_WAY_OUT}"
         )
     if not {*missing}.isdisjoint(unknown):
         return f"{view} takes {_listed(missing)} by position alone, and views get keyword arguments; take out the '/'"
     if unknown:
         return (
             f"{view} takes {_listed(missing)}, and the rule {rule!r} gives {_listed(unknown)}; give both the same name"
+            f"{_WAY_OUT}"
         )
     text = f"{view} takes {_listed(missing)}, which the rule {rule!r} does not give"
     (name, *_) = missing
@@ -171,7 +175,7 @@ def _mistake(
         own = f", or annotate it: '{name}: triows.{injected.__name__}'" if injected is not None and annotated else ""
         return f"{text}{_GLOBALS[name.lower()]}{own}"
     return f"{text}; write '<{name}>' into the rule, or give the parameter a default; a query is in {kind}.args" + (
-        "" if websocket else ", a body in await request.get_json() or request.form"
+        _WAY_OUT if websocket else f", a body in await request.get_json() or request.form{_WAY_OUT}"
     )
 
 

@@ -137,6 +137,7 @@ class Blueprint(WithAppTemplates, Scaffold):
         self._take_static(static_folder, static_url_path)
         self.registered: bool = False
         self._reads_options = False
+        self._early_records: list[Callable[[BlueprintSetup], None]] = []
         self._records: list[Callable[[BlueprintSetup], None]] = []
         self._children: list[tuple[Blueprint, dict[str, Any]]] = []
 
@@ -183,6 +184,11 @@ class Blueprint(WithAppTemplates, Scaffold):
 
     def _record_once(self, function: Callable[[BlueprintSetup], None]) -> None:
         self._record(lambda setup: function(setup) if setup.first else None)
+
+    def _record_once_early(self, function: Callable[[BlueprintSetup], None]) -> None:
+        """Record what may change the variables of views, which are checked when their routes get to the app."""
+        self._check_setup()
+        self._early_records.append(lambda setup: function(setup) if setup.first else None)
 
     def _add_http_rule(
         self, rule: str, endpoint: str | None, view_func: Callable[..., Any] | None, options: dict[str, Any]
@@ -265,7 +271,7 @@ class Blueprint(WithAppTemplates, Scaffold):
             app.error_handlers.setdefault(full_name, {}).setdefault(code, {}).update(handlers)
         if self.has_static_folder:
             setup.add(app.add_url_rule, static_rule(self), "static", self.send_static_file, {})
-        for function in self._records:
+        for function in (*self._early_records, *self._records):
             function(setup)
         for child, child_options in self._children:
             child.register(app, child_options, parent=setup)
@@ -287,7 +293,7 @@ class Blueprint(WithAppTemplates, Scaffold):
     @bare()
     def before_app_request(self, function: F) -> F:
         """:meth:`before_request` for every request of the app."""
-        self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["request"].before, function)))
+        self._record_once_early(lambda setup: _ignore(add_hook(setup.app.hooks["request"].before, function)))
         return function
 
     @bare("response")
@@ -306,7 +312,7 @@ class Blueprint(WithAppTemplates, Scaffold):
     @bare()
     def before_app_websocket(self, function: F) -> F:
         """:meth:`before_websocket` for every websocket of the app."""
-        self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["websocket"].before, function)))
+        self._record_once_early(lambda setup: _ignore(add_hook(setup.app.hooks["websocket"].before, function)))
         return function
 
     @bare("response")
@@ -326,7 +332,7 @@ class Blueprint(WithAppTemplates, Scaffold):
     def app_url_value_preprocessor(self, function: F) -> F:
         """:meth:`url_value_preprocessor` for every request and websocket of the app."""
         check_not_async(function, "write 'def', or use before_app_request and request.view_args")
-        self._record_once(lambda setup: _ignore(add_hook(setup.app.url_value_preprocessors, function)))
+        self._record_once_early(lambda setup: _ignore(add_hook(setup.app.url_value_preprocessors, function)))
         return function
 
     @bare("endpoint", "values")
