@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from types import CoroutineType
 from typing import Any, NoReturn, Protocol, cast
 from weakref import WeakValueDictionary
 
@@ -18,10 +17,8 @@ except ModuleNotFoundError as _error:
     raise ImportError("templates need Jinja: pip install 'triows[templates]'") from _error
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator, Frame
-from jinja2.filters import FILTERS
 from jinja2.meta import find_referenced_templates
 
-from ..tasks.functions import forgotten_await
 from ..web.templates import closed_with_rendering
 
 Source = tuple[str, str | None, Callable[[], bool] | None]
@@ -48,28 +45,15 @@ class TemplateOwners(Protocol):
     def create_global_jinja_loader(self) -> jinja2.BaseLoader: ...
 
 
-# What Jinja does not await, unlike the results of calls and filters, attributes and items.
-_NOT_AWAITED = (nodes.Name, nodes.CondExpr, nodes.Or, nodes.And, nodes.List, nodes.Tuple, nodes.Dict)
-# Filters that are functions of text, and would make text of a coroutine. Jinja awaits what "default" returns.
-_TEXT_FILTERS = {
-    name: function
-    for name, function in FILTERS.items()
-    if name not in ("d", "default") and not hasattr(function, "jinja_async_variant")
-}
-
-
 class ClosingCodeGenerator(CodeGenerator):
     """Jinja's compiler leaves open what a loop iterates over if the loop ends early. Here the rendering closes it.
 
     The async generators are those of the loop itself, of its ``if``, and of filters like ``map`` and ``select``.
-
-    A coroutine of which Jinja would make text raises an error.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._conditions: set[str] = set()
-        self._printed: set[int] = set()  # by id: nodes of the same kind are equal
 
     def visit_Template(self, node: nodes.Template, frame: Frame | None = None) -> None:
         """Note which templates this one names, so that they can be compiled with it."""
@@ -86,33 +70,7 @@ class ClosingCodeGenerator(CodeGenerator):
         function = self.environment.filters.get(node.name)
         if node.node is not None and getattr(function, "jinja_async_variant", False):
             node.node = self._closed(node.node)
-        if function is not None and function is _TEXT_FILTERS.get(node.name):
-            self._note_printed(node.node, *node.args, *(keyword.value for keyword in node.kwargs))
         super().visit_Filter(node, frame)
-
-    def visit_Output(self, node: nodes.Output, frame: Frame) -> None:
-        """Compile what is printed."""
-        self._note_printed(*node.nodes)
-        super().visit_Output(node, frame)
-
-    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
-        """Compile ``~``."""
-        self._note_printed(*node.nodes)
-        super().visit_Concat(node, frame)
-
-    def visit(self, node: nodes.Node, *args: Any, **kwargs: Any) -> Any:
-        """Compile a node; one of which text is made so that it is looked at before."""
-        if isinstance(node, nodes.Mod):
-            self._note_printed(node.right)
-        if id(node) not in self._printed:
-            return super().visit(node, *args, **kwargs)
-        # Text, which most of it is, needs no call.
-        self.write("(printed if (printed := ")
-        super().visit(node, *args, **kwargs)
-        return self.write(").__class__ is str else environment.printed(printed))")
-
-    def _note_printed(self, *found: nodes.Node | None) -> None:
-        self._printed.update(id(node) for node in found if isinstance(node, _NOT_AWAITED))
 
     def _closed(self, node: nodes.Node) -> nodes.Expr:
         function = nodes.EnvironmentAttribute("closed_with_rendering", lineno=node.lineno)
@@ -231,16 +189,6 @@ class Environment(jinja2.Environment):
                     self.get_template(name)
                 except Exception:  # raised again where a rendering comes to it, if one does
                     pass
-
-    @staticmethod
-    def printed(value: Any) -> Any:
-        """Called by compiled templates with what text is made of.
-
-        :raises TypeError: if it is, or holds, a coroutine that nobody awaits.
-        """
-        if isinstance(value, (CoroutineType, dict, list, tuple)) and (hint := forgotten_await(value)):
-            raise TypeError(f"a template prints a coroutine: {hint}")
-        return value
 
     @staticmethod
     def closed_with_rendering(iterable: Any) -> Any:

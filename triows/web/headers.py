@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from types import CoroutineType
 from typing import Any
 
 from werkzeug import datastructures
 
 from ..protocol.grammar import is_token
 from ..protocol.headers import Headers
-from ..tasks.functions import check_awaited, forgotten_await
+from ..tasks.functions import check_awaited
 
 # RFC 9110, section 5.5: what may not be in a value, above all what would let it start a line of its own.
 _UNSAFE_VALUE = re.compile(r"[\x00-\x08\n-\x1f\x7f]")
 
 _encoded_names: dict[str, bytes] = {}
 
-
+# A value is checked only if it is no text, as most are, which take no longer than in Werkzeug's class.
 _add, _set = datastructures.Headers.add, datastructures.Headers.set
 
 
@@ -27,35 +26,17 @@ class ResponseHeaders(datastructures.Headers):
 
     def add(self, key: str, value: Any, /, **kwargs: Any) -> None:
         """See :meth:`werkzeug.datastructures.Headers.add`."""
-        if type(value) is CoroutineType or kwargs:
-            check_awaited(f"the header {key!r}", value, *kwargs.values())
-            super().add(key, value, **kwargs)
-        else:  # without an empty kwargs to pass on, since most headers take this way
-            _add(self, key, value)
+        if type(value) is str and not kwargs:
+            return _add(self, key, value)
+        check_awaited(f"the header {key!r}", value, *kwargs.values())
+        return _add(self, key, value, **kwargs)
 
     def set(self, key: str, value: Any, /, **kwargs: Any) -> None:
         """See :meth:`werkzeug.datastructures.Headers.set`."""
-        if type(value) is CoroutineType or kwargs:
-            check_awaited(f"the header {key!r}", value, *kwargs.values())
-            super().set(key, value, **kwargs)
-        else:
-            _set(self, key, value)
-
-    def extend(self, *args: Any, **kwargs: Any) -> None:
-        """See :meth:`werkzeug.datastructures.Headers.extend`."""
-        try:
-            super().extend(*args, **kwargs)
-        except TypeError:
-            forgotten_await((args, kwargs))  # closes the other coroutines
-            raise
-
-    def update(self, *args: Any, **kwargs: Any) -> None:
-        """See :meth:`werkzeug.datastructures.Headers.update`."""
-        try:
-            super().update(*args, **kwargs)
-        except TypeError:
-            forgotten_await((args, kwargs))
-            raise
+        if type(value) is str and not kwargs:
+            return _set(self, key, value)
+        check_awaited(f"the header {key!r}", value, *kwargs.values())
+        return _set(self, key, value, **kwargs)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, datastructures.Headers):

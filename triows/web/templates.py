@@ -15,13 +15,14 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack
 from contextvars import ContextVar, Token
 from math import inf
-from types import TracebackType
+from types import CoroutineType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import trio
 from trio.lowlevel import RunVar, checkpoint, current_clock
 
 from ..tasks.context import TaskContext
+from ..tasks.functions import check_awaited
 from . import signals
 from .context import Context, require_context
 
@@ -209,6 +210,11 @@ async def _signal(signal: Signal, context: Context, template: Template, variable
         await signals.send(signal, context.app, template=template, context=variables)
 
 
+def _check_awaited(variables: dict[str, Any]) -> None:
+    # After the rendering, since a filter may have awaited a coroutine. The variables alone: lists of them may be long.
+    check_awaited("the template", *(value for value in variables.values() if type(value) is CoroutineType))
+
+
 async def _render(context: Context, template: Template, variables: dict[str, Any]) -> str:
     await checkpoint()
     await _signal(signals.before_render_template, context, template, variables)
@@ -224,6 +230,7 @@ async def _render(context: Context, template: Template, variables: dict[str, Any
                     await checkpoint()
     finally:
         await rendering.aclose()  # noqa: ASYNC102 - what waits in there is cancelled if the rendering was
+    _check_awaited(variables)
     await _signal(signals.template_rendered, context, template, variables)
     return template.environment.concat(pieces)
 
@@ -245,6 +252,7 @@ async def _stream(context: Context, template: Template, variables: dict[str, Any
             count += 1
             if count % _PIECES_AT_ONCE == 0:
                 await checkpoint()
+        _check_awaited(variables)
         await _signal(signals.template_rendered, context, template, variables)
     finally:
         await rendering.aclose()  # noqa: ASYNC102 - what waits in there is cancelled if the task is

@@ -117,14 +117,14 @@ PUT: dict[str, Made] = {
     "headers.setlist": with_response(lambda response: response.headers.setlist("X-A", ["a", load()])),
     "headers.setdefault": with_response(lambda response: response.headers.setdefault("X-B", load())),
     "headers.setlistdefault": with_response(lambda response: response.headers.setlistdefault("X-B", [load()])),
-    "headers.extend": with_response(lambda response: response.headers.extend({"X-A": load(), "X-B": load()})),
+    "headers.extend": with_response(lambda response: response.headers.extend({"X-A": load(), "X-B": "b"})),
     "headers.extend with pairs": with_response(lambda response: response.headers.extend([("X-A", load())])),
-    "headers.extend by name": with_response(lambda response: response.headers.extend(a=load(), b=load())),
-    "headers.update": with_response(lambda response: response.headers.update({"X-A": [load()], "X-B": load()})),
+    "headers.extend by name": with_response(lambda response: response.headers.extend(a=load())),
+    "headers.update": with_response(lambda response: response.headers.update({"X-A": ["a", load()]})),
     "headers |=": with_response(lambda response: response.headers.__ior__({"X-A": load()})),
-    "headers of a Response": lambda: Response("", headers={"X-A": load(), "X-B": load()}),  # type: ignore[dict-item]
+    "headers of a Response": lambda: Response("", headers={"X-A": load(), "X-B": "b"}),  # type: ignore[dict-item]
     "pairs of headers of a Response": lambda: Response("", headers=[("X-A", load())]),  # type: ignore[list-item]
-    "pairs of headers": lambda: ("body", 200, [("X-A", load()), ("X-B", load())]),
+    "pairs of headers": lambda: ("body", 200, [("X-A", "a"), ("X-B", load())]),
     "headers of the class itself": with_response(lambda response: type(response.headers)({"X-A": load()})),
     "location": with_response(lambda response: setattr(response, "location", load())),
     "content_type": lambda: Response("", content_type=load()),  # type: ignore[arg-type]
@@ -192,35 +192,16 @@ async def test_a_coroutine_for_flash(app: Triows) -> None:
     await answered(app)
 
 
-PRINTED = [
-    "{{ x }}",
-    "{{ x|safe }}",
-    "{{ x|upper }}",
-    "{{ x|e }}",
-    "{{ '%s'|format(x) }}",
-    "{{ '%s' % x }}",
-    "{{ 'a' ~ x }}",
-    "{{ x if true }}",
-    "{{ none or x }}",
-    "{{ [1, x] }}",
-    "{{ {'a': x} }}",
-    "{% set y = x %}{{ y }}",
-    "{% macro m(y) %}{{ y }}{% endmacro %}{{ m(x) }}",
-    "{% for y in [x] %}{{ y }}{% endfor %}",
-    "{% autoescape false %}{{ x }}{% endautoescape %}",
-]
-
-
-@pytest.mark.parametrize("source", PRINTED)
-async def test_a_coroutine_that_a_template_prints(app: Triows, source: str) -> None:
+@pytest.mark.parametrize("source", ["{{ x }}", "{{ x|upper }}", "{% for y in [x] %}{{ y }}{% endfor %}", "unused"])
+async def test_a_coroutine_that_is_a_variable_of_a_template(app: Triows, source: str) -> None:
     @app.get("/")
     async def view() -> str:
-        return await render_template_string(source, x=load())
+        return await render_template_string(source, x=load(), y=load())
 
     await answered(app)
 
 
-async def test_a_coroutine_that_a_streamed_template_prints(app: Triows) -> None:
+async def test_a_coroutine_that_is_a_variable_of_a_streamed_template(app: Triows) -> None:
     @app.get("/")
     async def view() -> Any:
         return await stream_template_string("{{ x }}", x=load())
@@ -228,18 +209,7 @@ async def test_a_coroutine_that_a_streamed_template_prints(app: Triows) -> None:
     await answered(app)
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        "{{ f() }}",
-        "{{ f()|upper }}",
-        "{{ holder.x }}",
-        "{{ holder['x'] ~ '' }}",
-        "{{ x|default('') }}",
-        "{{ x|awaited }}",
-        "{{ [x][0] }}",
-    ],
-)
+@pytest.mark.parametrize("source", ["{{ f() }}", "{{ holder.x }}", "{{ x|default('') }}", "{{ x|awaited }}"])
 async def test_a_coroutine_that_a_template_awaits_is_let_through(app: Triows, source: str) -> None:
     @app.template_filter()
     async def awaited(value: Any) -> Any:
@@ -247,13 +217,10 @@ async def test_a_coroutine_that_a_template_awaits_is_let_through(app: Triows, so
 
     @app.get("/")
     async def view() -> str:
-        waiting = load()
-        return await render_template_string(source, f=load, x=waiting, holder={"x": waiting})
+        variables = {"f": load} if "f()" in source else {"holder": {"x": load()}} if "." in source else {"x": load()}
+        return await render_template_string(source, **variables)
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        assert (await (await app.test_client().get("/")).get_data(as_text=True)).lower() == "loaded"
-        gc.collect()
+    assert await (await app.test_client().get("/")).get_data() == b"loaded"
 
 
 @pytest.mark.parametrize("make", [RETURNED["alone"], RETURNED["many in JSON"]])
