@@ -17,6 +17,7 @@ from ..framework.application import App
 from ..protocol.hosts import USES_TLS, default_port
 from ..web.json import JSONProvider
 from ..web.json_codec import encode
+from ..web.suggestions import suggests_arguments
 from .headers import Auth, HeadersLike, encode_headers, make_headers
 from .serving import Endpoint
 
@@ -140,6 +141,7 @@ def _items(values: Form) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
+@suggests_arguments
 def make_test_headers_path_and_query_string(
     app: App,
     path: str,
@@ -158,6 +160,7 @@ def make_test_headers_path_and_query_string(
     return made, unquote(path), query.encode("ascii")
 
 
+@suggests_arguments
 def make_test_body_with_headers(
     *,
     data: str | bytes | None = None,
@@ -223,6 +226,7 @@ def _in_quotes(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\r", "%0D").replace("\n", "%0A").replace('"', "%22")
 
 
+@suggests_arguments
 def make_test_scope(
     type_: str,
     path: str,

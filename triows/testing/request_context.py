@@ -12,6 +12,7 @@ from ..framework.application import App
 from ..framework.pipeline.http import RequestPipeline
 from ..protocol.head import Head
 from ..web.context import Context
+from ..web.suggestions import suggests_arguments
 from .content import UNSET, Form, Query, make_target, make_test_body_with_headers
 from .headers import Auth, HeadersLike, encode_headers, make_headers
 
@@ -51,6 +52,7 @@ class ClientlessConnection(HTTPConnection):
         pass
 
 
+@suggests_arguments
 def pipeline_for(
     app: App,
     path: str,

@@ -18,6 +18,7 @@ from ..protocol.websocket.close_codes import ABNORMAL, GOING_AWAY, NORMAL
 from ..tasks.exception_groups import leaves
 from ..web.foreign_names import MESSAGES, ForeignNameGuard
 from ..web.json_codec import encode
+from ..web.suggestions import suggests_arguments
 from .content import Target
 from .headers import decode_headers
 from .http import make_response
@@ -270,6 +271,7 @@ class TestWebSocket(ForeignNameGuard):
             return True
         return self._answered.is_set() and self._wire is None
 
+    @suggests_arguments
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Send Close and wait for the server's, whose code is :attr:`close_code` then; unread messages are lost.
 

@@ -10,10 +10,12 @@ from trio.lowlevel import checkpoint
 from . import signals
 from .context import Context, current_context
 from .sessions import SessionMixin
+from .suggestions import suggests_arguments
 
 _KEY = "_flashes"
 
 
+@suggests_arguments
 async def flash(message: str, category: str = "message") -> None:
     """Keep a message in the session until :func:`get_flashed_messages` takes it out, mostly in the next request.
 

@@ -16,6 +16,7 @@ from ..protocol.plain import plain_text
 from .context import Context, current_context, require_context
 from .json import JSONProvider
 from .response import Response
+from .suggestions import suggests_arguments
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,6 +49,7 @@ def abort(code: int | SansIOResponse, *args: Any, **kwargs: Any) -> NoReturn:
     _abort(code, *args, **kwargs)
 
 
+@suggests_arguments
 def redirect(location: str, code: int = 302) -> Response:
     """Return a response that sends the client to another URL.
 
