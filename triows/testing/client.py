@@ -20,6 +20,7 @@ from werkzeug.http import dump_cookie
 
 from ..connection.base import Connection
 from ..framework.application import App
+from ..protocol.plain import plain
 from ..tasks.context import TaskContext
 from ..web.context import BackgroundContext, Context, current_context
 from ..web.response import Response
@@ -299,8 +300,8 @@ class TestClient:
         """
         self._require_cookies()
         cookie = dump_cookie(
-            key,
-            value,
+            plain(key),
+            plain(value),
             max_age=max_age,
             expires=expires,
             path=path,

@@ -15,6 +15,7 @@ from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartEnco
 
 from ..framework.application import App
 from ..protocol.hosts import USES_TLS, default_port
+from ..protocol.plain import plain
 from ..web.json import JSONProvider
 from ..web.json_codec import encode
 from ..web.suggestions import suggests_arguments
@@ -75,7 +76,8 @@ def make_target(
     :raises ValueError: if there is a query in the path and in ``query_string`` as well.
     """
     host = headers.get("host")
-    path = path.partition("#")[0]
+    scheme = plain(scheme)
+    path = plain(path).partition("#")[0]
     if _ABSOLUTE.match(path):
         url = urlsplit(path)
         scheme = url.scheme.replace("http", "ws") if scheme in ("ws", "wss") else url.scheme.replace("ws", "http")
@@ -100,7 +102,7 @@ def make_target(
 
 def _default_host(app: App, subdomain: str | None) -> str:
     host = app.config["SERVER_NAME"] or "localhost"
-    return _ascii_host(f"{subdomain}.{host}" if subdomain else host)
+    return _ascii_host(f"{plain(subdomain)}.{host}" if subdomain else host)
 
 
 def _ascii_host(host: str) -> str:
@@ -138,7 +140,7 @@ def _items(values: Form) -> Iterator[tuple[str, Any]]:
     """Yield each name with each of its values; None is left out, as clients do."""
     for name, value in iter_multi_items(values):
         if value is not None:
-            yield name, value
+            yield plain(name), plain(value)
 
 
 @suggests_arguments

@@ -11,6 +11,7 @@ from ..connection.http import HTTPConnection
 from ..framework.application import App
 from ..framework.pipeline.http import RequestPipeline
 from ..protocol.head import Head
+from ..protocol.plain import plain
 from ..web.context import Context
 from ..web.suggestions import suggests_arguments
 from .content import UNSET, Form, Query, make_target, make_test_body_with_headers
@@ -79,7 +80,7 @@ def pipeline_for(
     target = make_target(app, path, query_string, scheme, subdomain, made)
     raw_path, _, query = target.resource.partition("?")
     head = Head(
-        method=method,
+        method=plain(method),
         raw_path=_mounted(raw_path, quote(root_path)).encode("ascii"),
         query_string=query.encode("ascii"),
         headers=[(name.lower(), value) for name, value in encode_headers(made)],
