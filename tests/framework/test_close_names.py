@@ -165,6 +165,18 @@ async def flashing(app: Triows, **options: Any) -> None:
     await flash("saved", **options)
 
 
+async def setting_a_cookie_of_a_response(app: Triows, **options: Any) -> None:
+    Response().set_cookie("a", "b", **options)
+
+
+async def reading_the_environment(app: Triows, **options: Any) -> None:
+    app.config.from_prefixed_env(**options)
+
+
+async def reading_a_file(app: Triows, **options: Any) -> None:
+    app.config.from_file("settings.toml", **options)
+
+
 def by(verb: str) -> Callable[..., Awaitable[object]]:
     return lambda app, **options: getattr(app.test_client(), verb)("/", **options)
 
@@ -188,6 +200,10 @@ MISSPELT: list[tuple[Callable[..., Awaitable[object]], str, str]] = [
     (deleting_a_cookie, "domian", "domain"),
     (making_a_body, "jsn", "json"),
     (making_headers, "query_strng", "query_string"),
+    (setting_a_cookie_of_a_response, "http_only", "httponly"),
+    (setting_a_cookie_of_a_response, "same_site", "samesite"),
+    (reading_the_environment, "prefx", "prefix"),
+    (reading_a_file, "silnt", "silent"),
     (redirecting, "cod", "code"),
     (sending_a_file, "as_atachment", "as_attachment"),
     (sending_from_a_directory, "mime_type", "mimetype"),
@@ -241,6 +257,7 @@ async def test_a_name_in_place_of_a_close_code(app: Triows) -> None:
         ("route", "method", "methods"),
         ("route", "default", "defaults"),
         ("route", "strict_slash", "strict_slashes"),
+        ("route", "metods", "methods"),
         ("route", "max_body", "max_body_size"),
         ("websocket", "subprotocol", "subprotocols"),
         ("websocket", "max_mesage_size", "max_message_size"),
@@ -252,6 +269,13 @@ def test_an_option_of_a_route(app: Triows, kind: str, name: str, meant: str) -> 
 
     with pytest.raises(TypeError, match=rf"has no option '{name}'; did you mean '{meant}'\?"):
         getattr(app, kind)("/", **{name: None})(view)
+
+
+@pytest.mark.parametrize("owner", [Triows(__name__), Blueprint("part", __name__)])
+@pytest.mark.parametrize("method", ["add_url_rule", "add_websocket"])
+def test_the_view_function_of_a_rule(owner: Any, method: str) -> None:
+    with pytest.raises(TypeError, match=r"^the route '/' has no option 'view_fun'; did you mean 'view_func'\?$"):
+        getattr(owner, method)("/", view_fun=lambda: "")
 
 
 def test_an_option_of_a_blueprints_registration(app: Triows) -> None:
