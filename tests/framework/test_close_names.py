@@ -249,6 +249,8 @@ async def test_a_name_in_place_of_a_close_code(app: Triows) -> None:
         await closing(app, code="going_away")
     with pytest.raises(TypeError, match=r"the reason a text after it$"):
         await closing(Triows(__name__), reason=None)
+    with pytest.raises(TypeError, match=r"close\('going_away', ''\): the code is a number.*'going away' is 1001$"):
+        await closing_the_client(Triows(__name__), code="going_away")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from wsproto.utilities import LocalProtocolError
 from ..connection.transport import as_message
 from ..errors import WebsocketDisconnectError, WebsocketResponseError
 from ..framework.application import App
-from ..protocol.websocket.close_codes import ABNORMAL, GOING_AWAY, NORMAL
+from ..protocol.websocket.close_codes import ABNORMAL, GOING_AWAY, NORMAL, plain_close
 from ..tasks.exception_groups import leaves
 from ..web.foreign_names import MESSAGES, ForeignNameGuard
 from ..web.json_codec import encode
@@ -278,6 +278,7 @@ class TestWebSocket(ForeignNameGuard):
         The handler may run on for a while: see :meth:`wait_closed`. Before the handshake is answered the connection is
         lost instead. After the end it does nothing.
         """
+        code, reason = plain_close(code, reason)
         if self._wire is not None:
             await self._close_wire(self._wire, code, reason or None)
         await self.disconnect()

@@ -85,25 +85,35 @@ def read_close(payload: bytes) -> Close:
     return Close(code, reason)
 
 
-def checked_close(code: SupportsIndex, reason: str) -> Close:
-    """Return what a Close frame is to say, as an int and a str of no subclasses.
+def plain_close(code: SupportsIndex, reason: str) -> Close:
+    """Return a code and a reason as an int and a str of no subclasses.
 
     :raises TypeError: if the code is no whole number, or the reason no text.
-    :raises ValueError: if a Close frame may not carry them.
     """
     if not isinstance(code, SupportsIndex) or not isinstance(reason, str):
         raise TypeError(
             f"close({code!r:.100}, {reason!r:.100}): the code is a number, and the reason a text after it{_meant(code)}"
         )
-    code = index(code)
-    if not may_be_sent(code):
-        raise ValueError(f"close code {code!r} may not be sent: use 1000-1003, 1007-1014 or 3000-4999 (RFC 6455, 7.4)")
-    size = len(reason.encode())
+    return Close(index(code), plain_text(reason))
+
+
+def checked_close(code: SupportsIndex, reason: str) -> Close:
+    """Return what a Close frame is to say, as :func:`plain_close` does.
+
+    :raises TypeError: if the code is no whole number, or the reason no text.
+    :raises ValueError: if a Close frame may not carry them.
+    """
+    close = plain_close(code, reason)
+    if not may_be_sent(close.code):
+        raise ValueError(
+            f"close code {close.code} may not be sent: use 1000-1003, 1007-1014 or 3000-4999 (RFC 6455, 7.4)"
+        )
+    size = len(close.reason.encode())
     if size > MAX_CLOSE_REASON:
         raise ValueError(
             f"the close reason is {size} bytes of UTF-8: at most {MAX_CLOSE_REASON} fit into a Close frame"
         )
-    return Close(code, plain_text(reason))
+    return close
 
 
 def _meant(code: object) -> str:
