@@ -11,7 +11,7 @@ from werkzeug.exceptions import BadRequest, BadRequestKeyError, HTTPException
 from werkzeug.routing import RoutingException
 from werkzeug.sansio.response import Response as SansIOResponse
 
-from ...protocol.plain import plain, plain_text
+from ...protocol.plain import plain_text
 from ...tasks.functions import describe, forgotten_await
 from ...web.json import JSONProvider
 from ...web.response import Response
@@ -123,7 +123,9 @@ def _from_body(app: ResponseApp, body: Any, function: Callable[..., Any] | None)
         case dict() | list():
             return app.json.response(body)
         case HTTPException():
-            body.description = plain(body.description)
+            text = body.description
+            if isinstance(text, str) and type(text) is not str and not hasattr(text, "__html__"):
+                body.description = plain_text(text)
             return app.response_class.from_sansio(body.get_response())
         case SansIOResponse():
             return app.response_class.from_sansio(body)
