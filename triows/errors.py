@@ -119,7 +119,8 @@ class LifespanError(TriowsError):
 class ListenError(TriowsError, OSError):
     """The server cannot listen where it was told to: the address is in use, there is no such host, and the like.
 
-    ``errno`` and ``strerror`` are the system's; its own exception, a ``socket.gaierror`` for one, is the cause.
+    ``errno`` and ``strerror`` are the system's, and ``filename`` is the path of a Unix socket. The system's own
+    exception, a ``socket.gaierror`` for one, is the cause.
     """
 
 

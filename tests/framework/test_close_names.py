@@ -183,7 +183,6 @@ def by(verb: str) -> Callable[..., Awaitable[object]]:
 
 MISSPELT: list[tuple[Callable[..., Awaitable[object]], str, str]] = [
     (making_a_blueprint, "url_prefx", "url_prefix"),
-    (making_a_blueprint, "prefix", "url_prefix"),
     (making_a_blueprint, "static_foldr", "static_folder"),
     (accepting, "subprotocl", "subprotocol"),
     (accepting, "header", "headers"),
