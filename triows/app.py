@@ -189,6 +189,7 @@ class Triows(App):
         """Serve the connections of listeners that are open already; see :meth:`serve`."""
         from .server import serving
 
+        _check_options("serve_listeners()", options, serving.serve_listeners)
         with self.served_natively():
             await serving.serve_listeners(self, listeners, task_status=task_status, **options)
 
@@ -196,6 +197,7 @@ class Triows(App):
         """Serve one client on any stream, until it or the server ends the connection. The stream is closed then."""
         from .server import serving
 
+        _check_options("serve_stream()", options, serving.serve_stream)
         with self.served_natively():
             await serving.serve_stream(self, stream, **options)
 

@@ -30,6 +30,7 @@ from .foreign_names import ForeignNameGuard
 from .headers import encode_headers
 from .json_codec import STANDARD_JSON, JSONCodec
 from .quart_names import RESPONSE, refuse_definitions
+from .suggestions import suggests_arguments
 
 Body = str | bytes | bytearray | Iterable[str | bytes] | AsyncIterable[str | bytes]
 """The types of a response's body."""
@@ -200,7 +201,7 @@ class Response(ForeignNameGuard, SansIOResponse):
 
         def set_cookie(self, key: str, value: str = "", *args: Any, **kwargs: Any) -> None:
             """See :meth:`werkzeug.sansio.response.Response.set_cookie`."""
-            super().set_cookie(key, plain_text(value), *args, **kwargs)
+            _set_cookie(self, key, plain_text(value), *args, **kwargs)
 
     async def iter_body(self) -> AsyncGenerator[bytes, None]:
         """Yield the body's pieces, none of them empty. Call :meth:`aclose` afterwards, after an error too.
@@ -346,6 +347,9 @@ class Response(ForeignNameGuard, SansIOResponse):
     def __repr__(self) -> str:
         body = "streamed" if self._complete is None else f"{len(self._complete)} bytes"
         return f"<{type(self).__name__} {body} [{self.status}]>"
+
+
+_set_cookie = suggests_arguments(SansIOResponse.set_cookie)
 
 
 @lru_cache(maxsize=64)

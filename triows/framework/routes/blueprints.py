@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ...connection.checks import did_you_mean
 from ...connection.limits import REQUEST_LIMITS, WEBSOCKET_LIMITS, check_limits, pop_limits
 from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_async
+from ...web.suggestions import suggests_arguments
 from .. import quart_names
 from ..files import static_rule
 from ..templates import WithAppTemplates
@@ -113,6 +114,7 @@ class Blueprint(WithAppTemplates, Scaffold):
     _without_effect = quart_names.BLUEPRINT
     _missing = quart_names.BLUEPRINT_CALLS
 
+    @suggests_arguments
     def __init__(
         self,
         name: str,

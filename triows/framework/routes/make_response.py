@@ -123,6 +123,9 @@ def _from_body(app: ResponseApp, body: Any, function: Callable[..., Any] | None)
         case dict() | list():
             return app.json.response(body)
         case HTTPException():
+            text = body.description
+            if isinstance(text, str) and type(text) is not str and not hasattr(text, "__html__"):
+                body.description = plain_text(text)
             return app.response_class.from_sansio(body.get_response())
         case SansIOResponse():
             return app.response_class.from_sansio(body)

@@ -160,7 +160,10 @@ _DECIDED = {
 
 
 def check_options(rule: str, options: dict[str, Any], *, websocket: bool = False) -> None:
-    """Raise TypeError if a route has an option that its kind decides."""
+    """Raise TypeError if a route has an option that its kind decides, or that was meant to be the view function."""
+    for name in options:
+        if hint := did_you_mean(name, ("view_func",)):
+            raise TypeError(f"the route {rule!r} has no option {name!r}{hint}")
     for name, remedy in _DECIDED[websocket].items():
         if name in options:
             raise TypeError(f"the {'websocket ' if websocket else ''}route {rule!r} has no option {name!r}: {remedy}")
