@@ -71,6 +71,7 @@ def test_names_that_triows_has_too_mean_the_same(name: str) -> None:
         ("app", "Quart", triows.Triows),
         ("wrappers", "Websocket", triows.WebSocket),
         ("testing", "QuartClient", triows.testing.TestClient),
+        ("testing", "QuartCliRunner", triows.testing.TestCliRunner),
         ("testing.connections", "TestWebsocketConnection", triows.testing.TestWebSocket),
         ("json.provider", "DefaultJSONProvider", triows.JSONProvider),
         ("sessions", "SessionInterface", triows.SessionInterface),
