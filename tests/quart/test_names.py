@@ -6,7 +6,7 @@ triows/quart/helpers.py, triows/quart/logging.py, triows/quart/routing.py, triow
 triows/quart/signals.py, triows/quart/templating.py, triows/quart/typing.py, triows/quart/views.py,
 triows/quart/json/provider.py, triows/quart/json/tag.py, triows/quart/testing/app.py, triows/quart/testing/client.py,
 triows/quart/testing/connections.py, triows/quart/testing/utils.py, triows/quart/wrappers/base.py,
-triows/quart/wrappers/request.py, triows/quart/wrappers/response.py and triows/quart/wrappers/websocket.py.
+triows/quart/wrappers/request.py and triows/quart/wrappers/websocket.py.
 """
 
 from __future__ import annotations
