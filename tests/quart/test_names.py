@@ -1,7 +1,7 @@
 """The names of Quart's modules: which are there, and what they lead to.
 
 Tests triows/quart/app.py, triows/quart/blueprints.py, triows/quart/config.py, triows/quart/ctx.py,
-triows/quart/datastructures.py, triows/quart/debug.py, triows/quart/formparser.py, triows/quart/globals.py,
+triows/quart/datastructures.py, triows/quart/formparser.py, triows/quart/globals.py,
 triows/quart/helpers.py, triows/quart/logging.py, triows/quart/routing.py, triows/quart/sessions.py,
 triows/quart/signals.py, triows/quart/templating.py, triows/quart/typing.py, triows/quart/views.py,
 triows/quart/json/provider.py, triows/quart/json/tag.py, triows/quart/testing/app.py, triows/quart/testing/client.py,
