@@ -186,6 +186,25 @@ def test_a_rule_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert compiled == ["/<int:number>"]
 
 
+def test_the_code_that_builds_urls_is_compiled_with_the_first_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[bool] = []
+    compile_builder = WerkzeugRule._compile_builder
+
+    def compile_and_count(rule: WerkzeugRule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        compiled.append(append_unknown)
+        return compile_builder(rule, append_unknown)
+
+    monkeypatch.setattr(WerkzeugRule, "_compile_builder", compile_and_count)
+    app = Triows(__name__, static_folder=None)
+    app.get("/<rule>/<int:values>", endpoint="view")(lambda rule, values: "")
+    assert compiled == []
+    adapter = app.url_map.bind("localhost")
+    for number in (1, 2):
+        assert adapter.build("view", {"rule": "a b", "values": number, "q": 3}) == f"/a%20b/{number}?q=3"
+    assert adapter.build("view", {"rule": "a", "values": 3, "q": 3}, append_unknown=False) == "/a/3"
+    assert compiled == [True, False]
+
+
 async def test_a_missing_slash_is_redirected_to_with_the_query() -> None:
     app = Triows(__name__)
     app.get("/folder/", endpoint="view")(lambda: "")

@@ -67,6 +67,25 @@ class Rule(WerkzeugRule):
         if rebind or self.map is not map:
             super().bind(map, rebind)
 
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        """Leave the code that builds URLs to be compiled when the first is built.
+
+        It takes two thirds of the time of a registration, and most rules are never built. The method is Werkzeug's own:
+        a Werkzeug that calls it no more compiles at once. Rules with defaults do so too, since a default may be wrong.
+        """
+        compile_builder = super()._compile_builder
+        if self.defaults:
+            return compile_builder(append_unknown)
+        builder: Callable[..., tuple[str, str]] | None = None
+
+        def build(rule: Rule, /, **values: Any) -> tuple[str, str]:
+            nonlocal builder
+            if builder is None:
+                builder = compile_builder(append_unknown)
+            return builder(rule, **values)
+
+        return build
+
     def get_converter(
         self, variable_name: str, converter_name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> BaseConverter:
