@@ -43,6 +43,6 @@ nitpick_ignore_regex = [
         r"(datastructures\.)?Headers|HeadersLike|Query|Form|Files|Auth|CollectorRegistry|(.*\.)?TracerProvider|prometheus_client\..*",
     ),
     (r"py:class", r"(triows\..*\.)?(AsyncFile|ConditionalRequest|FileObject|Folder)"),
-    (r"py:class", r"(triows\..*\.)?(AsyncContext|RequestContext|WebSocketContext)|types\.TracebackType"),
+    (r"py:class", r"(triows\..*\.)?(AsyncContext|RequestContext|WebSocketContext)|types\..*|click\..*"),
     (r"py:meth", r"[a-z_]+"),  # what a blueprint has in common with the app is documented there
 ]

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,6 +60,7 @@ WAYS: dict[str, Callable[[Any], Any]] = {
     "deepcopy": copy.deepcopy,
 }
 COPIES = ("copy", "deepcopy")
+OF_THE_SYSTEM = ("errno", "strerror", "filename", "filename2")
 
 
 def public_exceptions() -> set[type[BaseException]]:
@@ -68,9 +70,10 @@ def public_exceptions() -> set[type[BaseException]]:
 
 def look(error: BaseException) -> Any:
     """What a reader sees of an exception."""
-    system = {name: getattr(error, name) for name in ("errno", "strerror", "filename") if isinstance(error, OSError)}
+    system = {name: getattr(error, name) for name in OF_THE_SYSTEM if isinstance(error, OSError)}
     attributes = {name: repr(value) for name, value in vars(error).items()}
-    return type(error), str(error), error.args, attributes, system
+    imported = (error.name, error.path) if isinstance(error, ImportError) else None
+    return type(error), str(error), error.args, attributes, system, imported
 
 
 @pytest.fixture(params=WAYS)
@@ -88,6 +91,46 @@ def test_a_public_exception_comes_back_as_it_was(class_: type[BaseException], ag
     assert look(back) == look(error)
     assert back.__notes__ == ["seen in a test"]
     assert look(again(again(back))) == look(error)
+
+
+def with_filename(filename: str) -> ListenError:
+    error = ListenError(errno.EACCES, "denied")
+    error.filename = filename
+    return error
+
+
+OTHER_WAYS: list[Callable[[], BaseException]] = [
+    TriowsError,
+    lambda: WebSocketClosed("closed", None),
+    lambda: JSONMessageError("the message is not JSON", "{"),
+    lambda: WebsocketDisconnectError(1006),
+    ListenError,
+    lambda: ListenError("text alone"),
+    lambda: ListenError(errno.EACCES, "denied", "app.sock"),
+    lambda: ListenError(errno.EACCES, "denied", b"app.sock"),
+    lambda: ListenError(errno.EACCES, "denied", Path("app.sock")),
+    lambda: ListenError(errno.EACCES, "denied", None),
+    lambda: ListenError(errno.EACCES, "denied", "app.sock", None, "other.sock"),
+    lambda: with_filename("app.sock"),
+    lambda: ListenError(errno.EACCES, "denied", "app.sock", None, "other.sock", "more"),
+]
+
+
+@pytest.mark.parametrize("make", OTHER_WAYS)
+def test_an_exception_that_was_made_in_another_way_comes_back_as_it_was(
+    make: Callable[[], BaseException], again: Callable[[Any], Any]
+) -> None:
+    error = make()
+    error.add_note("seen in a test")
+    assert look(again(error)) == look(error)
+    assert look(again(again(error))) == look(error)
+
+
+def test_the_cause_stays_behind_as_that_of_any_exception_does(again: Callable[[Any], Any]) -> None:
+    error = LifespanError("failed to start")
+    error.__cause__ = KeyError("why")
+    back = again(error)
+    assert (back.__cause__, back.__context__, back.__traceback__) == (None, None, None)
 
 
 def test_public_exceptions_come_back_in_groups(again: Callable[[Any], Any]) -> None:
@@ -128,6 +171,17 @@ class Taken(ListenError):
         self.port = port
 
 
+class TakenFile(ListenError):
+    def __init__(self, path: str) -> None:
+        super().__init__(errno.EADDRINUSE, "in use", path)
+        self.path = path
+
+
+class NotImported(TriowsError, ImportError):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"install {name}", name=name)
+
+
 class MyDisconnect(WebsocketDisconnectError):
     pass
 
@@ -138,6 +192,8 @@ class MyDisconnect(WebsocketDisconnectError):
         lambda: Ours("blue", seats=3),
         lambda: NotJSON("{"),
         lambda: Taken(80),
+        lambda: TakenFile("app.sock"),
+        lambda: NotImported("triows_extra"),
         lambda: MyDisconnect(1001, "bye"),
     ],
 )

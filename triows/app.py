@@ -25,7 +25,7 @@ from .web.request import Request
 from .web.websocket import WebSocket
 
 if TYPE_CHECKING:
-    from .testing import TestApp, TestClient
+    from .testing import TestApp, TestClient, TestCliRunner
 
 
 class _OnDemand:
@@ -90,6 +90,7 @@ class Triows(App):
     """
 
     test_app_class: type[TestApp] = cast(Any, _OnDemand("TestApp"))
+    test_cli_runner_class: type[TestCliRunner] = cast(Any, _OnDemand("TestCliRunner"))
     test_client_class: type[TestClient] = cast(Any, _OnDemand("TestClient"))
 
     def handle(self, connection: Connection) -> Coroutine[Any, Any, None]:
@@ -115,6 +116,13 @@ class Triows(App):
     def test_app(self) -> TestApp:
         """Return the app for tests: ``async with app.test_app() as test_app:`` lets it live in the block."""
         return self.test_app_class(self)
+
+    def test_cli_runner(self, **options: Any) -> TestCliRunner:
+        """Return a runner for tests of the app's commands.
+
+        :param options: what :class:`click.testing.CliRunner` takes.
+        """
+        return self.test_cli_runner_class(self, **options)
 
     def request_context(self, request: Request) -> RequestContext:
         """Return the context of a request, with its route and its session, for ``async with``."""
@@ -189,6 +197,7 @@ class Triows(App):
         """Serve the connections of listeners that are open already; see :meth:`serve`."""
         from .server import serving
 
+        _check_options("serve_listeners()", options, serving.serve_listeners)
         with self.served_natively():
             await serving.serve_listeners(self, listeners, task_status=task_status, **options)
 
@@ -196,6 +205,7 @@ class Triows(App):
         """Serve one client on any stream, until it or the server ends the connection. The stream is closed then."""
         from .server import serving
 
+        _check_options("serve_stream()", options, serving.serve_stream)
         with self.served_natively():
             await serving.serve_stream(self, stream, **options)
 

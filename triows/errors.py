@@ -23,7 +23,7 @@ exception comes back with its ``args`` and its attributes, and its ``__init__()`
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any, Self
+from typing import Any, Self, cast
 
 __all__ = [
     "CancelledSwallowedError",
@@ -39,10 +39,10 @@ __all__ = [
 ]
 
 
-def _restore(class_: type[TriowsError], args: tuple[Any, ...]) -> TriowsError:
-    error = class_.__new__(class_, *args)
+def _restore(class_: type[TriowsError], args: tuple[Any, ...], made_with: tuple[Any, ...]) -> TriowsError:
+    error = class_.__new__(class_, *made_with)
     if isinstance(error, OSError):
-        OSError.__init__(error, *args)  # which sets errno and its like, where the class has an __init__() of its own
+        OSError.__init__(error, *made_with)  # which sets errno and its like, where the class has its own __init__()
     error.args = args
     return error
 
@@ -51,8 +51,10 @@ class TriowsError(Exception):
     """The base of all exceptions of triows."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Not Exception's, which calls the class with args: those of super().__init__(), which may be others.
-        return _restore, (type(self), self.args), self.__dict__.copy()
+        # What others return calls the class with args: those of super().__init__(), which may be others. An OSError is
+        # made with its file names too, which are not among its args.
+        _, made_with, *attributes = cast("tuple[Any, ...]", super().__reduce__())
+        return _restore, (type(self), self.args, made_with), *(attributes or [{}])
 
 
 class WebSocketClosed(TriowsError):
@@ -117,7 +119,8 @@ class LifespanError(TriowsError):
 class ListenError(TriowsError, OSError):
     """The server cannot listen where it was told to: the address is in use, there is no such host, and the like.
 
-    ``errno`` and ``strerror`` are the system's; its own exception, a ``socket.gaierror`` for one, is the cause.
+    ``errno`` and ``strerror`` are the system's, and ``filename`` is the path of a Unix socket. The system's own
+    exception, a ``socket.gaierror`` for one, is the cause.
     """
 
 

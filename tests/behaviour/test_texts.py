@@ -89,6 +89,11 @@ async def test_a_redirect_leads_where_its_text_says(target: Target) -> None:
     assert b'<a href="/place">/place</a>' in response.body
 
 
+async def test_the_description_of_an_error_is_the_text_that_it_is(target: Target) -> None:
+    response = await target.get("/kinds/aborted")
+    assert (response.status, b"<p>ping</p>" in response.body) == (403, True)
+
+
 def as_utf8(value: str) -> str:
     """What a client reads as latin-1."""
     return value.encode().decode("latin-1")

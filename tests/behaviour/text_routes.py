@@ -6,7 +6,7 @@ import enum
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from triows import Response, Triows, redirect, request, websocket
+from triows import Response, Triows, abort, redirect, request, websocket
 
 BEYOND_LATIN_1 = "naïve €"
 
@@ -78,6 +78,8 @@ def add_text_routes(app: Triows) -> None:
                 response = Response("")
                 response.set_cookie("kind", Kind.PING)
                 return response
+            case "aborted":
+                abort(403, Kind.PING)
             case "redirect":
                 return redirect(Kind.PLACE)
         raise AssertionError(how)

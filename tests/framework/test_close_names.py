@@ -1,18 +1,39 @@
 """Names that are nearly right, or another framework's: the error says what was meant.
 
-Tests triows/web/foreign_names.py and triows/framework/quart_names.py.
+Tests triows/web/foreign_names.py, triows/web/suggestions.py and triows/framework/quart_names.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
 
-from triows import Blueprint, Config, Response, Triows, request, session, url_for, websocket
+from triows import (
+    Blueprint,
+    Config,
+    Response,
+    Triows,
+    WebSocket,
+    flash,
+    redirect,
+    request,
+    send_file,
+    send_from_directory,
+    session,
+    url_for,
+    websocket,
+)
 from triows.framework.quart_names import ELSEWHERE, RUN
-from triows.testing import TestWebSocket
+from triows.testing import (
+    TestClient,
+    TestWebSocket,
+    make_test_body_with_headers,
+    make_test_headers_path_and_query_string,
+    memory_stream_pair,
+)
 from triows.web import foreign_names
 
 from ..support.records import complaints, lines
@@ -22,11 +43,213 @@ from ..support.records import complaints, lines
 
 @pytest.mark.parametrize(
     ("name", "meant"),
-    [("ping_intervall", "ping_interval"), ("max_mesage_size", "max_message_size"), ("origin", "origins")],
+    [
+        ("ping_intervall", "ping_interval"),
+        ("max_mesage_size", "max_message_size"),
+        ("origin", "origins"),
+        ("static_foldr", "static_folder"),
+        ("statc_url_path", "static_url_path"),
+        ("host_match", "host_matching"),
+        ("importname", "import_name"),
+        ("template_foler", "template_folder"),
+        ("instance_path_", "instance_path"),
+        ("rootpath", "root_path"),
+    ],
 )
-def test_a_limit_of_the_app(name: str, meant: str) -> None:
-    with pytest.raises(TypeError, match=rf"has no limit '{name}'; the limits are .*; did you mean '{meant}'\?"):
+def test_an_argument_of_the_app(name: str, meant: str) -> None:
+    with pytest.raises(TypeError, match=rf"^Triows\(\) has no argument '{name}'; did you mean '{meant}'\?$"):
         Triows(__name__, **{name: 1})
+
+
+@pytest.mark.parametrize("name", ["limits", "title", "routes"])
+def test_an_argument_that_is_like_none_is_told_the_limits(name: str) -> None:
+    with pytest.raises(TypeError, match=rf"^Triows\(\) has no argument '{name}'; its limits are max_message_size, "):
+        Triows(__name__, **{name: 1})
+
+
+@pytest.mark.parametrize("name", ["debug", "secret_key", "SERVER_NAME"])
+def test_a_setting_among_the_arguments_of_the_app(name: str) -> None:
+    with pytest.raises(TypeError, match=rf"no argument '{name}'; it is a setting: app.config\['{name.upper()}'\] = "):
+        Triows(__name__, **{name: 1})
+
+
+# What takes no **options. Python 3.13 has words of its own, which are nearly ours.
+
+
+async def accepting(app: Triows, **options: Any) -> None:
+    @app.websocket("/")
+    async def ws() -> None:
+        websocket.accept(**options)
+
+    async with app.test_client().websocket("/") as client:
+        await client.receive()
+
+
+async def closing(app: Triows, **options: Any) -> None:
+    @app.websocket("/")
+    async def ws() -> None:
+        await websocket.accept()
+        await websocket.close(**options)
+
+    async with app.test_client().websocket("/") as client:
+        await client.receive()
+
+
+async def closing_the_client(app: Triows, **options: Any) -> None:
+    @app.websocket("/")
+    async def ws() -> None:
+        await websocket.receive()
+
+    async with app.test_client().websocket("/") as client:
+        await client.close(**options)
+
+
+async def opening(app: Triows, **options: Any) -> None:
+    async with app.test_client().websocket("/", **options):
+        pass
+
+
+async def requesting(app: Triows, **options: Any) -> None:
+    async with app.test_client().request("/", **options):
+        pass
+
+
+async def in_a_context(app: Triows, **options: Any) -> None:
+    async with app.test_request_context("/", **options):
+        pass
+
+
+async def in_a_session(app: Triows, **options: Any) -> None:
+    app.secret_key = "k"
+    async with app.test_client().session_transaction("/", **options):
+        pass
+
+
+async def making_a_client(app: Triows, **options: Any) -> None:
+    app.test_client(**options)
+
+
+async def setting_a_cookie(app: Triows, **options: Any) -> None:
+    app.test_client().set_cookie("localhost", "a", "b", **options)
+
+
+async def deleting_a_cookie(app: Triows, **options: Any) -> None:
+    app.test_client().delete_cookie("localhost", "a", **options)
+
+
+async def making_a_blueprint(app: Triows, **options: Any) -> None:
+    Blueprint("part", __name__, **options)
+
+
+async def making_a_body(app: Triows, **options: Any) -> None:
+    make_test_body_with_headers(**options)
+
+
+async def making_headers(app: Triows, **options: Any) -> None:
+    make_test_headers_path_and_query_string(app, "/", **options)
+
+
+async def redirecting(app: Triows, **options: Any) -> None:
+    redirect("/", **options)
+
+
+async def sending_a_file(app: Triows, **options: Any) -> None:
+    await send_file(__file__, **options)
+
+
+async def sending_from_a_directory(app: Triows, **options: Any) -> None:
+    await send_from_directory(".", "a", **options)
+
+
+async def flashing(app: Triows, **options: Any) -> None:
+    await flash("saved", **options)
+
+
+async def setting_a_cookie_of_a_response(app: Triows, **options: Any) -> None:
+    Response().set_cookie("a", "b", **options)
+
+
+async def reading_the_environment(app: Triows, **options: Any) -> None:
+    app.config.from_prefixed_env(**options)
+
+
+async def reading_a_file(app: Triows, **options: Any) -> None:
+    app.config.from_file("settings.toml", **options)
+
+
+def by(verb: str) -> Callable[..., Awaitable[object]]:
+    return lambda app, **options: getattr(app.test_client(), verb)("/", **options)
+
+
+MISSPELT: list[tuple[Callable[..., Awaitable[object]], str, str]] = [
+    (making_a_blueprint, "url_prefx", "url_prefix"),
+    (making_a_blueprint, "static_foldr", "static_folder"),
+    (accepting, "subprotocl", "subprotocol"),
+    (accepting, "header", "headers"),
+    (closing, "cod", "code"),
+    (closing, "reson", "reason"),
+    (closing_the_client, "cod", "code"),
+    (opening, "subprotocol", "subprotocols"),
+    (opening, "haeders", "headers"),
+    (requesting, "haeders", "headers"),
+    (in_a_context, "methd", "method"),
+    (in_a_session, "haeders", "headers"),
+    (making_a_client, "use_cookie", "use_cookies"),
+    (setting_a_cookie, "http_only", "httponly"),
+    (deleting_a_cookie, "domian", "domain"),
+    (making_a_body, "jsn", "json"),
+    (making_headers, "query_strng", "query_string"),
+    (setting_a_cookie_of_a_response, "http_only", "httponly"),
+    (setting_a_cookie_of_a_response, "same_site", "samesite"),
+    (reading_the_environment, "prefx", "prefix"),
+    (reading_a_file, "silnt", "silent"),
+    (redirecting, "cod", "code"),
+    (sending_a_file, "as_atachment", "as_attachment"),
+    (sending_from_a_directory, "mime_type", "mimetype"),
+    (flashing, "categry", "category"),
+    *(
+        (by(verb), "haeders", "headers")
+        for verb in ("get", "post", "put", "patch", "delete", "head", "options", "trace")
+    ),
+    (by("open"), "follow_redirect", "follow_redirects"),
+]
+
+
+@pytest.mark.parametrize(("call", "name", "meant"), MISSPELT)
+async def test_an_argument_that_is_nearly_right(app: Triows, call: Any, name: str, meant: str) -> None:
+    with pytest.raises(
+        TypeError, match=rf"got an unexpected keyword argument '{name}'[;.] [Dd]id you mean '{meant}'\?$"
+    ):
+        await call(app, **{name: None})
+
+
+@pytest.mark.parametrize("call", [making_a_blueprint, accepting, closing, by("get")])
+async def test_an_argument_that_is_like_none_is_as_in_python(app: Triows, call: Any) -> None:
+    with pytest.raises(TypeError, match=r"got an unexpected keyword argument 'xyz'$"):
+        await call(app, xyz=None)
+
+
+async def test_a_wrong_value_is_not_taken_for_a_wrong_name(app: Triows) -> None:
+    with pytest.raises(TypeError, match=r"^accept\(\) got 'chat' as headers"):
+        await accepting(app, headers="chat")
+    with pytest.raises(TypeError, match=r"missing 1 required positional argument: 'import_name'$"):
+        Blueprint("part")  # type: ignore[call-arg]
+
+
+def test_functions_that_suggest_are_what_they_were() -> None:
+    for function in (WebSocket.close, TestClient.open, send_file, send_from_directory, flash):
+        assert inspect.iscoroutinefunction(function)
+    assert [*inspect.signature(WebSocket.close).parameters] == ["self", "code", "reason"]
+    assert not inspect.iscoroutinefunction(WebSocket.accept)
+
+
+async def test_a_name_in_place_of_a_close_code(app: Triows) -> None:
+    with pytest.raises(TypeError, match=r"close\('going_away', ''\): the code is a number.*'going away' is 1001$"):
+        await closing(app, code="going_away")
+    with pytest.raises(TypeError, match=r"the reason a text after it$"):
+        await closing(Triows(__name__), reason=None)
+    with pytest.raises(TypeError, match=r"close\('going_away', ''\): the code is a number.*'going away' is 1001$"):
+        await closing_the_client(Triows(__name__), code="going_away")
 
 
 @pytest.mark.parametrize(
@@ -35,6 +258,7 @@ def test_a_limit_of_the_app(name: str, meant: str) -> None:
         ("route", "method", "methods"),
         ("route", "default", "defaults"),
         ("route", "strict_slash", "strict_slashes"),
+        ("route", "metods", "methods"),
         ("route", "max_body", "max_body_size"),
         ("websocket", "subprotocol", "subprotocols"),
         ("websocket", "max_mesage_size", "max_message_size"),
@@ -46,6 +270,13 @@ def test_an_option_of_a_route(app: Triows, kind: str, name: str, meant: str) -> 
 
     with pytest.raises(TypeError, match=rf"has no option '{name}'; did you mean '{meant}'\?"):
         getattr(app, kind)("/", **{name: None})(view)
+
+
+@pytest.mark.parametrize("owner", [Triows(__name__), Blueprint("part", __name__)])
+@pytest.mark.parametrize("method", ["add_url_rule", "add_websocket"])
+def test_the_view_function_of_a_rule(owner: Any, method: str) -> None:
+    with pytest.raises(TypeError, match=r"^the route '/' has no option 'view_fun'; did you mean 'view_func'\?$"):
+        getattr(owner, method)("/", view_fun=lambda: "")
 
 
 def test_an_option_of_a_blueprints_registration(app: Triows) -> None:
@@ -67,6 +298,13 @@ def test_an_option_of_run_that_is_nearly_right(app: Triows) -> None:
 async def test_an_option_of_serve_that_is_nearly_right(app: Triows) -> None:
     with pytest.raises(TypeError, match=r"serve\(\) has no option 'reuseport'; did you mean 'reuse_port'\?"):
         await app.serve(reuseport=True)
+
+
+async def test_an_option_of_the_other_ways_to_serve(app: Triows) -> None:
+    with pytest.raises(TypeError, match=r"serve_listeners\(\) has no option 'acces_log'; did you mean 'access_log'\?"):
+        await app.serve_listeners([], acces_log=False)
+    with pytest.raises(TypeError, match=r"serve_stream\(\) has no option 'acces_log'; did you mean 'access_log'\?"):
+        await app.serve_stream(memory_stream_pair()[0], acces_log=False)
 
 
 async def test_an_endpoint(app: Triows) -> None:

@@ -12,7 +12,7 @@ import pytest
 import trio
 from click.testing import CliRunner, Result
 
-from triows import Triows, current_app
+from triows import Blueprint, Triows, current_app
 from triows.quart.cli import AppGroup, ScriptInfo, pass_script_info, with_appcontext
 
 
@@ -104,3 +104,72 @@ def test_click_is_imported_when_commands_are_asked_for() -> None:
     program = f"import sys, triows; app = triows.Triows('a'); {shown}; app.cli; {shown}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "False\nTrue\n"
+
+
+# Of blueprints
+
+
+def blueprint(**options: Any) -> Blueprint:
+    part = Blueprint("part", "part", **options)
+
+    @part.cli.command("hello", with_appcontext=True)
+    def hello() -> None:
+        click.echo(f"{current_app.name} says hello")
+
+    return part
+
+
+@pytest.mark.parametrize(
+    ("options", "registration", "arguments"),
+    [
+        ({}, {}, ["part", "hello"]),
+        ({}, {"name": "other"}, ["other", "hello"]),
+        ({"cli_group": "group"}, {}, ["group", "hello"]),
+        ({"cli_group": None}, {}, ["hello"]),
+        ({"cli_group": "group"}, {"cli_group": "other"}, ["other", "hello"]),
+        ({"cli_group": "group"}, {"cli_group": None}, ["hello"]),
+        ({"cli_group": "group"}, {"cli_group": ...}, ["part", "hello"]),
+    ],
+)
+def test_the_commands_of_a_blueprint_join_the_apps(
+    app: Triows, options: dict[str, Any], registration: dict[str, Any], arguments: list[str]
+) -> None:
+    app.register_blueprint(blueprint(**options), **registration)
+    assert run(app, *arguments).output == "shop says hello\n"
+
+
+def test_a_blueprint_that_is_registered_twice_has_its_commands_under_both_names(app: Triows) -> None:
+    part = blueprint()
+    app.register_blueprint(part)
+    app.register_blueprint(part, name="again")
+    assert run(app, "part", "hello").output == run(app, "again", "hello").output == "shop says hello\n"
+
+
+def test_the_commands_of_a_nested_blueprint_are_under_its_full_name(app: Triows) -> None:
+    outer = Blueprint("outer", "outer")
+    outer.register_blueprint(blueprint())
+    app.register_blueprint(outer)
+    assert run(app, "outer.part", "hello").output == "shop says hello\n"
+
+
+def test_a_blueprint_without_commands_adds_no_group(app: Triows) -> None:
+    part = Blueprint("part", "part")
+    assert part.cli.commands == {}
+    app.register_blueprint(part)
+    assert app.cli.commands == {}
+
+
+def test_a_command_of_a_registered_blueprint_comes_too_late(app: Triows) -> None:
+    part = blueprint()
+    app.register_blueprint(part)
+    with pytest.raises(RuntimeError, match="'part' was registered already"):
+        part.cli.command("late")(lambda: None)
+    with pytest.raises(RuntimeError, match=r"^cli_group of the blueprint 'part' is set to 'late'"):
+        part.cli_group = "late"
+
+
+def test_the_group_of_a_blueprints_commands_is_a_name_or_none(app: Triows) -> None:
+    with pytest.raises(TypeError, match=r"^cli_group is the name of a group of commands.* cannot be 5"):
+        blueprint(cli_group=5)
+    with pytest.raises(TypeError, match=r"^cli_group is .* cannot be 5"):
+        app.register_blueprint(blueprint(), cli_group=5)

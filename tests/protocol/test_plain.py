@@ -6,7 +6,7 @@ import enum
 
 import pytest
 
-from triows.protocol.plain import plain_bytes, plain_text
+from triows.protocol.plain import plain, plain_bytes, plain_text
 
 
 class Kind(str, enum.Enum):  # noqa: UP042 - whose str() is not its text
@@ -42,6 +42,13 @@ def test_bytes_of_a_subclass_are_the_bytes(value: bytes) -> None:
     data = plain_bytes(value)
     assert data == b"ping"
     assert type(data) is bytes
+
+
+def test_what_is_no_text_stays_as_it_is() -> None:
+    text = plain(Kind.PING)
+    assert (text, type(text)) == ("ping", str)
+    for value in (Sealed(b"ping"), 1, None):
+        assert plain(value) is value
 
 
 def test_bytes_of_no_subclass_are_not_copied() -> None:

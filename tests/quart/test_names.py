@@ -1,12 +1,12 @@
 """The names of Quart's modules: which are there, and what they lead to.
 
 Tests triows/quart/app.py, triows/quart/blueprints.py, triows/quart/config.py, triows/quart/ctx.py,
-triows/quart/datastructures.py, triows/quart/debug.py, triows/quart/formparser.py, triows/quart/globals.py,
+triows/quart/datastructures.py, triows/quart/formparser.py, triows/quart/globals.py,
 triows/quart/helpers.py, triows/quart/logging.py, triows/quart/routing.py, triows/quart/sessions.py,
 triows/quart/signals.py, triows/quart/templating.py, triows/quart/typing.py, triows/quart/views.py,
 triows/quart/json/provider.py, triows/quart/json/tag.py, triows/quart/testing/app.py, triows/quart/testing/client.py,
 triows/quart/testing/connections.py, triows/quart/testing/utils.py, triows/quart/wrappers/base.py,
-triows/quart/wrappers/request.py, triows/quart/wrappers/response.py and triows/quart/wrappers/websocket.py.
+triows/quart/wrappers/request.py and triows/quart/wrappers/websocket.py.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ def test_names_that_triows_has_too_mean_the_same(name: str) -> None:
         ("app", "Quart", triows.Triows),
         ("wrappers", "Websocket", triows.WebSocket),
         ("testing", "QuartClient", triows.testing.TestClient),
+        ("testing", "QuartCliRunner", triows.testing.TestCliRunner),
         ("testing.connections", "TestWebsocketConnection", triows.testing.TestWebSocket),
         ("json.provider", "DefaultJSONProvider", triows.JSONProvider),
         ("sessions", "SessionInterface", triows.SessionInterface),

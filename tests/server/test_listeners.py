@@ -397,8 +397,10 @@ async def test_a_unix_socket_of_a_living_server_is_left_alone(tmp_path: Path) ->
 async def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("precious")
-    with pytest.raises(ListenError):
+    with pytest.raises(ListenError) as caught:
         await make_app().serve(f"unix:{path}")
+    assert caught.value.filename == str(path)
+    assert str(path) in str(caught.value)
     assert path.read_text() == "precious"
 
 

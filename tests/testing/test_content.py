@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
@@ -52,6 +53,27 @@ async def seen(app: Triows, path: str = "/", method: str = "GET", **options: Any
     assert response.status_code == 200
     found: dict[str, Any] = await response.get_json()
     return found
+
+
+class Kind(str, enum.Enum):  # noqa: UP042 - whose str() is not its text
+    NAME = "name"
+    VALUE = "value"
+    POST = "POST"
+
+
+async def test_members_of_enums_are_the_text_that_they_are(app: Triows) -> None:
+    one = {Kind.NAME: Kind.VALUE}
+    auth = (Kind.NAME, Kind.VALUE)
+    found = await seen(app, query_string=one, method=Kind.POST, form=one, auth=auth, subdomain=Kind.VALUE)
+    assert found["args"] == found["form"] == {"name": ["value"]}
+    assert (found["user"], found["host"]) == (["name", "value"], "value.localhost")
+    found = await seen(app, method="POST", form=one, files={"file": FileStorage(BytesIO(), "name")})
+    assert found["form"] == {"name": ["value"]}
+    client = app.test_client()
+    client.set_cookie("localhost", Kind.NAME, Kind.VALUE)
+    assert [(cookie.name, cookie.value) for cookie in client.cookie_jar or ()] == [("name", "value")]
+    async with app.test_request_context(Kind.NAME, method=Kind.POST):
+        assert (request.path, request.method) == ("/name", "POST")
 
 
 @pytest.mark.parametrize(

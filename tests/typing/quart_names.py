@@ -10,7 +10,7 @@ from triows.quart.globals import request_ctx, websocket_ctx
 from triows.quart.json import dumps, loads
 from triows.quart.json.provider import DefaultJSONProvider
 from triows.quart.sessions import SecureCookieSessionInterface
-from triows.quart.testing import QuartClient
+from triows.quart.testing import QuartClient, QuartCliRunner
 from triows.quart.utils import run_sync
 from triows.quart.views import MethodView
 from triows.quart.wrappers import Request, Response, Websocket
@@ -20,6 +20,7 @@ assert_type(install_as_quart(), None)
 app = Quart(__name__)
 assert_type(app, triows.Triows)
 assert_type(app.test_client(), QuartClient)
+assert_type(app.test_cli_runner(), QuartCliRunner)
 assert_type(dumps([1]), str)
 loads(b"1")
 

@@ -13,6 +13,7 @@ from triows.testing import (
     MemoryStream,
     TestApp,
     TestClient,
+    TestCliRunner,
     TestHTTPConnection,
     TestWebSocket,
     WebsocketDisconnectError,
@@ -27,6 +28,7 @@ app = Triows(__name__)
 client = app.test_client()
 assert_type(client, TestClient)
 assert_type(app.test_client(use_cookies=False), TestClient)
+assert_type(app.test_cli_runner(mix_stderr=False), TestCliRunner)
 assert_type(app.test_app(), TestApp)
 
 

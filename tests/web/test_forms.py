@@ -59,6 +59,64 @@ async def test_broken_multipart_forms_are_bad_requests(content_type: str) -> Non
         await make_request((MULTIPART % b"x")[:-30], content_type=content_type).form
 
 
+@pytest.mark.parametrize("step", [1, 2, 3, 7, 10_000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"--B--",
+        b"--B--\r\n",
+        b"\r\n--B--\r\n",
+        b"--B-- \t\r\n",
+        b"preamble\r\n--B--\r\n",
+        b"--B--\r\nepilogue",
+        b"--B\r\n--B--\r\n",
+        b"--B\r\n--B--",
+        b"--B \t\r\n--B-- \r\n",
+        b"--B\t\r\n\r\n--B--",
+        b"--B\n--B--\n",
+        b"preamble\r\n--B\r\n--B--\r\n",
+        b"--B\r\n--B--\r\n\r\nepilogue\r\n\r\n",
+        b"--B\r\n\r\n--B--\r\n",
+        b"--B\r\n\r\n--B--\r\n\r\n",
+        b"--B\r\n--B\r\n--B--\r\n",
+    ],
+)
+async def test_a_multipart_body_without_parts_is_an_empty_form(body: bytes, step: int) -> None:
+    pieces = [body[start : start + step] for start in range(0, len(body), step)]
+    request = make_request(*pieces, content_type="multipart/form-data; boundary=B")
+    assert [*(await request.form)] == []
+    assert [*(await request.files)] == []
+
+
+@pytest.mark.parametrize("step", [1, 3, 7, 10_000])
+@pytest.mark.parametrize("end", [b"--B\r\n--B--\r\n", b"--B\r\n\r\n--B--\r\n\r\n"])
+async def test_a_delimiter_after_the_last_part_begins_no_other(end: bytes, step: int) -> None:
+    body = b'--B\r\nContent-Disposition: form-data; name="field"\r\n\r\nvalue\r\n' + end
+    pieces = [body[start : start + step] for start in range(0, len(body), step)]
+    request = make_request(*pieces, content_type="multipart/form-data; boundary=B")
+    assert (await request.form).to_dict(flat=False) == {"field": ["value"]}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"--B",
+        b"--B\r\n",
+        b"--B\r\n\r\n",
+        b"\r\n",
+        b"text",
+        b"--C\r\n--C--\r\n",
+        b"--B\r\n\r\nvalue\r\n--B--\r\n",
+        b"--B\r\n\r\n\r\n--B--\r\n",
+        b"--B\r\nx--B--\r\n",
+    ],
+)
+async def test_a_multipart_body_without_an_end_or_with_a_part_that_is_none_is_a_bad_request(body: bytes) -> None:
+    with pytest.raises(BadRequest):
+        await make_request(body, content_type="multipart/form-data; boundary=B").form
+
+
 @pytest.mark.parametrize("disposition", [b"form-data", b'form-data; filename="a.txt"'])
 async def test_a_part_without_a_name_is_a_bad_request(disposition: bytes) -> None:
     body = b"--B\r\nContent-Disposition: %b\r\n\r\nx\r\n--B--\r\n" % disposition
@@ -110,5 +168,22 @@ async def test_a_delimiter_behind_a_close_delimiter_does_not_let_the_line_end_in
             yield data[start : start + size]
 
     form = MultipartForm(b"b0undary", max_field_size=300, max_parts=10)
+    await form.read(pieces())
+    assert form.fields == [("a", "value")]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("padding", [b" ", b"\t \t", b" " * 40, b"\f"])
+@pytest.mark.parametrize("rest", [b"\r\n--B--\r\n", b"--B--", b"\r--B--\r\n\r\n"])
+async def test_white_space_behind_a_delimiter_does_not_let_the_line_end_into_the_value(
+    rest: bytes, padding: bytes, size: int
+) -> None:
+    data = b'--B\r\nContent-Disposition: form-data; name="a"\r\n\r\nvalue\r\n--B' + padding + b"\r\n" + rest
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(data), size):
+            yield data[start : start + size]
+
+    form = MultipartForm(b"B", max_field_size=300, max_parts=10)
     await form.read(pieces())
     assert form.fields == [("a", "value")]

@@ -222,6 +222,22 @@ class SyncInterface(InMemory, SessionInterface):  # type: ignore[misc]
         super().save_session(app, session, response or Response())
 
 
+class Dicts(SyncInterface):
+    """An interface whose sessions are dicts, and nothing more."""
+
+    def open_session(self, app: Triows, request: RequestBase) -> Any:
+        opened = super().open_session(app, request)
+        return None if opened is None else dict(opened)
+
+    def save_session(self, app: Triows, session: Any, response: Response | None) -> None:
+        if session:
+            super().save_session(app, Changed(session), response)
+
+
+class Changed(SecureCookieSession):
+    modified = True
+
+
 class HalfAsync(SecureCookieSessionInterface):
     """Functions that are not async, and return what is to be awaited."""
 
@@ -240,7 +256,7 @@ def flasks() -> Any:
     return sessions.SecureCookieSessionInterface()
 
 
-INTERFACES = [InMemory, SyncInterface, HalfAsync, SecureCookieSessionInterface, flasks]
+INTERFACES = [InMemory, SyncInterface, Dicts, HalfAsync, SecureCookieSessionInterface, flasks]
 
 
 def app_with(interface: Any) -> Triows:

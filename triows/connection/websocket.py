@@ -39,7 +39,7 @@ from ..errors import WebSocketClosed, WebSocketStateError
 from ..protocol.disconnect import Disconnect
 from ..protocol.head import Head
 from ..protocol.headers import Headers
-from ..protocol.websocket.close_codes import GOING_AWAY, INTERNAL_ERROR, NORMAL, check_close
+from ..protocol.websocket.close_codes import GOING_AWAY, INTERNAL_ERROR, NORMAL, checked_close
 from ..protocol.websocket.inbox import Inbox
 from ..protocol.websocket.partial_message import PartialMessage
 from ..tasks.progress import ProgressWatch
@@ -328,7 +328,7 @@ class WebSocketConnection(Connection):
 
         If it is cancelled, the rest of the handshake is left to the end of the connection.
         """
-        check_close(code, reason)
+        code, reason = checked_close(code, reason)
         if self._state is _CONNECTING:
             await self.reject(403, [], b"")
         elif self._state is _OPEN:

@@ -17,7 +17,6 @@ import trio
 from werkzeug.exceptions import Aborter
 
 from ..connection.base import Connection, NoNurseryError
-from ..connection.checks import did_you_mean
 from ..connection.limits import (
     KEYS,
     LIMITS,
@@ -48,7 +47,7 @@ from .config import DEFAULT_CONFIG, Config
 from .contexts import AsyncContext
 from .files import DEFAULT_STATIC_FOLDER, WithInstance, serves_static, static_rule
 from .lifespan import Lifespan
-from .limits import ConfiguredLimits
+from .limits import ConfiguredLimits, argument_hint
 from .middleware import WithMiddleware
 from .overridables import WithOverridables
 from .routes import urls
@@ -112,8 +111,7 @@ class App(WithOverridables, WithCommands, WithMiddleware, WithTemplates, WithIns
         self.config: Config = self.make_config(instance_relative_config)
         for name, value in limits.items():
             if name not in LIMITS:
-                known = ", ".join(LIMITS)
-                raise TypeError(f"Triows() has no limit {name!r}; the limits are {known}{did_you_mean(name, LIMITS)}")
+                raise TypeError(f"Triows() has no argument {name!r}{argument_hint(name, App.__init__)}")
             self.config[KEYS[name]] = value
         self._logger: Logger | None = None
         guarded_logger(self.name)  # before a dictConfig() that comes between the app and its first record

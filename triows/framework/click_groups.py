@@ -82,6 +82,25 @@ class AppGroup(click.Group):
 _with_appcontext = with_appcontext  # inside of AppGroup.command() the name is a parameter's
 
 
+class BlueprintCommands(AppGroup):
+    """``blueprint.cli``: the group of a blueprint's commands.
+
+    :param check: raises an error when a command comes too late.
+    """
+
+    def __init__(self, name: str, check: Callable[[], None]) -> None:
+        super().__init__(name)
+        self._check = check
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Add a command.
+
+        :raises RuntimeError: if the blueprint is registered already.
+        """
+        self._check()
+        super().add_command(cmd, name)
+
+
 class AppCommands(AppGroup):
     """``app.cli``: the group of the app's commands, which knows the app."""
 

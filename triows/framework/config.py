@@ -21,6 +21,7 @@ from ..connection.checks import MAX_NUMBER, Check, did_you_mean, short_repr, siz
 from ..connection.limits import DEFAULTS, KEYS, check_limit
 from ..protocol.websocket.compression import Compression
 from ..tasks.error_log import error_log
+from ..web.suggestions import suggests_arguments
 from .quart_names import SETTINGS
 
 DEFAULT_CONFIG: dict[str, Any] = {
@@ -155,6 +156,7 @@ class Config(dict[str, Any]):
             if key.isupper():
                 self[key] = getattr(source, key)
 
+    @suggests_arguments
     def from_pyfile(self, filename: str | os.PathLike[str], silent: bool = False) -> bool:
         """Run a Python file, and take the names in capitals that it defines.
 
@@ -171,6 +173,7 @@ class Config(dict[str, Any]):
         self.from_object(module)
         return True
 
+    @suggests_arguments
     def from_envvar(self, variable_name: str, silent: bool = False) -> bool:
         """Do what :meth:`from_pyfile` does, with the file that an environment variable names.
 
@@ -187,6 +190,7 @@ class Config(dict[str, Any]):
             " or give silent=True to do without one"
         )
 
+    @suggests_arguments
     def from_file(
         self,
         filename: str | os.PathLike[str],
@@ -215,6 +219,7 @@ class Config(dict[str, Any]):
             error.strerror = f"there is no configuration file ({error.strerror})"
             raise
 
+    @suggests_arguments
     def from_prefixed_env(self, prefix: str = "TRIOWS", *, loads: Callable[[str], Any] = json.loads) -> bool:
         """Take the environment variables that begin with ``prefix`` and an underscore.
 

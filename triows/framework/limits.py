@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from ..connection.limits import KEYS, SERVER_LIMITS, WEBSOCKET_LIMITS, ServerLimits, WebSocketLimits, from_checked
-from .config import Config
+from ..connection.checks import did_you_mean
+from ..connection.limits import (
+    KEYS,
+    LIMITS,
+    SERVER_LIMITS,
+    WEBSOCKET_LIMITS,
+    ServerLimits,
+    WebSocketLimits,
+    from_checked,
+)
+from .config import DEFAULT_CONFIG, Config
 from .routes.rules import Rule
 
 
@@ -55,6 +65,17 @@ class ConfiguredLimits:
             values = {name: getattr(limits, name) for name in SERVER_LIMITS}
             rule.request_limits = revision, from_checked(ServerLimits, {**values, **rule.own_limits})
         return rule.request_limits[1]
+
+
+def argument_hint(name: str, function: Callable[..., None]) -> str:
+    """Return the end of a message on an argument that is none of an app's: what was meant, or what there is.
+
+    :param function: takes an app's arguments, with its limits in ``**limits``.
+    """
+    if name.upper() in DEFAULT_CONFIG:
+        return f"; it is a setting: app.config[{name.upper()!r}] = ..."
+    known = inspect.signature(function).parameters.keys() - {"self", "limits"}
+    return did_you_mean(name, [*known, *LIMITS]) or f"; its limits are {', '.join(LIMITS)}"
 
 
 def _values(config: Config, names: Iterable[str]) -> dict[str, Any]:

@@ -28,12 +28,11 @@ APP: Mapping[str, str] = {
     "while_serving_gens": "use @app.while_serving",
     "make_shell_context": _COMMANDS,
     "shell_context_processors": _COMMANDS,
-    "test_cli_runner_class": _COMMANDS,
 }
 """Names that Quart calls or reads on an app, and triows does not."""
 
 APP_CALLS: Mapping[str, str] = {
-    **dict.fromkeys(("shell_context_processor", "test_cli_runner"), _COMMANDS),
+    "shell_context_processor": _COMMANDS,
     "run_task": "await app.serve(host, port)",
     "startup": "use 'async with app.serving():'",
     "shutdown": "use 'async with app.serving():', or server.shutdown() of what app.serve() has started",
@@ -54,18 +53,12 @@ APP_READ_WHEN_MADE: Mapping[str, str] = {
 """Names that an app reads while it is made, and never again."""
 
 BLUEPRINT: Mapping[str, str] = {
-    "cli_group": _COMMANDS,
     "deferred_functions": "use blueprint.record(function)",
     "make_setup_state": "use blueprint.record(function), which is called with the setup",
     "url_values_defaults": "use Blueprint(..., url_defaults={...})",
     "view_functions": "set app.view_functions['blueprint.endpoint'] when the blueprint is registered",
 }
 """Names that Quart calls or reads on a blueprint, and triows does not."""
-
-BLUEPRINT_CALLS: Mapping[str, str] = {
-    "cli": _COMMANDS,
-}
-"""Names that user code calls or reads on a Quart blueprint. A subclass may define them for itself."""
 
 _LIFE = "use @app.before_serving, @app.after_serving or @app.lifespan"
 _MIDDLEWARE = "use @app.before_request and @app.after_request, or wrap app.asgi_app"

@@ -46,7 +46,9 @@ async def open_listeners(
     try:
         return await _open_listeners(host, port, fds, reuse_port, socket_mode)
     except OSError as error:
-        raise ListenError(*error.args) from error
+        path = None if fds else unix_path(host)
+        # The system names no file where it binds a socket.
+        raise ListenError(*error.args, *([path] if path is not None and len(error.args) == 2 else [])) from error
     except UnicodeError as error:  # from the codec of host names, or of paths
         raise ListenError(socket.EAI_NONAME, f"{host!r} cannot be encoded") from error
 

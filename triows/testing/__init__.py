@@ -8,6 +8,7 @@ from ..errors import HTTPDisconnectError, LifespanError, WebsocketDisconnectErro
 from ..web.forms import FileStorage
 from .app import TestApp
 from .client import TestClient
+from .commands import TestCliRunner
 from .content import make_test_body_with_headers, make_test_headers_path_and_query_string, make_test_scope
 from .http import TestHTTPConnection
 from .streams import MemoryStream, memory_stream_pair
@@ -19,6 +20,7 @@ __all__ = [
     "LifespanError",
     "MemoryStream",
     "TestApp",
+    "TestCliRunner",
     "TestClient",
     "TestHTTPConnection",
     "TestWebSocket",

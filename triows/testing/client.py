@@ -20,10 +20,12 @@ from werkzeug.http import dump_cookie
 
 from ..connection.base import Connection
 from ..framework.application import App
+from ..protocol.plain import plain
 from ..tasks.context import TaskContext
 from ..web.context import BackgroundContext, Context, current_context
 from ..web.response import Response
 from ..web.sessions import SessionMixin, open_session, save_session
+from ..web.suggestions import suggests_arguments
 from . import cookies
 from .content import UNSET, Files, Form, Query, Target, jar_url, make_target, make_test_body_with_headers
 from .headers import Auth, HeadersLike, encode_headers, make_headers, offered_subprotocols
@@ -51,6 +53,7 @@ class TestClient:
 
     __test__ = False  # pytest takes any class named Test... for a collection of tests
 
+    @suggests_arguments
     def __init__(self, app: App, use_cookies: bool = True) -> None:
         self.app = app
         self.cookie_jar: CookieJar | None = cookies.make_jar() if use_cookies else None
@@ -63,6 +66,7 @@ class TestClient:
 
     # Requests
 
+    @suggests_arguments
     async def open(
         self,
         path: str,
@@ -168,6 +172,7 @@ class TestClient:
         if raised is not None:
             raise raised
 
+    @suggests_arguments
     @asynccontextmanager
     async def request(
         self,
@@ -235,6 +240,7 @@ class TestClient:
 
     # Websockets
 
+    @suggests_arguments
     @asynccontextmanager
     async def websocket(
         self,
@@ -274,6 +280,7 @@ class TestClient:
 
     # Cookies and sessions
 
+    @suggests_arguments
     def set_cookie(
         self,
         server_name: str,
@@ -293,8 +300,8 @@ class TestClient:
         """
         self._require_cookies()
         cookie = dump_cookie(
-            key,
-            value,
+            plain(key),
+            plain(value),
             max_age=max_age,
             expires=expires,
             path=path,
@@ -305,6 +312,7 @@ class TestClient:
         )
         cookies.keep_cookies(self.cookie_jar, Headers([("set-cookie", cookie)]), url=jar_url(server_name, path))
 
+    @suggests_arguments
     def delete_cookie(self, server_name: str, key: str, path: str = "/", domain: str | None = None) -> None:
         """Remove a cookie from the jar."""
         self.set_cookie(server_name, key, expires=0, max_age=0, path=path, domain=domain)

@@ -15,8 +15,10 @@ from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartEnco
 
 from ..framework.application import App
 from ..protocol.hosts import USES_TLS, default_port
+from ..protocol.plain import plain
 from ..web.json import JSONProvider
 from ..web.json_codec import encode
+from ..web.suggestions import suggests_arguments
 from .headers import Auth, HeadersLike, encode_headers, make_headers
 from .serving import Endpoint
 
@@ -74,7 +76,8 @@ def make_target(
     :raises ValueError: if there is a query in the path and in ``query_string`` as well.
     """
     host = headers.get("host")
-    path = path.partition("#")[0]
+    scheme = plain(scheme)
+    path = plain(path).partition("#")[0]
     if _ABSOLUTE.match(path):
         url = urlsplit(path)
         scheme = url.scheme.replace("http", "ws") if scheme in ("ws", "wss") else url.scheme.replace("ws", "http")
@@ -99,7 +102,7 @@ def make_target(
 
 def _default_host(app: App, subdomain: str | None) -> str:
     host = app.config["SERVER_NAME"] or "localhost"
-    return _ascii_host(f"{subdomain}.{host}" if subdomain else host)
+    return _ascii_host(f"{plain(subdomain)}.{host}" if subdomain else host)
 
 
 def _ascii_host(host: str) -> str:
@@ -137,9 +140,10 @@ def _items(values: Form) -> Iterator[tuple[str, Any]]:
     """Yield each name with each of its values; None is left out, as clients do."""
     for name, value in iter_multi_items(values):
         if value is not None:
-            yield name, value
+            yield plain(name), plain(value)
 
 
+@suggests_arguments
 def make_test_headers_path_and_query_string(
     app: App,
     path: str,
@@ -158,6 +162,7 @@ def make_test_headers_path_and_query_string(
     return made, unquote(path), query.encode("ascii")
 
 
+@suggests_arguments
 def make_test_body_with_headers(
     *,
     data: str | bytes | None = None,
@@ -223,6 +228,7 @@ def _in_quotes(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\r", "%0D").replace("\n", "%0A").replace('"', "%22")
 
 
+@suggests_arguments
 def make_test_scope(
     type_: str,
     path: str,

@@ -8,6 +8,7 @@ from typing import Any
 from werkzeug.datastructures import Authorization, Headers, iter_multi_items
 
 from ..protocol.grammar import is_token
+from ..protocol.plain import plain
 
 USER_AGENT = "triows"
 
@@ -23,7 +24,7 @@ def make_headers(headers: HeadersLike | None, auth: Auth | None) -> Headers:
         made.add(name, value.decode("latin-1") if isinstance(value, bytes) else value)
     if auth is not None:
         if isinstance(auth, tuple):
-            auth = Authorization("basic", {"username": auth[0], "password": auth[1]})
+            auth = Authorization("basic", {"username": plain(auth[0]), "password": plain(auth[1])})
         made.setdefault("Authorization", auth.to_header())
     made.setdefault("User-Agent", USER_AGENT)
     return made

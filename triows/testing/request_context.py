@@ -11,6 +11,8 @@ from ..framework.application import App
 from ..framework.pipeline.contexts import RequestContext
 from ..framework.pipeline.http import RequestPipeline
 from ..protocol.head import Head
+from ..protocol.plain import plain
+from ..web.suggestions import suggests_arguments
 from .content import UNSET, Form, Query, make_target, make_test_body_with_headers
 from .headers import Auth, HeadersLike, encode_headers, make_headers
 
@@ -50,6 +52,7 @@ class ClientlessConnection(HTTPConnection):
         pass
 
 
+@suggests_arguments
 def pipeline_for(
     app: App,
     path: str,
@@ -79,7 +82,7 @@ def pipeline_for(
     endpoint = target.endpoint(root_path, scope_base)
     raw_path, _, query = target.resource.partition("?")
     head = Head(
-        method=method,
+        method=plain(method),
         raw_path=_mounted(raw_path, quote(endpoint.root_path)).encode("ascii"),
         query_string=query.encode("ascii"),
         headers=[(name.lower(), value) for name, value in encode_headers(made)],

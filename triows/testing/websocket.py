@@ -14,10 +14,11 @@ from wsproto.utilities import LocalProtocolError
 from ..connection.transport import as_message
 from ..errors import WebsocketDisconnectError, WebsocketResponseError
 from ..framework.application import App
-from ..protocol.websocket.close_codes import ABNORMAL, GOING_AWAY, NORMAL
+from ..protocol.websocket.close_codes import ABNORMAL, GOING_AWAY, NORMAL, plain_close
 from ..tasks.exception_groups import leaves
 from ..web.foreign_names import MESSAGES, ForeignNameGuard
 from ..web.json_codec import encode
+from ..web.suggestions import suggests_arguments
 from .content import Target
 from .headers import decode_headers
 from .http import make_response
@@ -270,12 +271,14 @@ class TestWebSocket(ForeignNameGuard):
             return True
         return self._answered.is_set() and self._wire is None
 
+    @suggests_arguments
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Send Close and wait for the server's, whose code is :attr:`close_code` then; unread messages are lost.
 
         The handler may run on for a while: see :meth:`wait_closed`. Before the handshake is answered the connection is
         lost instead. After the end it does nothing.
         """
+        code, reason = plain_close(code, reason)
         if self._wire is not None:
             await self._close_wire(self._wire, code, reason or None)
         await self.disconnect()

@@ -24,6 +24,7 @@ from .context import current_context, require_context
 from .file_body import PIECE, FileBody, FileObject, NoRegularFile, in_file_thread, open_regular
 from .globals import request
 from .response import Response
+from .suggestions import suggests_arguments
 
 _LAST_TIME = 253402300799  # the end of the year 9999: later times have no date in HTTP
 _DEFAULT_MIMETYPE = "application/octet-stream"
@@ -43,6 +44,7 @@ def safe_join(directory: str | os.PathLike[str], *names: str) -> str | None:
     return _safe_join(os.fspath(directory), *names)
 
 
+@suggests_arguments
 async def send_file(
     filename_or_io: str | bytes | os.PathLike[str] | FileObject,
     mimetype: str | None = None,
@@ -85,6 +87,7 @@ async def send_file(
     return await sending.of_object(app, filename_or_io)
 
 
+@suggests_arguments
 async def send_from_directory(
     directory: str | os.PathLike[str],
     file_name: str,

@@ -10,11 +10,13 @@ from trio.lowlevel import checkpoint
 from ..tasks.functions import check_awaited
 from . import signals
 from .context import Context, current_context
-from .sessions import SessionMixin
+from .sessions import SessionMixin, note_access
+from .suggestions import suggests_arguments
 
 _KEY = "_flashes"
 
 
+@suggests_arguments
 async def flash(message: str, category: str = "message") -> None:
     """Keep a message in the session until :func:`get_flashed_messages` takes it out, mostly in the next request.
 
@@ -71,5 +73,5 @@ def _context_and_session(what: str) -> tuple[Context, SessionMixin]:
     context = current_context()
     if context is None or context.session is None:
         raise RuntimeError(f"{what} is only available while a request or websocket is handled: it uses the session")
-    context.session.accessed = True
+    note_access(context.session)
     return context, context.session

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
@@ -16,13 +17,14 @@ from werkzeug.datastructures import FileStorage as SyncFileStorage
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.http import parse_options_header
-from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
+from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData, State
 
 _MAX_IN_MEMORY = 500 * 1024  # bytes of one file
 _STEP = 64 * 1024  # bytes that the decoder is given at once
 _MAX_BOUNDARY = 70  # bytes (RFC 2046, 5.1.1); a search for a longer one in text that resembles it takes long
 _DELIMITERS_IN_A_ROW = 8  # more of them are no form, and would hold back all of a body
 _MAX_PADDING = 256  # bytes of white space that may follow a delimiter (RFC 2046, 5.1.1)
+_PADDING = b" \t\v\f"
 _CHARSETS = ("ascii", "us-ascii", "utf-8", "iso-8859-1")
 
 
@@ -159,7 +161,10 @@ class _FormWithoutBoundary(FormParser):
 
 
 class MultipartForm(FormParser):
-    """A ``multipart/form-data`` body (RFC 7578); see :func:`multipart_form`. An empty one is a form without parts."""
+    """A ``multipart/form-data`` body (RFC 7578); see :func:`multipart_form`.
+
+    An empty one is a form without parts, as is one whose first delimiter is followed by the close delimiter.
+    """
 
     def __init__(self, boundary: bytes, *, max_field_size: int | None, max_parts: int | None) -> None:
         super().__init__()
@@ -168,6 +173,11 @@ class MultipartForm(FormParser):
         buffer_size = None if max_field_size is None else max(max_field_size, 2 * _STEP)
         self._decoder = MultipartDecoder(boundary, buffer_size, max_parts=max_parts)
         self._delimiter = b"--" + boundary
+        # What some clients send after a delimiter when there is nothing to send.
+        self._no_part = re.compile(
+            rb"(?:%b[ \t]*+(?:\r\n|\r|\n)){,%d}+(?:\r\n|\r|\n)?%b--"
+            % (re.escape(self._delimiter), _DELIMITERS_IN_A_ROW, re.escape(self._delimiter))
+        )
         self._held = b""
         self._ready = b""
         self._decoded = 0  # bytes of self._ready
@@ -214,23 +224,18 @@ class MultipartForm(FormParser):
             return ready
         length = len(self._delimiter)
         cut = len(ready) - length - 4  # the rest may begin a delimiter with its line ends
-        last = ready.rfind(self._delimiter)
-        if last >= 0:
-            after = ready[last + length : last + length + _MAX_PADDING]
-            padded = after[:1] in (b" ", b"\t") and b"\n" not in after and len(after) < _MAX_PADDING
-            if padded or last + length + 2 > cut:
-                cut = min(cut, last - 2)
-            for _ in range(_DELIMITERS_IN_A_ROW):  # before it there may be others, in one of which the cut would be
-                earlier = ready.rfind(self._delimiter, max(cut - length - 1, 0), max(cut + 1 + length, 0))
-                if earlier < 0:
-                    break
-                cut = earlier - 2
+        for _ in range(_DELIMITERS_IN_A_ROW):  # before one there may be others, in one of which the cut would be
+            first = max(cut - length - _MAX_PADDING, 0)
+            start = ready.rfind(self._delimiter, first, max(cut + 1 + length, 0))
+            if start < 0 or ready[start + length : max(cut, 0)].lstrip(_PADDING) not in (b"", b"-", b"\r"):
+                break
+            cut = start - 2
         cut = max(cut, 0)
         self._held = ready[cut:]
         return ready[:cut]
 
     async def _handle_events(self) -> None:
-        while not isinstance(event := self._event or self._decoder.next_event(), NeedData | Epilogue):
+        while not isinstance(event := self._event or self._next_event(), NeedData | Epilogue):
             self._event = event
             if isinstance(event, Field | File) and event.name is None:
                 raise ValueError("a part of the form has no name (RFC 7578, section 4.2)")
@@ -244,6 +249,12 @@ class MultipartForm(FormParser):
                 case _:
                     pass  # a Preamble
             self._event = None
+
+    def _next_event(self) -> Event:
+        decoder = self._decoder
+        if decoder.state is State.PART and self._no_part.match(decoder.buffer):
+            decoder.state = State.EPILOGUE  # the decoder would look for the headers of a part
+        return decoder.next_event()
 
     async def _add_data(self, event: Data) -> None:
         if self._spool is not None:

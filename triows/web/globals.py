@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..tasks.context import Namespace, Proxy, current
 from .context import Context
 from .request import Request
-from .sessions import SessionMixin
+from .sessions import SessionMixin, note_access
 from .websocket import WebSocket
 
 
@@ -44,7 +44,7 @@ class SessionProxy(Proxy):
 
     def _get_current_object(self) -> Any:
         session = super()._get_current_object()
-        session.accessed = True
+        note_access(session)
         return session
 
     def __getattr__(self, name: str) -> Any:

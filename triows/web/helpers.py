@@ -17,6 +17,7 @@ from ..tasks.functions import check_awaited
 from .context import Context, current_context, require_context
 from .json import JSONProvider
 from .response import Response
+from .suggestions import suggests_arguments
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,6 +54,7 @@ def abort(code: int | SansIOResponse, *args: Any, **kwargs: Any) -> NoReturn:
     raise RuntimeError(f"the app's aborter returned from abort({code!r}), and abort() never returns")
 
 
+@suggests_arguments
 def redirect(location: str, code: int = 302) -> Response:
     """Return a response that sends the client to another URL.
 

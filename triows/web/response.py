@@ -30,6 +30,7 @@ from .foreign_names import ForeignNameGuard
 from .headers import ResponseHeaders, encode_headers
 from .json_codec import STANDARD_JSON, JSONCodec
 from .quart_names import RESPONSE, refuse_definitions
+from .suggestions import suggests_arguments
 
 Body = str | bytes | bytearray | Iterable[str | bytes] | AsyncIterable[str | bytes]
 """The types of a response's body."""
@@ -207,7 +208,7 @@ class Response(ForeignNameGuard, SansIOResponse):
         def set_cookie(self, key: str, value: str = "", *args: Any, **kwargs: Any) -> None:
             """See :meth:`werkzeug.sansio.response.Response.set_cookie`."""
             check_awaited("set_cookie()", key, value, *args, *kwargs.values())
-            super().set_cookie(key, plain_text(value), *args, **kwargs)
+            _set_cookie(self, key, plain_text(value), *args, **kwargs)
 
         def set_etag(self, etag: str, weak: bool = False) -> None:
             """See :meth:`werkzeug.sansio.response.Response.set_etag`."""
@@ -358,6 +359,9 @@ class Response(ForeignNameGuard, SansIOResponse):
     def __repr__(self) -> str:
         body = "streamed" if self._complete is None else f"{len(self._complete)} bytes"
         return f"<{type(self).__name__} {body} [{self.status}]>"
+
+
+_set_cookie = suggests_arguments(SansIOResponse.set_cookie)
 
 
 @lru_cache(maxsize=64)

@@ -45,6 +45,14 @@ class SessionMixin(dict[str, Any]):
         self["_permanent"] = bool(value)
 
 
+def note_access(session: object) -> None:
+    """Note that a session is used. One of a class of its interface's own, a dict for one, may have no place for it."""
+    try:
+        cast(SessionMixin, session).accessed = True
+    except AttributeError:
+        pass
+
+
 class SecureCookieSession(SessionMixin):
     """The session of :class:`SecureCookieSessionInterface`. It sets ``modified`` and ``accessed`` itself."""
 

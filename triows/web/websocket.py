@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Coroutine, Generator, Iterable, Mapping
-from operator import index
 from typing import Any
 
 import trio
@@ -19,6 +18,7 @@ from .foreign_names import WEBSOCKET as FOREIGN
 from .headers import ResponseHeaders, encode_headers
 from .json_codec import encode
 from .request import RequestBase
+from .suggestions import suggests_arguments
 
 # Headers that the server itself sets in the answer to the handshake (RFC 6455, section 4.2.2).
 _RESERVED = {b"upgrade", b"connection", b"content-length", b"transfer-encoding"}
@@ -55,6 +55,7 @@ class WebSocket(RequestBase):
         self._accepted_with: tuple[Headers, str | None] | None = None
         connection.implied_accept = self.accept
 
+    @suggests_arguments
     def accept(
         self,
         headers: Mapping[str, str] | datastructures.Headers | Iterable[tuple[str, str]] | None = None,
@@ -182,6 +183,7 @@ class WebSocket(RequestBase):
     def __anext__(self) -> Coroutine[Any, Any, str | bytes]:
         return self.connection.receive()
 
+    @suggests_arguments
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the websocket: send Close, and wait for the client's, ``close_timeout`` seconds at most.
 
@@ -192,9 +194,10 @@ class WebSocket(RequestBase):
         :param code: 1000-1003, 1007-1014 or 3000-4999 (RFC 6455, section 7.4).
         :param reason: at most 123 bytes of UTF-8.
         :raises ValueError: for a code or reason that may not be sent.
+        :raises TypeError: for a code that is no number, or a reason that is no text.
         """
         check_awaited("close()", code, reason)
-        await self.connection.close(index(code), plain_text(reason))
+        await self.connection.close(code, reason)
 
     async def ping(self) -> float:
         """Send a Ping and wait for the client's Pong; returns the round trip in seconds.

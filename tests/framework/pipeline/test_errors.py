@@ -11,9 +11,9 @@ from typing import Any, cast
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
-from werkzeug.exceptions import Conflict, Forbidden, HTTPException, InternalServerError, NotFound
+from werkzeug.exceptions import Conflict, Forbidden, HTTPException, ImATeapot, InternalServerError, NotFound
 
-from triows import Blueprint, Response, Triows, abort, current_app, request, websocket
+from triows import Blueprint, Response, Triows, abort, current_app, redirect, request, websocket
 from triows.testing import HTTPDisconnectError
 
 from ...support.records import logged
@@ -561,6 +561,105 @@ async def test_a_handler_may_abort(app: Triows, caplog: pytest.LogCaptureFixture
     app.errorhandler(Ours)(lambda error: abort(403))
     assert (await body_of(app))[0] == 403
     assert logged(caplog) == []
+
+
+@pytest.mark.parametrize("key", [418, ImATeapot, HTTPException])
+async def test_abort_in_a_handler_is_answered_by_the_handler_of_its_status(
+    app: Triows, caplog: pytest.LogCaptureFixture, key: Any
+) -> None:
+    app.get("/", endpoint="view")(raising(Ours()))
+    app.errorhandler(Ours)(lambda error: abort(418, "Earl Grey"))
+    app.errorhandler(key)(lambda error: (f"my page: {error.description}", 418))
+    app.errorhandler(500)(lambda error: ("my 500 page", 500))
+    assert await body_of(app) == (418, "my page: Earl Grey")
+    assert logged(caplog) == []
+
+
+async def test_abort_in_a_blueprints_handler_is_answered_by_the_blueprints_own(app: Triows) -> None:
+    blueprint = Blueprint("blueprint", __name__)
+    blueprint.get("/", endpoint="view")(raising(Ours()))
+    blueprint.errorhandler(Ours)(lambda error: abort(418))
+    blueprint.errorhandler(418)(lambda error: ("the blueprint's page", 418))
+    app.errorhandler(418)(lambda error: ("the app's page", 418))
+    app.register_blueprint(blueprint)
+    assert await body_of(app) == (418, "the blueprint's page")
+
+
+async def test_abort_in_the_handler_of_a_handshake_is_answered_by_the_handler_of_its_status(app: Triows) -> None:
+    app.websocket("/", endpoint="view")(raising(Ours()))
+    app.errorhandler(Ours)(lambda error: abort(418))
+    app.errorhandler(418)(lambda error: ("my page", 418))
+    response = await rejection(app)
+    assert (response.status_code, await response.get_data()) == (418, b"my page")
+
+
+async def test_a_handler_of_a_status_that_aborts_with_it_is_not_called_again(
+    app: Triows, caplog: pytest.LogCaptureFixture
+) -> None:
+    called = []
+    app.get("/", endpoint="view")(lambda: abort(418))
+    app.errorhandler(418)(lambda error: called.append(error) or abort(418, "Earl Grey"))
+    app.errorhandler(500)(lambda error: ("my 500 page", 500))
+    status, body = await body_of(app)
+    assert (status, "Earl Grey" in body, len(called)) == (418, True, 1)
+    assert logged(caplog) == []
+
+
+async def test_handlers_that_abort_to_each_other_are_called_once_each(app: Triows) -> None:
+    called = []
+    app.get("/", endpoint="view")(lambda: abort(404))
+    app.errorhandler(404)(lambda error: called.append(404) or abort(418))
+    app.errorhandler(418)(lambda error: called.append(418) or abort(404, "around"))
+    status, body = await body_of(app)
+    assert (status, "around" in body, called) == (404, True, [404, 418])
+
+
+async def test_an_error_in_the_handler_that_an_abort_leads_to_goes_to_the_handler_of_500(
+    app: Triows, caplog: pytest.LogCaptureFixture
+) -> None:
+    second = KeyError("second")
+    app.get("/", endpoint="view")(raising(Ours()))
+    app.errorhandler(Ours)(lambda error: abort(418))
+    app.errorhandler(418)(failing(second))
+    app.errorhandler(500)(lambda error: (f"my 500 page: {error.original_exception!r}", 500))
+    assert await body_of(app) == (500, "my 500 page: KeyError('second')")
+    assert logged(caplog) == [second]
+
+
+@pytest.mark.parametrize("traps", [False, True])
+async def test_abort_in_the_handler_of_500_is_answered_by_the_handler_of_its_status(app: Triows, traps: bool) -> None:
+    app.config["TRAP_HTTP_EXCEPTIONS"] = traps
+    app.get("/", endpoint="view")(raising(Ours()))
+    app.errorhandler(500)(lambda error: abort(503))
+    assert (await body_of(app))[0] == 503
+    app.errorhandler(503)(lambda error: ("my 503 page", 503))
+    assert await body_of(app) == (503, "my 503 page")
+
+
+async def test_a_handler_of_500_and_one_that_lead_to_each_other_end(
+    app: Triows, caplog: pytest.LogCaptureFixture
+) -> None:
+    failure = KeyError("second")
+    app.get("/", endpoint="view")(raising(Ours()))
+    app.errorhandler(500)(lambda error: abort(503))
+    app.errorhandler(503)(failing(failure))
+    assert (await body_of(app))[0] == 503
+    assert [type(error) for error in logged(caplog)] == [Ours, KeyError]
+
+
+@pytest.mark.parametrize("key", [HTTPException, Exception])
+async def test_a_response_that_a_view_aborts_with_is_the_answer(app: Triows, key: Any) -> None:
+    app.get("/", endpoint="view")(lambda: abort(redirect("/elsewhere")))
+    app.errorhandler(key)(lambda error: ("handled", 500))
+    assert (await body_of(app))[0] == 302
+
+
+@pytest.mark.parametrize("key", [HTTPException, Exception])
+async def test_a_response_that_a_handler_aborts_with_is_the_answer(app: Triows, key: Any) -> None:
+    app.get("/", endpoint="view")(raising(Ours()))
+    app.errorhandler(Ours)(lambda error: abort(redirect("/elsewhere")))
+    app.errorhandler(key)(lambda error: ("handled", 500))
+    assert (await body_of(app))[0] == 302
 
 
 async def test_a_handler_that_returns_nothing_is_named(app: Triows, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import trio
-from werkzeug.exceptions import NotFound
+from markupsafe import Markup
+from werkzeug.exceptions import Forbidden, NotFound
 from werkzeug.wrappers import Response as WSGIResponse
 from werkzeug.wrappers import Response as WerkzeugResponse
 
@@ -527,3 +528,22 @@ async def test_views_may_return(value: object, status: int, body: bytes, header:
 async def test_views_may_not_return(value: object) -> None:
     with pytest.raises(TypeError, match="returned"):
         await Triows(__name__).make_response(value)
+
+
+async def test_the_description_of_an_error_may_be_markup() -> None:
+    response = await Triows(__name__).make_response(Forbidden(Markup("<b>no</b> &")))
+    assert "<p><b>no</b> &</p>" in await response.get_data(as_text=True)
+
+
+async def test_the_description_of_an_error_may_be_a_property() -> None:
+    class Ours(Forbidden):
+        @property
+        def description(self) -> str:  # type: ignore[override]
+            return "Members only"
+
+        @description.setter
+        def description(self, value: str) -> None:
+            raise AssertionError
+
+    response = await Triows(__name__).make_response(Ours())
+    assert "<p>Members only</p>" in await response.get_data(as_text=True)

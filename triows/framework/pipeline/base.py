@@ -11,6 +11,8 @@ whose errors are only logged:
   ``connection.error``;
 - while a response can be sent, an error is answered: by its error handler; an ``HTTPException`` without one by its own
   response, unless it is trapped; any other by 500, and it is logged;
+- an error of an error handler is answered likewise: an ``HTTPException`` by its error handler, if that has not been
+  called yet; any other by the handler of 500;
 - when none can be sent any more, ``_end_by_error`` decides;
 - after a disconnect errors are only logged, an ``HTTPException`` or invalid JSON not even that;
 - of several errors in a group, the first that has a handler is answered, and all are logged.
@@ -254,34 +256,42 @@ class Pipeline(ABC):
             if self._can_answer():
                 await self._send(self._plain_error())
 
-    async def _error_response(self, errors: list[BaseException]) -> Response:
+    async def _error_response(self, errors: Sequence[BaseException], called: tuple[ErrorHandler, ...] = ()) -> Response:
+        """Return the response of the error handlers, else the errors' own.
+
+        :param called: the handlers that led here, each by ``abort()``; none of them is called for that again.
+        """
         for error in errors:
             handler = self._find_handler(error)
-            if handler is not None:
+            if handler is not None and handler not in called:
                 try:
                     return await self._call_error_handler(handler, error)
+                except HTTPException as aborted:
+                    return await self._error_response([aborted], (*called, handler))
                 except Exception as failure:
-                    return await self._internal_error([failure])
+                    return await self._internal_error([failure], (*called, handler))
         faults = [error for error in errors if not isinstance(error, HTTPException) or is_trapped(self.app, error)]
-        if not faults:
+        if called or not faults:
             return await make_response(self.app, errors[0])
         # An HTTPException beside a fault is an error of this handler too, but the fault decides the answer.
         return await self._internal_error(errors, log=len(errors) == 1)
 
-    async def _internal_error(self, errors: Sequence[BaseException], *, log: bool = True) -> Response:
+    async def _internal_error(
+        self, errors: Sequence[BaseException], called: tuple[ErrorHandler, ...] = (), *, log: bool = True
+    ) -> Response:
         """Return the response of the handler of 500, for errors that no other has answered."""
         await self._record_unhandled(errors, log=log)
         failure = InternalServerError(original_exception=errors[0] if len(errors) == 1 else self.unhandled)
         handler = self._find_handler(failure)
         if handler is None:
             return await make_response(self.app, failure)
-        return await self._call_error_handler(handler, failure)
+        try:
+            return await self._call_error_handler(handler, failure)
+        except HTTPException as aborted:
+            return await self._error_response([aborted], (*called, handler))
 
     async def _call_error_handler(self, handler: ErrorHandler, error: BaseException) -> Response:
-        try:
-            return await self._response_of(handler, await call(handler, error))
-        except HTTPException as http_error:
-            return await make_response(self.app, http_error)
+        return await self._response_of(handler, await call(handler, error))
 
     async def _finish_error(self, response: Response) -> None:
         """Finish with the response of an error handler; an error of the after hooks is logged, and not answered."""
@@ -298,9 +308,11 @@ class Pipeline(ABC):
         return response_from(self.app, InternalServerError())
 
     def _find_handler(self, error: BaseException) -> ErrorHandler | None:
-        if isinstance(error, RoutingException):
-            return None
-        code = error.code if isinstance(error, HTTPException) else None
+        code = None
+        if isinstance(error, HTTPException):
+            code = error.code
+            if isinstance(error, RoutingException) or (code is None and error.response is not None):
+                return None  # a redirect, or the response that abort() was given: an answer already
         names = (*self.subject.blueprints, None)
         for key in (None,) if code is None else (code, None):
             for name in names:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...connection.checks import did_you_mean
 from ...connection.limits import REQUEST_LIMITS, WEBSOCKET_LIMITS, check_limits, pop_limits
 from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_async
+from ...web.suggestions import suggests_arguments
 from .. import quart_names
+from ..commands import AppWithCommands, WithBlueprintCommands, check_cli_group
 from ..files import static_rule
 from ..templates import WithAppTemplates
 from .class_views import check_view_function
@@ -17,11 +20,11 @@ from .decorators import Scaffold, bare, check_error_key
 from .hooks import F, HandlerTable, Hooks, HookTable, Kind, add_hook, register_handler
 from .rules import check_endpoint, check_parts
 
-_OPTIONS = frozenset({"name", "name_prefix", "subdomain", "url_defaults", "url_prefix"})
-_READ_ONCE = frozenset({"name", "static_url_path", "subdomain", "url_prefix", "url_values"})
+_OPTIONS = frozenset({"cli_group", "name", "name_prefix", "subdomain", "url_defaults", "url_prefix"})
+_READ_ONCE = frozenset({"cli_group", "name", "static_url_path", "subdomain", "url_prefix", "url_values"})
 
 
-class BlueprintApp(Protocol):
+class BlueprintApp(AppWithCommands, Protocol):
     """The app that a blueprint is registered on, and puts its rules, hooks and error handlers into."""
 
     blueprints: dict[str, Blueprint]
@@ -93,7 +96,7 @@ def join_paths(prefix: str, rule: str) -> str:
     return f"{prefix.rstrip('/')}/{rule.lstrip('/')}" if rule else prefix
 
 
-class Blueprint(WithAppTemplates, Scaffold):
+class Blueprint(WithBlueprintCommands, WithAppTemplates, Scaffold):
     """A part of an app: ``Blueprint("chat", __name__, url_prefix="/chat")``.
 
     The blueprint's endpoints are called ``"chat.name"``. Blueprints may be nested.
@@ -107,12 +110,14 @@ class Blueprint(WithAppTemplates, Scaffold):
     :param root_path: the folder of the blueprint's files, by default that of the module ``import_name``.
     :param template_folder: the folder of the blueprint's templates, absolute or below ``root_path``. The app's
         templates come first.
+    :param cli_group: the name of the group that the blueprint's commands make in ``app.cli``, by default the
+        blueprint's; None: they stand beside the app's own.
     """
 
     _called = "blueprint"
     _without_effect = quart_names.BLUEPRINT
-    _missing = quart_names.BLUEPRINT_CALLS
 
+    @suggests_arguments
     def __init__(
         self,
         name: str,
@@ -125,6 +130,7 @@ class Blueprint(WithAppTemplates, Scaffold):
         url_defaults: dict[str, Any] | None = None,
         root_path: str | None = None,
         template_folder: str | os.PathLike[str] | None = None,
+        cli_group: str | EllipsisType | None = ...,
     ) -> None:
         super().__init__(import_name, root_path=root_path)
         self._init_templates(template_folder)
@@ -134,6 +140,7 @@ class Blueprint(WithAppTemplates, Scaffold):
         self.url_prefix = url_prefix
         self.subdomain = subdomain
         self.url_values: dict[str, Any] = url_defaults or {}
+        self.cli_group: str | EllipsisType | None = check_cli_group(cli_group)
         self._take_static(static_folder, static_url_path)
         self.registered: bool = False
         self._reads_options = False
@@ -271,6 +278,7 @@ class Blueprint(WithAppTemplates, Scaffold):
             app.error_handlers.setdefault(full_name, {}).setdefault(code, {}).update(handlers)
         if self.has_static_folder:
             setup.add(app.add_url_rule, static_rule(self), "static", self.send_static_file, {})
+        self._add_commands(app, full_name, options)
         for function in (*self._early_records, *self._records):
             function(setup)
         for child, child_options in self._children:
@@ -279,8 +287,6 @@ class Blueprint(WithAppTemplates, Scaffold):
     def _check_options(self, options: dict[str, Any]) -> None:
         check_parts(options)
         for name in options.keys() - _OPTIONS:
-            if name in quart_names.BLUEPRINT:
-                raise TypeError(f"register_blueprint() has no option {name!r}: {quart_names.BLUEPRINT[name]}")
             if not self._reads_options:  # a recorded function may read setup.options
                 raise TypeError(
                     f"register_blueprint() has no option {name!r}, and no function of {self.name!r} that was given to"

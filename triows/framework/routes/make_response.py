@@ -123,7 +123,10 @@ def _from_body(app: ResponseApp, body: Any, function: Callable[..., Any] | None)
         case dict() | list():
             return app.json.response(body)
         case HTTPException():
-            check_awaited(type(body).__name__, body.description)
+            text = body.description
+            check_awaited(type(body).__name__, text)
+            if isinstance(text, str) and type(text) is not str and not hasattr(text, "__html__"):
+                body.description = plain_text(text)
             return app.response_class.from_sansio(body.get_response())
         case SansIOResponse():
             return app.response_class.from_sansio(body)

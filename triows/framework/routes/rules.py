@@ -182,8 +182,14 @@ _DECIDED = {
 
 
 def check_options(rule: str, options: dict[str, Any], *, websocket: bool = False) -> None:
-    """Raise an error if a route has an option that its kind decides, or one in another framework's syntax."""
+    """Raise an error if a route has an option that its kind decides, or one in another framework's syntax.
+
+    So does one that was meant to be the view function.
+    """
     check_parts(options)
+    for name in options:
+        if hint := did_you_mean(name, ("view_func",)):
+            raise TypeError(f"the route {rule!r} has no option {name!r}{hint}")
     for name, remedy in _DECIDED[websocket].items():
         if name in options:
             raise TypeError(f"the {'websocket ' if websocket else ''}route {rule!r} has no option {name!r}: {remedy}")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from difflib import get_close_matches
+from operator import index
+from typing import NamedTuple, SupportsIndex
+
+from ..plain import plain_text
 
 MAX_CONTROL_PAYLOAD = 125  # section 5.5
 MAX_CLOSE_REASON = MAX_CONTROL_PAYLOAD - 2
@@ -81,17 +85,46 @@ def read_close(payload: bytes) -> Close:
     return Close(code, reason)
 
 
-def check_close(code: int, reason: str) -> None:
-    """Raise ValueError unless a Close frame may carry this code and reason; TypeError for another type."""
-    if not isinstance(code, int) or not isinstance(reason, str):
-        raise TypeError(f"close({code!r:.100}, {reason!r:.100}): the code is a number, and the reason a text after it")
-    if not may_be_sent(code):
-        raise ValueError(f"close code {code!r} may not be sent: use 1000-1003, 1007-1014 or 3000-4999 (RFC 6455, 7.4)")
-    size = len(reason.encode())
+def plain_close(code: SupportsIndex, reason: str) -> Close:
+    """Return a code and a reason as an int and a str of no subclasses.
+
+    :raises TypeError: if the code is no whole number, or the reason no text.
+    """
+    if not isinstance(code, SupportsIndex) or not isinstance(reason, str):
+        raise TypeError(
+            f"close({code!r:.100}, {reason!r:.100}): the code is a number, and the reason a text after it{_meant(code)}"
+        )
+    return Close(index(code), plain_text(reason))
+
+
+def checked_close(code: SupportsIndex, reason: str) -> Close:
+    """Return what a Close frame is to say, as :func:`plain_close` does.
+
+    :raises TypeError: if the code is no whole number, or the reason no text.
+    :raises ValueError: if a Close frame may not carry them.
+    """
+    close = plain_close(code, reason)
+    if not may_be_sent(close.code):
+        raise ValueError(
+            f"close code {close.code} may not be sent: use 1000-1003, 1007-1014 or 3000-4999 (RFC 6455, 7.4)"
+        )
+    size = len(close.reason.encode())
     if size > MAX_CLOSE_REASON:
         raise ValueError(
             f"the close reason is {size} bytes of UTF-8: at most {MAX_CLOSE_REASON} fit into a Close frame"
         )
+    return close
+
+
+def _meant(code: object) -> str:
+    """Return the end of a message that says which code a text in its place is, or is the name of; empty if none."""
+    if not isinstance(code, str):
+        return ""
+    if code.strip().isdecimal():
+        return f"; write {code.strip():.100} without quotes"
+    numbers = {name.lower(): number for number, name in CLOSE_CODE_NAMES.items()}
+    close = get_close_matches(code.lower().replace("_", " "), numbers, n=1)
+    return f"; the code of {close[0]!r} is {numbers[close[0]]}" if close and may_be_sent(numbers[close[0]]) else ""
 
 
 def shortened(reason: str) -> str:
