@@ -62,16 +62,10 @@ class Response(ForeignNameGuard, SansIOResponse):
         mimetype: str | None = None,
         content_type: str | None = None,
     ) -> None:
-        if mimetype is not None:
-            check_awaited("a response's mimetype", mimetype)
         if not headers and content_type is None:
             # Werkzeug would make the same content type, after a search in empty headers.
             content_type = _content_type(self.default_mimetype if mimetype is None else mimetype)
-        try:
-            super().__init__(status, ResponseHeaders(headers), mimetype, content_type)
-        except AttributeError:
-            check_awaited("a response's status", status)
-            raise
+        super().__init__(status, ResponseHeaders(headers), mimetype, content_type)
         self._complete: bytes | None = b"" if response is None else None
         self._stream: Iterable[str | bytes] | AsyncIterable[str | bytes] | None = None
         self._started = False
@@ -209,11 +203,6 @@ class Response(ForeignNameGuard, SansIOResponse):
             """See :meth:`werkzeug.sansio.response.Response.set_cookie`."""
             check_awaited("set_cookie()", key, value, *args, *kwargs.values())
             _set_cookie(self, key, plain_text(value), *args, **kwargs)
-
-        def set_etag(self, etag: str, weak: bool = False) -> None:
-            """See :meth:`werkzeug.sansio.response.Response.set_etag`."""
-            check_awaited("set_etag()", etag)
-            super().set_etag(etag, weak)
 
     async def iter_body(self) -> AsyncGenerator[bytes, None]:
         """Yield the body's pieces, none of them empty. Call :meth:`aclose` afterwards, after an error too.

@@ -91,12 +91,16 @@ class MethodView(View):
 
     async def dispatch_request(self, **kwargs: Any) -> Any:
         """Answer a request by the method of its name."""
-        function = getattr(self, request.method.lower(), None)
-        if function is None and request.method == "HEAD":
-            function = getattr(self, "get", None)
+        function = _method_for(self, request.method)
         if function is None:
             raise TypeError(f"{type(self).__name__} has no method {request.method.lower()}() for this request")
         return await call(function, **kwargs)
+
+
+def _method_for(owner: object, method: str) -> Any:
+    """Return the method of a :class:`MethodView`, or of its class, for an HTTP method; None if there is none."""
+    function = getattr(owner, method.lower(), None)
+    return getattr(owner, "get", None) if function is None and method == "HEAD" else function
 
 
 def class_of(function: object) -> type[View] | None:
@@ -118,9 +122,7 @@ def has_own_dispatch(class_: type[View]) -> bool:
 
 def answering(class_: type[View], method: str) -> Any:
     """Return the method of the class that answers requests of an HTTP method, None if there is none."""
-    found = getattr(class_, method.lower(), None) if issubclass(class_, MethodView) else None
-    if found is None and issubclass(class_, MethodView) and method == "HEAD":
-        found = getattr(class_, "get", None)
+    found = _method_for(class_, method) if issubclass(class_, MethodView) else None
     return class_.dispatch_request if found is None and has_own_dispatch(class_) else found
 
 
