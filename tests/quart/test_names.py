@@ -26,6 +26,7 @@ import triows.quart.helpers
 import triows.quart.logging
 import triows.quart.templating
 import triows.quart.testing
+import triows.quart.views
 from triows.framework import contexts
 from triows.framework.pipeline import contexts as pipeline_contexts
 from triows.quart import Quart, json
@@ -95,6 +96,10 @@ def test_templating_has_jinjas_classes_when_they_are_asked_for() -> None:
     assert triows.quart.templating.Environment is jinja.Environment
     with pytest.raises(AttributeError, match="has no attribute 'Loader'"):
         triows.quart.templating.Loader  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_the_methods_of_class_views_have_a_name() -> None:
+    assert triows.quart.views.http_method_funcs >= {"get", "head", "post", "trace"}
 
 
 async def test_a_push_promise_is_asked_for_by_path() -> None:
