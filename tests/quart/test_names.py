@@ -18,6 +18,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from werkzeug import routing
 
 import triows
 import triows.quart
@@ -82,6 +83,9 @@ def test_names_that_triows_has_too_mean_the_same(name: str) -> None:
         ("ctx", "AppContext", contexts.AsyncContext),
         ("ctx", "RequestContext", pipeline_contexts.RequestContext),
         ("ctx", "WebsocketContext", pipeline_contexts.WebSocketContext),
+        ("routing", "Map", routing.Map),
+        ("routing", "MapAdapter", routing.MapAdapter),
+        ("routing", "Rule", routing.Rule),
         ("globals", "request_ctx", web_globals.request_ctx),
         ("utils", "run_sync", functions.run_sync),
     ],
