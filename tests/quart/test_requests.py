@@ -33,6 +33,8 @@ from triows.quart.ctx import after_this_request, copy_current_app_context, copy_
 from triows.quart.sessions import SecureCookieSession, SecureCookieSessionInterface
 from triows.quart.testing import WebsocketResponseError
 
+from ..support.asgi import http
+
 
 @pytest.fixture
 def app() -> Quart:
@@ -158,6 +160,17 @@ async def test_a_request_knows_its_url(
         assert (request.url, request.base_url, request.host) == (url, base_url, "quart.com")
         assert request.url_root == request.host_url == root
         assert (request.scheme, request.is_secure) == (scheme, scheme == "https")
+
+
+async def test_a_request_has_the_scope_of_the_asgi_server(app: Quart) -> None:
+    @app.get("/")
+    async def index() -> Any:
+        return [request.scope["mark"], await request.get_data(as_text=True)]
+
+    async with http(app, mark="yes") as server:
+        server.put("http.request", more_body=False)  # ASGI lets a server leave out an empty body
+        sent = await server.rest()
+    assert sent[1]["body"] == b'["yes",""]\n'
 
 
 async def test_a_query_may_repeat_a_name_and_leave_out_a_value(app: Quart) -> None:
