@@ -105,10 +105,18 @@ async def connected(address: str) -> AsyncIterator[WebSocketConnection]:
         await ws.aclose()
 
 
-async def output_of(*arguments: str | Path) -> str:
+async def get(address: str, path: str) -> bytes:
+    """All that the server sends for one GET."""
+    host, port = address.split(":")
+    async with await trio.open_tcp_stream(host, int(port)) as stream:
+        await stream.send_all(f"GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n".encode())
+        return b"".join([data async for data in stream])
+
+
+async def output_of(*arguments: str | Path, cwd: Path = ROOT) -> str:
     """Run ``python ARGUMENTS`` to its end."""
     with trio.fail_after(GUARD):
-        done = await trio.run_process([sys.executable, *map(str, arguments)], capture_stdout=True)
+        done = await trio.run_process([sys.executable, *map(str, arguments)], capture_stdout=True, cwd=cwd)
     assert isinstance(done.stdout, bytes)
     return done.stdout.decode()
 
@@ -575,11 +583,109 @@ async def test_guestbook_is_bounded(guestbook: ModuleType) -> None:
 async def test_guestbook_finds_its_templates_from_anywhere(tmp_path: Path) -> None:
     file = EXAMPLES / "guestbook" / "app.py"
     async with running("-m", "triows", "run", f"{file}:app", "--port", "0", cwd=tmp_path) as (_, address):
-        host, port = address.split(":")
-        async with await trio.open_tcp_stream(host, int(port)) as stream:
-            await stream.send_all(f"GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n".encode())
-            page = b"".join([data async for data in stream])
+        page = await get(address, "/")
     assert b"<title>Guestbook</title>" in page
+
+
+# blog
+
+
+@pytest.fixture
+def blog(load: Load, tmp_path: Path) -> ModuleType:
+    """The blog, with a database of its own that its command has made."""
+    module = load("blog/app.py")
+    module.app.config["DATABASE"] = tmp_path / "blog.db"
+    result = module.app.test_cli_runner().invoke(args=["init-db"])
+    assert result.output == f"{tmp_path / 'blog.db'} is ready\n"
+    return module
+
+
+async def test_blog_shows_posts_with_the_newest_first(blog: ModuleType) -> None:
+    client = blog.app.test_client()
+    assert "Nobody has written anything yet." in await (await client.get("/")).get_data(as_text=True)
+    for title in ("First", "<i>Second</i>"):
+        response = await client.post("/create/", form={"title": title, "text": "a & b"}, follow_redirects=True)
+        assert response.status_code == 200
+    page = await response.get_data(as_text=True)
+    assert re.findall("<h2>(.*)</h2>", page) == ["&lt;i&gt;Second&lt;/i&gt;", "First"]
+    assert page.count("a &amp; b") == 2
+
+
+@pytest.mark.parametrize("form", [{}, {"title": "Title"}, {"text": "Text"}])
+async def test_blog_answers_a_form_without_a_field_with_400(form: dict[str, str], blog: ModuleType) -> None:
+    client = blog.app.test_client()
+    assert (await client.post("/create/", form=form)).status_code == 400
+    assert "<article>" not in await (await client.get("/")).get_data(as_text=True)
+
+
+async def test_blog_has_a_form(blog: ModuleType) -> None:
+    page = await (await blog.app.test_client().get("/create/")).get_data(as_text=True)
+    assert re.findall('name="(title|text)"', page) == ["title", "text"]
+
+
+async def test_blog_is_made_and_served_from_anywhere(tmp_path: Path) -> None:
+    file = EXAMPLES / "blog" / "app.py"
+    assert await output_of(file, "init-db", cwd=tmp_path) == f"{tmp_path / 'blog.db'} is ready\n"
+    async with running("-m", "triows", "run", f"{file}:app", "--port", "0", cwd=tmp_path) as (_, address):
+        assert b"Nobody has written anything yet." in await get(address, "/")
+
+
+# api
+
+
+@pytest.fixture
+def api(load: Load) -> TestClient:
+    client: TestClient = load("api/app.py").app.test_client()
+    return client
+
+
+@pytest.mark.parametrize("value", [{"a": "b"}, [], "text", 1.5, None])
+async def test_api_echoes_json(value: Any, api: TestClient) -> None:
+    response = await api.post("/echo", json=value)
+    assert await response.get_json() == {"input": value, "extra": True}
+
+
+@pytest.mark.parametrize("due", ["2030-01-31", None])
+async def test_api_creates_a_todo_and_says_where_it_is(due: str | None, api: TestClient) -> None:
+    response = await api.post("/todos/", json={"task": "Sleep", "due": due})
+    todo = await response.get_json()
+    assert (response.status_code, todo) == (201, {"id": 1, "task": "Sleep", "due": due})
+    assert await (await api.get(response.headers["Location"])).get_json() == todo
+    assert await (await api.get("/todos/")).get_json() == [todo]
+
+
+@pytest.mark.parametrize(
+    "todo",
+    [
+        None,
+        [],
+        {},
+        {"task": ""},
+        {"task": 1},
+        {"due": None},
+        {"task": "Sleep", "due": "tomorrow"},
+        {"task": "Sleep", "due": 1},
+        {"task": "Sleep", "done": True},
+    ],
+)
+async def test_api_answers_what_is_no_todo_with_400(todo: Any, api: TestClient) -> None:
+    response = await api.post("/todos/", json=todo)
+    assert (response.status_code, [*await response.get_json()]) == (400, ["error"])
+    assert await (await api.get("/todos/")).get_json() == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/todos/1", 404), ("GET", "/echo", 405), ("POST", "/echo", 400)]
+)
+async def test_api_answers_errors_as_json(method: str, path: str, status: int, api: TestClient) -> None:
+    response = await api.open(path, method=method, data="junk", headers={"Content-Type": "application/json"})
+    assert (response.status_code, [*await response.get_json()]) == (status, ["error"])
+
+
+async def test_api_is_served_from_anywhere(tmp_path: Path) -> None:
+    file = EXAMPLES / "api" / "app.py"
+    async with running("-m", "triows", "run", f"{file}:app", "--port", "0", cwd=tmp_path) as (_, address):
+        assert (await get(address, "/todos/")).endswith(b"\r\n\r\n[]\n")
 
 
 # video

@@ -25,7 +25,6 @@ from .framework.application import App
 from .server import listeners
 from .server.process import reloading, systemd
 from .server.process import runner as process
-from .tasks.exception_groups import unwrap_group
 from .tasks.functions import is_async
 
 _FILE_AND_NAME = re.compile(r"(.*\.py):([^:/\\]*)", re.DOTALL)
@@ -125,34 +124,28 @@ def _run(
         served.enter_context(app.served_natively())
     except (RuntimeError, TypeError) as refusal:
         raise UsageError(f"cannot serve {target}: {refusal}") from refusal
-    try:
-        with served, _listening_failures(host, port):
-            process.run(
-                app,
-                host,
-                port,
-                fds=fds if parent is None else parent.fds,
-                reuse_port=reuse_port and parent is None,
-                socket_mode=socket_mode if parent is None else None,
-                ssl_context=ssl_context,
-                access_log=access_log,
-                announce=click.echo,
-                parent=parent,
-            )
-    except BaseException as raised:
-        raise unwrap_group(raised) from None  # noqa: ASYNC104 - the same, unwrapped
+    with served, _listening_failures(host, port):
+        process.run(
+            app,
+            host,
+            port,
+            fds=fds if parent is None else parent.fds,
+            reuse_port=reuse_port and parent is None,
+            socket_mode=socket_mode if parent is None else None,
+            ssl_context=ssl_context,
+            access_log=access_log,
+            announce=click.echo,
+            parent=parent,
+        )
 
 
 @contextmanager
 def _listening_failures(host: str, port: int) -> Iterator[None]:
-    """Make of an error of listening, also of one in a group, one for the user."""
+    """Make of an error of listening one for the user."""
     try:
         yield
-    except BaseException as raised:
-        error = unwrap_group(raised)
-        if isinstance(error, ListenError | listeners.ListenSettingError):
-            raise UsageError(_listening_failure(error, host, port)) from error  # noqa: ASYNC104 - an error of listening
-        raise
+    except (ListenError, listeners.ListenSettingError) as error:
+        raise UsageError(_listening_failure(error, host, port)) from error
 
 
 def _listening_failure(error: ListenError | listeners.ListenSettingError, host: str, port: int) -> str:

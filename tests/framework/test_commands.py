@@ -59,6 +59,27 @@ def test_a_command_gets_the_app(app: Triows) -> None:
     assert run(app, "name").output == "shop\n"
 
 
+def test_a_command_may_be_decorated_without_parentheses(app: Triows) -> None:
+    @app.cli.command
+    def greet() -> None:
+        click.echo("Hello!")
+
+    assert isinstance(greet, click.Command)
+    assert run(app, "greet").output == "Hello!\n"
+
+
+def test_a_group_may_be_decorated_without_parentheses(app: Triows) -> None:
+    @app.cli.group
+    def user() -> None:
+        pass
+
+    @user.command(with_appcontext=True)
+    def count() -> None:
+        click.echo(current_app.name)
+
+    assert run(app, "user", "count").output == "shop\n"
+
+
 def test_groups_inside_have_contexts_too(app: Triows) -> None:
     @app.cli.group("user")
     def user() -> None:

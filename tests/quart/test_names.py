@@ -18,6 +18,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from werkzeug import routing
 
 import triows
 import triows.quart
@@ -26,6 +27,7 @@ import triows.quart.helpers
 import triows.quart.logging
 import triows.quart.templating
 import triows.quart.testing
+import triows.quart.views
 from triows.framework import contexts
 from triows.framework.pipeline import contexts as pipeline_contexts
 from triows.quart import Quart, json
@@ -81,6 +83,9 @@ def test_names_that_triows_has_too_mean_the_same(name: str) -> None:
         ("ctx", "AppContext", contexts.AsyncContext),
         ("ctx", "RequestContext", pipeline_contexts.RequestContext),
         ("ctx", "WebsocketContext", pipeline_contexts.WebSocketContext),
+        ("routing", "Map", routing.Map),
+        ("routing", "MapAdapter", routing.MapAdapter),
+        ("routing", "Rule", routing.Rule),
         ("globals", "request_ctx", web_globals.request_ctx),
         ("utils", "run_sync", functions.run_sync),
     ],
@@ -95,6 +100,10 @@ def test_templating_has_jinjas_classes_when_they_are_asked_for() -> None:
     assert triows.quart.templating.Environment is jinja.Environment
     with pytest.raises(AttributeError, match="has no attribute 'Loader'"):
         triows.quart.templating.Loader  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_the_methods_of_class_views_have_a_name() -> None:
+    assert triows.quart.views.http_method_funcs >= {"get", "head", "post", "trace"}
 
 
 async def test_a_push_promise_is_asked_for_by_path() -> None:

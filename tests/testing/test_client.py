@@ -15,7 +15,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from triows import Response, Triows, current_app, g, redirect, request, session, websocket
-from triows.testing import FileStorage, WebsocketResponseError
+from triows.testing import FileStorage, TestClient, WebsocketResponseError
 
 # HTTP
 
@@ -413,3 +413,9 @@ async def test_a_path_outside_of_the_root_path_is_404(app: Triows) -> None:
         async with client.websocket("/room", root_path="/mounted") as ws:
             await ws.receive()
     assert caught.value.response.status_code == 404
+
+
+@pytest.mark.parametrize("name", ["http_connection_class", "websocket_connection_class"])
+def test_the_classes_of_a_clients_connections_cannot_be_replaced(name: str) -> None:
+    with pytest.raises(TypeError, match=rf"Mine defines '{name}', which has no effect in triows: wrap what client"):
+        type("Mine", (TestClient,), {name: object})

@@ -2,6 +2,8 @@
 
 from typing import assert_type
 
+import click
+
 import triows
 from triows import install_as_quart
 from triows.quart import Quart, ResponseReturnValue, g, request, request_started, websocket
@@ -23,6 +25,18 @@ assert_type(app.test_client(), QuartClient)
 assert_type(app.test_cli_runner(), QuartCliRunner)
 assert_type(dumps([1]), str)
 loads(b"1")
+
+
+@app.cli.command("greet", with_appcontext=True)
+async def greet() -> None: ...
+
+
+@app.cli.command
+def other() -> None: ...
+
+
+assert_type(greet, click.Command)
+assert_type(other, click.Command)
 
 
 @app.get("/")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import update_wrapper
 from inspect import isawaitable
-from typing import Any
+from typing import Any, overload
 
 import click
 import trio
@@ -59,11 +59,20 @@ def with_appcontext(function: Callable[..., Any]) -> Callable[..., Any]:
 class AppGroup(click.Group):
     """A group of commands, whose decorator ``command`` takes ``with_appcontext=True``."""
 
+    @overload
+    def command(self, function: Callable[..., Any], /) -> click.Command: ...
+    @overload
+    def command(
+        self, *args: Any, with_appcontext: bool = False, **options: Any
+    ) -> Callable[[Callable[..., Any]], click.Command]: ...
+
     def command(self, *args: Any, with_appcontext: bool = False, **options: Any) -> Any:
         """Add the decorated function as a command.
 
         :param with_appcontext: whether ``current_app`` and ``g`` are available in it; then it may be async.
         """
+        if args and callable(args[0]):  # a decorator without parentheses
+            return self.command(*args[1:], with_appcontext=with_appcontext, **options)(args[0])
 
         def decorator(function: Callable[..., Any]) -> click.Command:
             if with_appcontext:
@@ -73,12 +82,8 @@ class AppGroup(click.Group):
 
         return decorator
 
-    def group(self, *args: Any, **options: Any) -> Any:
-        """Add the decorated function as a group of commands inside of this one, by default an :class:`AppGroup`."""
-        options.setdefault("cls", AppGroup)
-        return super().group(*args, **options)
 
-
+AppGroup.group_class = AppGroup  # the groups inside of one are of its kind
 _with_appcontext = with_appcontext  # inside of AppGroup.command() the name is a parameter's
 
 

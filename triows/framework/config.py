@@ -31,6 +31,8 @@ DEFAULT_CONFIG: dict[str, Any] = {
     # Whether an unhandled error in app.nursery ends the app, instead of being logged only.
     "BACKGROUND_TASK_CRASH_STOPS": False,
     "DEBUG": False,
+    # The app's own: nothing here reads it, as in Quart.
+    "ENV": None,
     # Whether the log says where each template was looked for.
     "EXPLAIN_TEMPLATE_LOADING": False,
     "MAX_CONTENT_LENGTH": None,

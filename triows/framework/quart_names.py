@@ -104,7 +104,6 @@ SETTINGS: Mapping[str, tuple[tuple[Any, ...], str]] = {
         (5,),
         "background tasks are cancelled at shutdown, and SHUTDOWN_TIMEOUT bounds the time that they have for it",
     ),
-    "ENV": (("production",), "set DEBUG; a setting of your own needs another name"),
     "PREFER_SECURE_URLS": ((), "set PREFERRED_URL_SCHEME to 'https'"),
     "PRESERVE_CONTEXT_ON_EXCEPTION": ((), "in tests, 'async with app.test_client() as client:' preserves the context"),
     "RESPONSE_TIMEOUT": ((60,), "use trio.fail_after() in the view; SEND_TIMEOUT is for clients that do not read"),

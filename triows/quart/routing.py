@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from ..framework.routes.rules import Rule, URLMap
+from werkzeug.routing import Map as Map
+from werkzeug.routing import MapAdapter as MapAdapter
+from werkzeug.routing import Rule as Rule
 
-QuartMap = URLMap
-QuartRule = Rule
+from ..framework.routes import rules
+
+QuartMap = rules.URLMap
+QuartRule = rules.Rule

@@ -11,8 +11,8 @@ the log says so.
 
 from __future__ import annotations
 
+import os
 import sys
-import sysconfig
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ _HEARTBEATS = 4  # in the time that a stall may last
 _WARN_AFTER = 10.0  # seconds after which a stall that goes on is logged, once, before its end
 
 _OURS = (str(Path(__file__).parent.parent), str(Path(trio.__file__).parent), "<frozen ")
-_STDLIB = sysconfig.get_path("stdlib")
+_STDLIB = str(Path(os.__file__).parent)
 
 
 background_task: ContextVar[str] = ContextVar("triows.background_task")

@@ -23,6 +23,7 @@ from ..framework.application import App
 from ..protocol.plain import plain
 from ..tasks.context import TaskContext
 from ..web.context import BackgroundContext, Context, current_context
+from ..web.quart_names import CLIENT, refuse_definitions
 from ..web.response import Response
 from ..web.sessions import SessionMixin, open_session, save_session
 from ..web.suggestions import suggests_arguments
@@ -52,6 +53,10 @@ class TestClient:
     """
 
     __test__ = False  # pytest takes any class named Test... for a collection of tests
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        refuse_definitions(cls, CLIENT)
 
     @suggests_arguments
     def __init__(self, app: App, use_cookies: bool = True) -> None:

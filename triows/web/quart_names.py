@@ -1,4 +1,4 @@
-"""Quart's names on requests and responses that have no effect here, each with what to do instead."""
+"""Quart's names on requests, responses and test clients that have no effect here, each with what to do instead."""
 
 from __future__ import annotations
 
@@ -33,6 +33,12 @@ RESPONSE: Mapping[str, str] = {
     "json_module": REQUEST["json_module"],
 }
 """Names that Quart calls or reads on a response, and triows does not."""
+
+CLIENT: Mapping[str, str] = dict.fromkeys(
+    ("http_connection_class", "websocket_connection_class"),
+    "wrap what client.request() or client.websocket() yields",
+)
+"""Names that Quart reads on a test client, and triows does not."""
 
 
 def refuse_definitions(class_: type, names: Mapping[str, str], base: type = object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -55,6 +56,38 @@ async def test_signals_in_quick_succession_are_one(
         signal.raise_signal(second)
     await wait_all_tasks_blocked()
     assert stop.cancel_called
+
+
+START_UP = """
+from triows import Triows
+
+app = Triows(__name__)
+
+@app.before_serving
+async def start():
+    try:
+        raise KeyError("a")
+    except KeyError as error:
+        raise {error} from error
+
+if __name__ == "__main__":
+    app.run(port=0)
+"""
+
+
+@pytest.mark.parametrize("arguments", [(), ("-m", "triows", "run", "--port", "0")], ids=["app.run()", "command"])
+@pytest.mark.parametrize(("error", "code"), [("SystemExit(4)", 4), ("ValueError('b')", 1)])
+def test_an_error_at_start_up_ends_the_program_as_it_is(
+    arguments: tuple[str, ...], error: str, code: int, tmp_path: Path
+) -> None:
+    place = write(tmp_path / "start.py", START_UP.format(error=error))
+    done = subprocess.run([sys.executable, *arguments, place], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert "ExceptionGroup" not in done.stderr
+    if code == 1:  # the traceback has the error's cause, and no other
+        assert done.stderr.endswith("ValueError: b\n")
+        assert done.stderr.count("KeyError: 'a'") == 1
+        assert done.stderr.count("Traceback") == 2
 
 
 @pytest.mark.parametrize("number", SIGNALS)

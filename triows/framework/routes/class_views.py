@@ -12,7 +12,8 @@ from werkzeug.routing import Rule
 from ...tasks.functions import call, describe
 from ...web.globals import request
 
-_METHODS = ("delete", "get", "head", "options", "patch", "post", "put", "trace")
+http_method_funcs = frozenset(("delete", "get", "head", "options", "patch", "post", "put", "trace"))
+"""The methods of a :class:`MethodView` that answer requests; the name is Quart's."""
 
 
 class View:
@@ -87,7 +88,7 @@ class MethodView(View):
         super().__init_subclass__(**options)
         if "methods" not in cls.__dict__:
             inherited = {method for base in cls.__bases__ for method in getattr(base, "methods", None) or ()}
-            cls.methods = inherited | {name.upper() for name in _METHODS if hasattr(cls, name)} or None
+            cls.methods = inherited | {name.upper() for name in http_method_funcs if hasattr(cls, name)} or None
 
     async def dispatch_request(self, **kwargs: Any) -> Any:
         """Answer a request by the method of its name."""

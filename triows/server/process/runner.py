@@ -26,6 +26,7 @@ import trio
 from ...connection.app import App as AnyApp
 from ...tasks.default_handler import default_handler
 from ...tasks.error_log import error_log
+from ...tasks.exception_groups import unwrap_group
 from ..listeners import url
 from ..serving import Server, serve
 from . import systemd
@@ -64,6 +65,8 @@ def run(
 ) -> None:
     """Run a program that serves the app until SIGINT or SIGTERM; see :meth:`triows.Triows.run`.
 
+    A single error is raised without the groups of nurseries, so that SystemExit has its exit code.
+
     :param parent: the process that restarts this one when files change, and may end it too.
     """
     if certfile is not None:
@@ -87,7 +90,13 @@ def run(
         access_log=access_log,
     )
     report = StopReport(app, announce)
-    trio.run(_run, app, start, partial(_announce, announce, ssl_context is not None), report, parent)
+    try:
+        trio.run(_run, app, start, partial(_announce, announce, ssl_context is not None), report, parent)
+    except BaseExceptionGroup as raised:
+        error = unwrap_group(raised)
+    else:
+        return
+    raise error  # not in the block above, where the group would become its context
 
 
 @contextmanager

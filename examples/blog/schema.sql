@@ -1,0 +1,7 @@
+DROP TABLE IF EXISTS post;
+
+CREATE TABLE post (
+    id INTEGER PRIMARY KEY,
+    title TEXT NOT NULL,
+    text TEXT NOT NULL
+);
