@@ -165,7 +165,7 @@ def check_view_function(function: object) -> None:
 def _is_meant_as_view(class_: type) -> bool:
     """Whether a class has a method of a class view: calling other classes may well give what a view returns."""
     return hasattr(class_, "dispatch_request") or any(
-        inspect.iscoroutinefunction(getattr(class_, name, None)) for name in _METHODS
+        inspect.iscoroutinefunction(getattr(class_, name, None)) for name in http_method_funcs
     )
 
 
