@@ -14,6 +14,7 @@ import pytest
 from triows import (
     Blueprint,
     Config,
+    Request,
     Response,
     Triows,
     WebSocket,
@@ -442,8 +443,6 @@ async def test_the_remedies_name_what_is_there() -> None:
 
 
 def test_what_a_request_has_is_not_among_the_foreign_names() -> None:
-    from triows import Request, WebSocket
-
     tables: list[tuple[type, Mapping[str, str]]] = [
         (Request, foreign_names.REQUEST),
         (Response, foreign_names.RESPONSE),
@@ -453,7 +452,32 @@ def test_what_a_request_has_is_not_among_the_foreign_names() -> None:
         (Blueprint, ELSEWHERE),
     ]
     for class_, names in tables:
-        assert names.keys() & set(dir(class_)) == set()
+        assert [name for name in names if hasattr(class_, name)] == []
+
+
+async def test_a_foreign_name_may_be_ones_own_attribute_of_a_request() -> None:
+    class OwnRequest(Request):
+        @property
+        def ip(self) -> str:
+            return "::1"
+
+    app = Triows(__name__)
+    app.request_class = OwnRequest
+    async with app.test_request_context("/"):
+        assert request.ip == "::1"
+        request.state = "mine"
+        assert request.state == "mine"
+        assert "state" in dir(request)
+
+
+async def test_foreign_names_are_not_listed_among_the_attributes_of_a_request() -> None:
+    async with Triows(__name__).test_request_context("/"):
+        assert not set(dir(request)) & foreign_names.REQUEST.keys()
+
+
+@pytest.mark.parametrize("class_", [Request, WebSocket, Response])
+def test_attributes_are_read_as_fast_as_python_can(class_: type) -> None:
+    assert not hasattr(class_, "__getattr__")
 
 
 @pytest.mark.parametrize("owner", [Triows(__name__), Blueprint("part", __name__)])
@@ -483,7 +507,7 @@ async def test_the_body_is_no_method(app: Triows) -> None:
 async def test_a_websocket_is_not_iterated_over_without_async(app: Triows) -> None:
     @app.websocket("/")
     async def ws() -> None:
-        for _ in websocket:  # type: ignore[attr-defined]
+        for _ in websocket:
             pass
 
     with pytest.raises(TypeError, match="'async for message in websocket:'"):

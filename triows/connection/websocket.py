@@ -200,9 +200,11 @@ class WebSocketConnection(Connection):
             self._calls_left = _CALLS_PER_BURST
             self._burst_ends = perf_counter() + _SECONDS_PER_BURST
         # No checkpoint from here to the return: a message removed from the inbox is always delivered.
-        if len(inbox) == 1 and inbox.reset_size() >= self.limits.receive_buffer:
-            # Resuming may find the end of the connection: the message is still in the inbox, and is delivered first.
-            self.transport.resume_receiving()
+        if len(inbox) == 1:
+            size, inbox.size = inbox.size, 0  # reset_size(), inlined
+            if size >= self.limits.receive_buffer:
+                # Resuming may find the end of the connection: the message is in the inbox, and is delivered first.
+                self.transport.resume_receiving()
         return inbox.popleft()
 
     @property

@@ -66,6 +66,7 @@ class WireTransport:
         "_send_watch",
         "_stopped",
         "_turn_timer",
+        "_update_from",
         "bytes_sent",
         "connection",
         "full",
@@ -95,6 +96,8 @@ class WireTransport:
         self.reads: int = 0  # how often bytes arrived: the signs of life
         self._keepalive: Keepalive | None = None  # made on accept
         self._send_watch: ProgressWatch | None = None  # made when something first has to wait
+        # How many bytes that wait to be sent need _update_congestion(): send() compares with it for each message.
+        self._update_from = 1
         self._turn_timer: Timer | None = None  # the next turn of a message reader that holds bytes
 
     # The connection's transport
@@ -163,9 +166,7 @@ class WireTransport:
             self.has_deferred_io = True
         else:
             link.write(head + payload)
-        buffered = link.buffered
-        watch = self._send_watch
-        if buffered and (watch is None or watch.timer is None or buffered >= self.connection.limits.send_buffer):
+        if link.buffered >= self._update_from:
             self._update_congestion()
 
     def send_fragment(self, piece: str | bytes, first: bool, final: bool) -> None:
@@ -186,7 +187,8 @@ class WireTransport:
     def _update_congestion(self) -> None:
         """Bytes wait to be sent: watch their progress, and let senders wait from ``send_buffer`` bytes on."""
         self.watch_sending()
-        if self.link.buffered >= self.connection.limits.send_buffer:
+        self._update_from = self.connection.limits.send_buffer
+        if self.link.buffered >= self._update_from:
             self.connection.buffer_filled()
 
     def send_close(self, code: int, reason: str) -> None:
@@ -395,7 +397,10 @@ class WireTransport:
 
     def _seconds_stalled(self) -> float | None:
         seconds = self.link.seconds_stalled()
-        return seconds if self.link.buffered else None
+        if self.link.buffered:
+            return seconds
+        self._update_from = 1  # the watch ends
+        return None
 
     def _sending_timed_out(self) -> None:
         self.time_out(f"took nothing of what was sent for {self.connection.limits.send_timeout:g} s")
