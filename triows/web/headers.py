@@ -43,8 +43,6 @@ class ResponseHeaders(datastructures.Headers):
             return NotImplemented
         return datastructures.Headers(self) == datastructures.Headers(other)  # which compares those of one class alone
 
-    __hash__ = None
-
 
 def _encode_name(name: str) -> bytes:
     if not is_token(name):

@@ -12,7 +12,7 @@ from werkzeug.routing import Rule
 from ...tasks.functions import call, describe
 from ...web.globals import request
 
-http_method_funcs = frozenset(("delete", "get", "head", "options", "patch", "post", "put", "trace"))
+http_method_funcs: frozenset[str] = frozenset(("delete", "get", "head", "options", "patch", "post", "put", "trace"))
 """The methods of a :class:`MethodView` that answer requests; the name is Quart's."""
 
 
