@@ -75,6 +75,18 @@ if __name__ == "__main__":
 """
 
 
+async def _start_loses_causes() -> bool:
+    """Whether Trio takes an error's cause away where ``nursery.start()`` raises the error, as older releases do."""
+
+    async def fail(*, task_status: trio.TaskStatus[None]) -> None:
+        raise ValueError("b") from KeyError("a")
+
+    with pytest.raises(ExceptionGroup) as caught:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(fail)
+    return caught.value.exceptions[0].__cause__ is None
+
+
 @pytest.mark.parametrize("arguments", [(), ("-m", "triows", "run", "--port", "0")], ids=["app.run()", "command"])
 @pytest.mark.parametrize(("error", "code"), [("SystemExit(4)", 4), ("ValueError('b')", 1)])
 def test_an_error_at_start_up_ends_the_program_as_it_is(
@@ -86,8 +98,9 @@ def test_an_error_at_start_up_ends_the_program_as_it_is(
     assert "ExceptionGroup" not in done.stderr
     if code == 1:  # the traceback has the error's cause, and no other
         assert done.stderr.endswith("ValueError: b\n")
-        assert done.stderr.count("KeyError: 'a'") == 1
-        assert done.stderr.count("Traceback") == 2
+        causes = 0 if trio.run(_start_loses_causes) else 1
+        assert done.stderr.count("KeyError: 'a'") == causes
+        assert done.stderr.count("Traceback") == 1 + causes
 
 
 @pytest.mark.parametrize("number", SIGNALS)
