@@ -51,6 +51,19 @@ def test_the_real_quart_is_left_alone_without_it() -> None:
     assert run("import triows, sys; print('quart' in sys.modules, 'triows.quart' in sys.modules)") == "False False\n"
 
 
+def test_an_app_loads_nothing_that_only_tests_need() -> None:
+    program = (
+        "import sys, triows.quart\nprint(sorted({'pytest', 'triows.testing', 'trio.testing'} & sys.modules.keys()))"
+    )
+    assert run(program) == "[]\n"
+
+
+def test_the_types_of_test_clients_are_there_when_a_test_asks_for_them() -> None:
+    assert (
+        run("from triows.quart.typing import TestClientProtocol; print(TestClientProtocol.__name__)") == "TestClient\n"
+    )
+
+
 def test_an_app_runs_that_was_written_for_quart() -> None:
     program = f"""{INSTALL}
 import trio

@@ -50,7 +50,7 @@ ROOMS = rooms()
 
 # What an app that is served another way never loads.
 LAZY = {
-    *(("app", "asgi"), ("app", "server"), ("app", "testing")),
+    *(("app", "asgi"), ("app", "server"), ("app", "testing"), ("quart", "testing")),
     *(("framework.templates", "framework.jinja"), ("quart.templating", "framework.jinja")),
     ("framework.commands", "framework.click_groups"),
 }

@@ -150,3 +150,11 @@ async def test_a_session_is_kept_for_the_server_name_and_its_subdomains(app: Tri
     assert await below.get_data() == (b"12" if domain else b"1")
     async with client.session_transaction(subdomain="api") as opened:
         assert opened["count"] == (12 if domain else 1)
+
+
+async def test_a_cookie_of_no_server_is_one_of_localhost(app: Triows) -> None:
+    client = app.test_client()
+    client.set_cookie(None, "c", "1")
+    assert await (await client.get("/")).get_data(as_text=True) == "1"
+    client.delete_cookie(None, "c")
+    assert await (await client.get("/")).get_data(as_text=True) == "none"

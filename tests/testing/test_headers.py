@@ -8,7 +8,8 @@ import pytest
 from werkzeug.datastructures import Authorization, Headers
 
 from triows import Response, Triows, request, websocket
-from triows.testing.headers import decode_headers, encode_headers
+from triows.testing.headers import encode_headers
+from triows.web.headers import decode_headers
 
 
 @pytest.mark.parametrize(

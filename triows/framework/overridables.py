@@ -76,6 +76,7 @@ class WithOverridables:
         url_map: Any
         subdomain_matching: bool
 
+        def options_response(self, context: Context) -> Response: ...
         @property
         def debug(self) -> bool: ...
         @cached_property
@@ -178,6 +179,13 @@ class WithOverridables:
         raise request.routing_exception
 
     # The way out
+
+    async def make_default_options_response(self) -> Response:
+        """Return the answer to OPTIONS where the view does not give it: what :meth:`options_response` returns.
+
+        :raises RuntimeError: outside of a request.
+        """
+        return self.options_response(self._stages(None).context)
 
     async def make_response(self, value: Any) -> Response:
         """Return the response for the return value of a view.

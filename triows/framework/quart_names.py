@@ -19,7 +19,6 @@ APP: Mapping[str, str] = {
     "handle_background_exception": "catch the error in the task; what it lets through goes to app.logger",
     "handle_request": "override full_dispatch_request() and handle_exception()",
     "handle_websocket": "override full_dispatch_websocket() and handle_websocket_exception()",
-    "make_default_options_response": "override options_response(context)",
     "redirect": "call triows.redirect(location), which uses the app's response_class",
     **dict.fromkeys(("asgi_http_class", "asgi_lifespan_class", "asgi_websocket_class"), _CARRIERS),
     "event_class": "events are Trio's: trio.Event",

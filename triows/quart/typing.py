@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Mapping, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from werkzeug.datastructures import Headers
 from werkzeug.sansio.response import Response as SansIOResponse
 
-from ..testing.app import TestApp
-from ..testing.client import TestClient
-from ..testing.http import TestHTTPConnection
-from ..testing.websocket import TestWebSocket
 from ..web.response import Response
+
+if TYPE_CHECKING:
+    from ..testing.app import TestApp
+    from ..testing.client import TestClient
+    from ..testing.http import TestHTTPConnection
+    from ..testing.websocket import TestWebSocket
+
+    TestAppProtocol = TestApp
+    TestClientProtocol = TestClient
+    TestHTTPConnectionProtocol = TestHTTPConnection
+    TestWebsocketConnectionProtocol = TestWebSocket
 
 FilePath = bytes | str | os.PathLike[Any]
 
@@ -67,10 +74,23 @@ AppOrBlueprintKey = str | None
 
 # Tests
 
-TestAppProtocol = TestApp
-TestClientProtocol = TestClient
-TestHTTPConnectionProtocol = TestHTTPConnection
-TestWebsocketConnectionProtocol = TestWebSocket
+_OF_TESTS = {
+    "TestAppProtocol": "TestApp",
+    "TestClientProtocol": "TestClient",
+    "TestHTTPConnectionProtocol": "TestHTTPConnection",
+    "TestWebsocketConnectionProtocol": "TestWebSocket",
+}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        # What tests need is imported when a test asks for it: that is a third of all that an app would import.
+        if name in _OF_TESTS:
+            from .. import testing
+
+            return getattr(testing, _OF_TESTS[name])
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 # ASGI
 

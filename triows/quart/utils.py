@@ -11,7 +11,7 @@ from werkzeug.datastructures import Headers
 from ..tasks.functions import is_async
 from ..tasks.functions import run_sync as run_sync
 from ..tasks.functions import run_sync_iterable as run_sync_iterable
-from ..testing.headers import decode_headers as decode_headers
+from ..web.headers import decode_headers as decode_headers
 
 is_coroutine_function = is_async
 

@@ -288,7 +288,7 @@ class TestClient:
     @suggests_arguments
     def set_cookie(
         self,
-        server_name: str,
+        server_name: str | None,
         key: str,
         value: str = "",
         max_age: int | timedelta | None = None,
@@ -301,6 +301,7 @@ class TestClient:
     ) -> None:
         """Put a cookie into the jar, as if the server of that name had set it.
 
+        :param server_name: None is ``localhost``, the host of requests that name none.
         :raises RuntimeError: if the client has no cookies.
         """
         self._require_cookies()
@@ -315,10 +316,12 @@ class TestClient:
             httponly=httponly,
             samesite=samesite,
         )
-        cookies.keep_cookies(self.cookie_jar, Headers([("set-cookie", cookie)]), url=jar_url(server_name, path))
+        cookies.keep_cookies(
+            self.cookie_jar, Headers([("set-cookie", cookie)]), url=jar_url(server_name or "localhost", path)
+        )
 
     @suggests_arguments
-    def delete_cookie(self, server_name: str, key: str, path: str = "/", domain: str | None = None) -> None:
+    def delete_cookie(self, server_name: str | None, key: str, path: str = "/", domain: str | None = None) -> None:
         """Remove a cookie from the jar."""
         self.set_cookie(server_name, key, expires=0, max_age=0, path=path, domain=domain)
 

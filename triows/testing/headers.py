@@ -14,7 +14,6 @@ USER_AGENT = "triows"
 
 HeadersLike = Mapping[str, Any] | Headers | Iterable[tuple[str, Any]]
 Auth = Authorization | tuple[str, str]
-RawHeaders = Iterable[tuple[bytes, bytes]]
 
 
 def make_headers(headers: HeadersLike | None, auth: Auth | None) -> Headers:
@@ -56,15 +55,3 @@ def _encode(value: str) -> bytes:
         return str.encode(value, "latin-1")
     except UnicodeEncodeError:
         return str.encode(value)
-
-
-def decode_headers(lines: RawHeaders) -> Headers:
-    """Return received headers as text: UTF-8 where it is that, else latin-1."""
-    return Headers([(name.decode("latin-1"), _decode(bytes(value))) for name, value in lines])
-
-
-def _decode(value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")

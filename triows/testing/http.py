@@ -11,8 +11,8 @@ from werkzeug.datastructures import Headers
 
 from ..errors import HTTPDisconnectError
 from ..framework.application import App
+from ..web.headers import decode_headers
 from ..web.response import Response
-from .headers import decode_headers
 from .serving import Endpoint, Served, serve
 
 _MAX_HEAD = 1 << 20  # bytes

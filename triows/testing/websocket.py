@@ -17,10 +17,10 @@ from ..framework.application import App
 from ..protocol.websocket.close_codes import ABNORMAL, GOING_AWAY, NORMAL, plain_close
 from ..tasks.exception_groups import leaves
 from ..web.foreign_names import MESSAGES, ForeignNameGuard
+from ..web.headers import decode_headers
 from ..web.json_codec import encode
 from ..web.suggestions import suggests_arguments
 from .content import Target
-from .headers import decode_headers
 from .http import make_response
 from .serving import Served
 from .streams import MemoryStream

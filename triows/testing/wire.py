@@ -10,7 +10,7 @@ from werkzeug.datastructures import Headers
 
 from ..protocol.websocket.close_codes import NO_STATUS, Close
 from ..protocol.websocket.frames import CLOSE
-from .headers import decode_headers
+from ..web.headers import decode_headers
 
 _EXTENDED = {126: 2, 127: 8}
 

@@ -76,3 +76,15 @@ def encode_headers(headers: Iterable[tuple[str, str]]) -> Headers:
             ) from None
         lines.append((_encoded_names.get(name) or _encode_name(name), line))
     return lines
+
+
+def decode_headers(lines: Iterable[tuple[bytes, bytes]]) -> datastructures.Headers:
+    """Return the headers of the wire as text: UTF-8 where it is that, else latin-1."""
+    return datastructures.Headers([(name.decode("latin-1"), _decode(bytes(value))) for name, value in lines])
+
+
+def _decode(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

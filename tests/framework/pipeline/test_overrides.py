@@ -404,3 +404,31 @@ async def test_inject_url_defaults_may_be_replaced() -> None:
 def test_what_cannot_be_called_is_refused(app: Triows, name: str) -> None:
     with pytest.raises(TypeError, match=rf"app\.{name} is a method, and cannot be 3"):
         setattr(app, name, 3)
+
+
+# OPTIONS
+
+
+async def test_a_view_answers_options_itself_with_what_the_app_would_answer(app: Triows) -> None:
+    @app.route("/own", methods=["GET", "OPTIONS"])
+    async def own() -> Response:
+        response = await app.make_default_options_response()
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        return response
+
+    response = await app.test_client().options("/own")
+    assert response.status_code == 200
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert set(response.allow) == {"GET", "HEAD", "OPTIONS"}
+
+
+async def test_an_overridden_answer_to_options_is_the_answer() -> None:
+    class Own(Triows):
+        async def make_default_options_response(self) -> Response:
+            response = await super().make_default_options_response()
+            response.headers["X-Own"] = "yes"
+            return response
+
+    app = Own(__name__)
+    app.get("/")(dict)
+    assert (await app.test_client().options("/")).headers["X-Own"] == "yes"

@@ -414,7 +414,7 @@ class OverriddenRequestPipeline(OverriddenPipeline, RequestPipeline):
             if limit is not None and self.connection.content_length > limit:
                 raise RequestEntityTooLarge()
             if subject.method == "OPTIONS" and cast(Rule, subject.url_rule).provide_automatic_options:
-                return self.app.options_response(self.context)
+                return await self.app.make_default_options_response()
         return await super().dispatch()
 
     async def tear_down(self, error: BaseException | None) -> None:
