@@ -18,7 +18,7 @@ from ...web.websocket import WebSocket
 from .class_views import methods_of, undecorated_class_of
 from .hooks import Hooks, HookTable, Kind
 from .rules import Rule
-from .variable_changes import hook_may_change, may_be_changed_later, preprocessor_may_change
+from .variable_changes import hook_may_change, may_be_changed_later, override_may_change, preprocessor_may_change
 from .views import injected_parameters
 
 _GIVEN_ALONE = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -189,7 +189,11 @@ def _may_change(app: ChangingApp, endpoint: str, kind: Kind) -> bool:
     owners = [None, *(".".join(parts[: count + 1]) for count in range(len(parts)))]
     preprocessors = [function for owner in owners for function in app.url_value_preprocessors.get(owner, ())]
     hooks = [hook for owner in owners for hook in app.hooks[kind].before.get(owner, ())]
-    return any(map(preprocessor_may_change, preprocessors)) or any(map(hook_may_change, hooks))
+    return (
+        any(map(preprocessor_may_change, preprocessors))
+        or any(map(hook_may_change, hooks))
+        or override_may_change(app, kind)
+    )
 
 
 def check_callable(function: object, decorator: str) -> None:
