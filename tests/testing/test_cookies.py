@@ -150,3 +150,23 @@ async def test_a_session_is_kept_for_the_server_name_and_its_subdomains(app: Tri
     assert await below.get_data() == (b"12" if domain else b"1")
     async with client.session_transaction(subdomain="api") as opened:
         assert opened["count"] == (12 if domain else 1)
+
+
+IDN = ["http://bücher.example/x", "http://xn--bcher-kva.example/x"]
+
+
+@pytest.mark.parametrize("url", [*IDN, "http://example.com:8080/x"])
+@pytest.mark.parametrize("prepared", IDN)
+async def test_a_session_transaction_prepares_the_session_of_its_host(app: Triows, prepared: str, url: str) -> None:
+    app.secret_key = "secret"
+
+    @app.get("/x")
+    async def read_session() -> str:
+        return str(session.get("a"))
+
+    client = app.test_client()
+    async with client.session_transaction(prepared) as opened:
+        opened["a"] = 1
+    assert await (await client.get(url)).get_data() == (b"1" if url in IDN else b"None")
+    async with client.session_transaction(url) as opened:
+        assert opened.get("a") == (1 if url in IDN else None)
