@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from ...tasks.functions import describe, forgotten_await
 from ...web.request import Request
 from ...web.websocket import WebSocket
-from .class_views import methods_of, undecorated_class_of
+from .class_views import check_no_class, methods_of, undecorated_class_of
 from .hooks import Hooks, HookTable, Kind
 from .rules import Rule
 from .variable_changes import hook_may_change, may_be_changed_later, override_may_change, preprocessor_may_change
@@ -197,10 +197,11 @@ def _may_change(app: ChangingApp, endpoint: str, kind: Kind) -> bool:
 
 
 def check_callable(function: object, decorator: str) -> None:
-    """Raise TypeError if a decorator without parentheses got no function."""
+    """Raise TypeError if a decorator without parentheses got no function, or a class view."""
     if not callable(function):
         hint = forgotten_await(function)
         raise TypeError(
             f"{decorator} stands before a function, and got {type(function).__name__} {function!r:.100}"
             + (f": {hint}" if hint else "; write it without parentheses")
         )
+    check_no_class(function, decorator)

@@ -216,9 +216,13 @@ def _options(*, websocket: bool) -> set[str]:
 
 def wanted_methods(function: Callable[..., Any] | None, methods: Iterable[str] | None) -> set[str]:
     """Return the methods of a route: ``methods``, else the view function's ``methods`` attribute, else GET."""
-    if isinstance(methods, str):
-        raise TypeError(f"methods is the string {methods!r}; it must be a list of strings, like [{methods!r}]")
-    own: Iterable[str] = methods if methods is not None else getattr(function, "methods", None) or ("GET",)
+    own: Any = methods if methods is not None else getattr(function, "methods", None) or ("GET",)
+    place = "methods is" if methods is not None or function is None else f"the methods of {describe(function)} are"
+    if isinstance(own, str):
+        raise TypeError(f"{place} the string {own!r}; it must be a list of strings, like [{own!r}]")
+    own = [*own] if isinstance(own, Iterable) else [own]
+    if not all(isinstance(method, str) for method in own):
+        raise TypeError(f"{place} {own!r:.100}; it must be a list of strings, like ['GET']")
     return {method.upper() for method in (*own, *getattr(function, "required_methods", _NO_METHODS))}
 
 
