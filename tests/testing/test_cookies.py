@@ -158,3 +158,23 @@ async def test_a_cookie_of_no_server_is_one_of_localhost(app: Triows) -> None:
     assert await (await client.get("/")).get_data(as_text=True) == "1"
     client.delete_cookie(None, "c")
     assert await (await client.get("/")).get_data(as_text=True) == "none"
+
+
+IDN = ["http://bücher.example/x", "http://xn--bcher-kva.example/x"]
+
+
+@pytest.mark.parametrize("url", [*IDN, "http://example.com:8080/x"])
+@pytest.mark.parametrize("prepared", IDN)
+async def test_a_session_transaction_prepares_the_session_of_its_host(app: Triows, prepared: str, url: str) -> None:
+    app.secret_key = "secret"
+
+    @app.get("/x")
+    async def read_session() -> str:
+        return str(session.get("a"))
+
+    client = app.test_client()
+    async with client.session_transaction(prepared) as opened:
+        opened["a"] = 1
+    assert await (await client.get(url)).get_data() == (b"1" if url in IDN else b"None")
+    async with client.session_transaction(url) as opened:
+        assert opened.get("a") == (1 if url in IDN else None)

@@ -168,6 +168,27 @@ def test_a_response_has_the_status_of_a_final_one(status: int) -> None:
         Response("text", status).wire_headers()
 
 
+@pytest.mark.parametrize("status", [2.5, b"200 OK", ["200"]])
+def test_a_status_of_another_type_is_refused(status: Any) -> None:
+    with pytest.raises(
+        TypeError, match=r"status of a response cannot be (float|bytes|list) .*; it is a number, or text"
+    ):
+        Response("", status)
+    response = Response("")
+    for name in ("status", "status_code"):
+        with pytest.raises(TypeError, match="the status of a response cannot be"):
+            setattr(response, name, status)
+    assert response.status == "200 OK"
+
+
+def test_the_status_and_the_mimetype_may_be_changed() -> None:
+    response = Response("")
+    response.status, response.mimetype = "404 Gone Fishing", "text/css"
+    assert (response.status_code, response.content_type) == (404, "text/css; charset=utf-8")
+    response.status_code = 201
+    assert response.status == "201 CREATED"
+
+
 async def test_the_app_says_from_which_size_on_a_cookie_is_warned_of() -> None:
     app = Triows(__name__)
 

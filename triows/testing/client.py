@@ -337,7 +337,8 @@ class TestClient:
         self._require_cookies()
         made = make_headers(headers, None)
         where = (options.get("query_string"), options.get("scheme", "http"), options.get("subdomain"))
-        cookies.add_cookies(self.cookie_jar, made, make_target(self.app, path, *where, made).url)
+        url = make_target(self.app, path, *where, made).url
+        cookies.add_cookies(self.cookie_jar, made, url)
         context = pipeline_for(self.app, path, headers=made, **options).context
         interface = self.app.session_interface
         assert context.request is not None
@@ -355,7 +356,7 @@ class TestClient:
             await save_session(interface, self.app, session, response)
         finally:
             context.pop(token)
-        cookies.keep_cookies(self.cookie_jar, response.headers, context.request.url)
+        cookies.keep_cookies(self.cookie_jar, response.headers, url)
 
     def _require_cookies(self) -> None:
         if self.cookie_jar is None:

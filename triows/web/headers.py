@@ -38,6 +38,14 @@ class ResponseHeaders(datastructures.Headers):
         check_awaited(f"the header {key!r}", value, *kwargs.values())
         return _set(self, key, value, **kwargs)
 
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Set the values of a name to one; or replace a pair by its index, or pairs by a slice."""
+        if isinstance(key, str):
+            self.set(key, value)
+        else:
+            check_awaited("a header", value)
+            super().__setitem__(key, value)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, datastructures.Headers):
             return NotImplemented

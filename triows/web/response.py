@@ -62,10 +62,14 @@ class Response(ForeignNameGuard, SansIOResponse):
         mimetype: str | None = None,
         content_type: str | None = None,
     ) -> None:
-        if not headers and content_type is None:
-            # Werkzeug would make the same content type, after a search in empty headers.
-            content_type = _content_type(self.default_mimetype if mimetype is None else mimetype)
-        super().__init__(status, ResponseHeaders(headers), mimetype, content_type)
+        try:
+            if not headers and content_type is None:
+                # Werkzeug would make the same content type, after a search in empty headers.
+                content_type = _content_type(self.default_mimetype if mimetype is None else mimetype)
+            super().__init__(status, ResponseHeaders(headers), mimetype, content_type)
+        except (AttributeError, TypeError):
+            check_awaited(type(self).__name__, status, headers, mimetype, content_type)
+            raise
         self._complete: bytes | None = b"" if response is None else None
         self._stream: Iterable[str | bytes] | AsyncIterable[str | bytes] | None = None
         self._started = False
@@ -197,7 +201,23 @@ class Response(ForeignNameGuard, SansIOResponse):
         context = current.get(None)
         return super().max_cookie_size if context is None else cast(int, context.app.config["MAX_COOKIE_SIZE"])
 
-    if not TYPE_CHECKING:  # for which Werkzeug's signature holds
+    if not TYPE_CHECKING:  # for which Werkzeug's signatures hold
+
+        @SansIOResponse.status.setter
+        def status(self, value: Any) -> None:
+            try:
+                self._status, self._status_code = self._clean_status(value)
+            except (AttributeError, TypeError):
+                check_awaited("the status of a response", value)
+                raise TypeError(
+                    f"the status of a response cannot be {type(value).__name__} {value!r:.100}; it is a number, or text"
+                    " like '404 Not Found'"
+                ) from None
+
+        @SansIOResponse.mimetype.setter
+        def mimetype(self, value: Any) -> None:
+            check_awaited("the mimetype of a response", value)
+            SansIOResponse.mimetype.fset(self, value)
 
         def set_cookie(self, key: str, value: str = "", *args: Any, **kwargs: Any) -> None:
             """See :meth:`werkzeug.sansio.response.Response.set_cookie`."""

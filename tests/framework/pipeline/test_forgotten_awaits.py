@@ -124,6 +124,16 @@ PUT: dict[str, Made] = {
     "headers |=": with_response(lambda response: response.headers.__ior__({"X-A": load()})),
     "headers of a Response": lambda: Response("", headers={"X-A": load(), "X-B": "b"}),  # type: ignore[dict-item]
     "pairs of headers of a Response": lambda: Response("", headers=[("X-A", load())]),  # type: ignore[list-item]
+    "all headers of a Response": lambda: Response("", headers=load()),  # type: ignore[arg-type]
+    "status of a Response": lambda: Response("", load()),  # type: ignore[arg-type]
+    "mimetype of a Response": lambda: Response("", mimetype=load()),  # type: ignore[arg-type]
+    "mimetype of a Response with headers": lambda: Response("", 200, {"X-A": "a"}, load()),  # type: ignore[arg-type]
+    "status": with_response(lambda response: setattr(response, "status", load())),
+    "status_code": with_response(lambda response: setattr(response, "status_code", load())),
+    "mimetype": with_response(lambda response: setattr(response, "mimetype", load())),
+    "content_type assigned": with_response(lambda response: setattr(response, "content_type", load())),
+    "headers[number]": with_response(lambda response: response.headers.__setitem__(0, ("X-A", load()))),
+    "headers[slice]": with_response(lambda response: response.headers.__setitem__(slice(1), [("X-A", load())])),
     "pairs of headers": lambda: ("body", 200, [("X-A", "a"), ("X-B", load())]),
     "headers of the class itself": with_response(lambda response: type(response.headers)({"X-A": load()})),
     "location": with_response(lambda response: setattr(response, "location", load())),

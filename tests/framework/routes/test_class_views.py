@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Callable
-from functools import wraps
+from functools import partialmethod, wraps
 from typing import Any, ClassVar
 from unittest import mock
 
@@ -206,6 +206,11 @@ class Static(MethodView):
         return f"{cls.__name__} {item}"
 
 
+class WithoutSelf(MethodView):
+    async def get(x) -> str:  # type: ignore[misc]
+        return ""
+
+
 def by_blueprint(rule: str, function: Any, **options: Any) -> Triows:
     app, part = Triows(__name__), Blueprint("part", __name__)
     part.add_url_rule(rule, view_func=function, **options)
@@ -259,6 +264,9 @@ registers = pytest.mark.parametrize("register", [by_app, by_route, by_blueprint,
         (Items, "/<int:item>", {"methods": ["OPTIONS"]}, r"Items has no method options\(\) for OPTIONS"),
         (MethodView, "/", {}, r"MethodView has no method get\(\) for GET to the rule '/'"),
         (Empty, "/", {}, r"Empty has no method dispatch_request\(\) for requests to the rule '/'"),
+        (Static, "/<x>", {"methods": ["GET"]}, r"the rule '/<x>' gives 'x', which Static\.get\(\) .* does not take"),
+        (Static, "/", {"methods": ["POST"]}, r"Static\.post\(\) .* takes 'item', which the rule '/' does not give"),
+        (WithoutSelf, "/<x>", {}, r"the first parameter of WithoutSelf\.get\(\) is 'x', .*; write 'self' before it"),
     ],
 )
 def test_the_methods_take_the_variables_of_the_rule(
@@ -282,6 +290,82 @@ def test_what_the_variables_suit_is_registered(
     register: Callable[..., Triows], class_: type[View], rule: str, options: dict[str, Any]
 ) -> None:
     register(rule, class_.as_view("name"), **options)
+
+
+async def without_self() -> str: ...
+
+
+def shaped(base: type[View] = MethodView, **attributes: Any) -> type[View]:
+    return type("Shaped", (base,), attributes)
+
+
+def loses_the_function(function: Any) -> None: ...
+
+
+async def is_async(function: Any) -> Any:
+    return function
+
+
+@pytest.mark.parametrize(
+    ("class_", "words"),
+    [
+        (shaped(get=without_self), r"without_self\(\) .* has no parameter 'self'; write 'self' first"),
+        (shaped(get=classmethod(without_self)), r"without_self\(\) .* has no parameter 'cls'; write 'cls' first"),
+        (shaped(View, dispatch_request=without_self), r"without_self\(\) .* has no parameter 'self'"),
+        (shaped(get=without_self, decorators=[lambda function: function]), "has no parameter 'self'"),
+        (shaped(get="x"), r"Shaped\.get is 'x', which is no method; write 'async def get\(self\)', or give it another"),
+        (
+            shaped(View, dispatch_request=3),
+            r"Shaped\.dispatch_request is 3, .*write 'async def dispatch_request\(self\)'",
+        ),
+        (shaped(decorators="login"), r"Shaped\.decorators is 'login'; it must be a list of functions"),
+        (shaped(decorators=loses_the_function), r"Shaped\.decorators is loses_the_function\(\).*must be a list"),
+        (shaped(decorators=["login"]), r"Shaped\.decorators has 'login', which is no function"),
+        (
+            shaped(decorators=[loses_the_function]),
+            r"loses_the_function\(\) .* of Shaped returned NoneType None; it must",
+        ),
+        (shaped(decorators=[is_async]), r"is_async\(\) .* of Shaped returned coroutine .*\('def', not 'async def'\)"),
+    ],
+)
+def test_as_view_refuses_methods_and_decorators_that_are_none(class_: type[View], words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        class_.as_view("name")
+
+
+@pytest.mark.parametrize(
+    "class_",
+    [
+        shaped(get=lambda *args, **kwargs: ""),
+        shaped(get=mock.AsyncMock()),
+        shaped(get=partialmethod(lambda self, word: "", "word")),
+        shaped(get=staticmethod(without_self)),
+        shaped(get=lambda self: "", put=None),
+        shaped(Own, trace=True),
+        shaped(View, dispatch_request=lambda self: "", get="x"),
+    ],
+)
+def test_as_view_takes_what_can_be_called(class_: type[View]) -> None:
+    by_app("/", class_.as_view("name"), methods=["GET"])
+
+
+@registers
+@pytest.mark.parametrize("methods", ["GET", 5, [b"GET"]])
+def test_the_methods_of_a_class_are_a_list_of_strings(register: Callable[..., Triows], methods: Any) -> None:
+    class_ = shaped(View, dispatch_request=lambda self: "", methods=methods)
+    with pytest.raises(
+        TypeError, match=r"(the methods of Shaped are|methods is) .*; it must be a list of strings, like"
+    ):
+        register("/", class_.as_view("name"))
+
+
+@pytest.mark.parametrize("class_", [Page, Items])
+@pytest.mark.parametrize("make", [lambda: Triows("app"), lambda: Blueprint("part", __name__)])
+def test_a_class_view_is_no_hook(make: Callable[[], Any], class_: type[View]) -> None:
+    owner = make()
+    for register in (owner.before_request, owner.after_request, owner.teardown_request, owner.errorhandler(404)):
+        with pytest.raises(TypeError, match=rf"not the class {class_.__name__}: give add_url_rule\(\) view_func="):
+            register(class_)
 
 
 async def test_one_class_view_may_have_rules_with_other_variables_for_other_methods() -> None:

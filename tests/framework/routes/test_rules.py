@@ -205,6 +205,43 @@ def test_the_code_that_builds_urls_is_compiled_with_the_first_url(monkeypatch: p
     assert compiled == [True, False]
 
 
+@pytest.mark.parametrize("rule", ["/<x>/<x>", "/<int:x>/<y>/<x>"])
+@pytest.mark.parametrize("register", [Triows.get, Triows.websocket])
+def test_a_rule_has_each_variable_once(app: Triows, rule: str, register: Any) -> None:
+    async def view(**variables: Any) -> None: ...
+
+    with pytest.raises(ValueError, match=f"the rule '{rule}' has the variable 'x' twice; give each another name"):
+        register(app, rule)(view)
+
+
+def test_a_prefix_of_a_blueprint_has_no_variable_of_its_rules(app: Triows) -> None:
+    part = Blueprint("part", __name__, url_prefix="/<x>")
+    part.get("/<x>")(lambda x: "")
+    with pytest.raises(ValueError, match="the rule '/<x>/<x>' has the variable 'x' twice"):
+        app.register_blueprint(part)
+
+
+@pytest.mark.parametrize(("matching", "option"), [(True, "host"), (False, "subdomain")])
+def test_a_host_has_no_variable_of_its_path(matching: bool, option: str) -> None:
+    app = Triows("app", host_matching=matching)
+    with pytest.raises(ValueError, match=f"the rule '/<x>' and its {option} has the variable 'x' twice"):
+        app.get("/<x>", **{option: "<x>"})(lambda x: "")
+
+
+@pytest.mark.parametrize("name", ["None", "True", "False", "__debug__"])
+def test_a_variable_has_a_name_that_python_can_assign_to(app: Triows, name: str) -> None:
+    with pytest.raises(ValueError, match=f"has the variable '{name}', which Python cannot assign to"):
+        app.get(f"/<{name}>")(lambda **variables: "")
+
+
+async def test_a_keyword_of_python_is_a_variable_for_a_view_that_takes_any(app: Triows) -> None:
+    @app.get("/<class>")
+    async def view(**variables: str) -> str:
+        return url_for("view", **variables)
+
+    assert await (await app.test_client().get("/x")).get_data() == b"/x"
+
+
 async def test_a_missing_slash_is_redirected_to_with_the_query() -> None:
     app = Triows(__name__)
     app.get("/folder/", endpoint="view")(lambda: "")

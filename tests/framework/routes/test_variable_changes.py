@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial, wraps
+from types import MethodType
 from typing import Any
 
 import pytest
 
-from triows import Blueprint, LifespanError, Triows, g, request, session
+from triows import Blueprint, LifespanError, Triows, g, request, session, websocket
 
 Function = Callable[..., Any]
 mistake = pytest.raises(TypeError, match=r"gives 'language', which page.*let a url_value_preprocessor do it")
@@ -149,6 +150,79 @@ def test_tracing_hides_no_mistake(app: Triows) -> None:
     pytest.importorskip("triows.tracing").Tracing(app)
     with mistake:
         add_page(app)
+
+
+# Replaced methods of the app
+
+STAGES = ["full_dispatch", "preprocess", "dispatch"]
+
+
+def pops_and_goes_on(name: str) -> Function:
+    async def stage(self: Triows, *args: Any) -> Any:
+        (request if name.endswith("request") else websocket).view_args.pop("language")  # type: ignore[union-attr]
+        return await getattr(Triows, name)(self, *args)
+
+    return stage
+
+
+def goes_on(name: str) -> Function:
+    async def stage(self: Triows, *args: Any) -> Any:
+        return await getattr(Triows, name)(self, *args)
+
+    return stage
+
+
+async def handler() -> None:
+    await websocket.send("a page")
+
+
+async def answer(app: Triows, kind: str) -> str:
+    if kind == "request":
+        app.get("/<language>")(page)
+        return await (await app.test_client().get("/en")).get_data(as_text=True)
+    app.websocket("/<language>")(handler)
+    async with app.test_client().websocket("/en") as client:
+        return str(await client.receive())
+
+
+@pytest.mark.parametrize("kind", ["request", "websocket"])
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("assigned", [False, True])
+async def test_a_replaced_method_that_changes_the_variables_lets_views_be(
+    assigned: bool, stage: str, kind: str
+) -> None:
+    name = f"{stage}_{kind}"
+    function = pops_and_goes_on(name)
+    if assigned:
+        app = Triows("app")
+        setattr(app, name, MethodType(function, app))
+    else:
+        app = type("Replacing", (Triows,), {name: function})("app")
+    assert await answer(app, kind) == "a page"
+
+
+async def test_a_replaced_method_may_be_that_of_a_class_between() -> None:
+    name = "preprocess_request"
+    between = type("Between", (Triows,), {name: pops_and_goes_on(name)})
+
+    async def stage(self: Any, *args: Any) -> Any:
+        return await getattr(super(below, self), name)(*args)
+
+    below = type("Below", (between,), {name: stage})
+    assert await answer(below("app"), "request") == "a page"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_replaced_method_without_a_change_hides_no_mistake(stage: str) -> None:
+    name = f"{stage}_request"
+    with mistake:
+        add_page(type("Replacing", (Triows,), {name: goes_on(name)})("app"))
+
+
+def test_a_replaced_method_of_the_other_kind_hides_no_mistake() -> None:
+    name = "preprocess_websocket"
+    with mistake:
+        add_page(type("Replacing", (Triows,), {name: pops_and_goes_on(name)})("app"))
 
 
 # What is registered behind the route

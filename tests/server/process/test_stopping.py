@@ -126,9 +126,9 @@ async def test_background_tasks_are_waited_for_after_the_connections(autojump_cl
         app.add_background_task(stubborn)
 
     assert await said(app, GET) == [
-        f"0: Stopping: waiting for 1 request and 1 background task, at most 8 seconds {SECOND}",
-        f"3: Still waiting for 1 request and 1 background task, at most 5 seconds {SECOND}",
-        f"6: Still waiting for 1 request and 1 background task, at most 2 seconds {SECOND}",
+        f"0: Stopping: waiting for 1 request and 1 background task, at most 16 seconds {SECOND}",
+        f"3: Still waiting for 1 request and 1 background task, at most 13 seconds {SECOND}",
+        f"6: Still waiting for 1 request and 1 background task, at most 10 seconds {SECOND}",
         f"9: Still waiting for 1 background task, at most 7 seconds {SECOND}",
     ]
 

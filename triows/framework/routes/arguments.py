@@ -15,10 +15,10 @@ from typing import Any, Protocol
 from ...tasks.functions import describe, forgotten_await
 from ...web.request import Request
 from ...web.websocket import WebSocket
-from .class_views import methods_of, undecorated_class_of
+from .class_views import check_no_class, methods_of, undecorated_class_of
 from .hooks import Hooks, HookTable, Kind
 from .rules import Rule
-from .variable_changes import hook_may_change, may_be_changed_later, preprocessor_may_change
+from .variable_changes import hook_may_change, may_be_changed_later, override_may_change, preprocessor_may_change
 from .views import injected_parameters
 
 _GIVEN_ALONE = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -189,14 +189,19 @@ def _may_change(app: ChangingApp, endpoint: str, kind: Kind) -> bool:
     owners = [None, *(".".join(parts[: count + 1]) for count in range(len(parts)))]
     preprocessors = [function for owner in owners for function in app.url_value_preprocessors.get(owner, ())]
     hooks = [hook for owner in owners for hook in app.hooks[kind].before.get(owner, ())]
-    return any(map(preprocessor_may_change, preprocessors)) or any(map(hook_may_change, hooks))
+    return (
+        any(map(preprocessor_may_change, preprocessors))
+        or any(map(hook_may_change, hooks))
+        or override_may_change(app, kind)
+    )
 
 
 def check_callable(function: object, decorator: str) -> None:
-    """Raise TypeError if a decorator without parentheses got no function."""
+    """Raise TypeError if a decorator without parentheses got no function, or a class view."""
     if not callable(function):
         hint = forgotten_await(function)
         raise TypeError(
             f"{decorator} stands before a function, and got {type(function).__name__} {function!r:.100}"
             + (f": {hint}" if hint else "; write it without parentheses")
         )
+    check_no_class(function, decorator)

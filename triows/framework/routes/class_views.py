@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from types import FunctionType, MethodType
 from typing import Any, ClassVar
 
 from werkzeug.routing import Rule
 
-from ...tasks.functions import call, describe
+from ...tasks.functions import call, describe, forgotten_await
 from ...web.globals import request
 
 http_method_funcs: frozenset[str] = frozenset(("delete", "get", "head", "options", "patch", "post", "put", "trace"))
@@ -50,11 +50,14 @@ class View:
 
         :param name: the endpoint's name, which the function gets.
         :param class_args: these and ``class_kwargs`` are given to the class when an instance is made.
-        :raises TypeError: if ``__init__`` does not take them, or takes more.
+        :raises TypeError: if ``__init__`` does not take them, or takes more; or if one of the methods, or of the
+            decorators, is none.
         """
         if not isinstance(name, str):
             raise TypeError(f"{cls.__name__}.as_view() takes the endpoint's name first, not {name!r:.100}")
         _check_init(cls, name, class_args, class_kwargs)
+        _check_methods(cls)
+        _check_decorators(cls)
         if cls.init_every_request:
 
             async def view(**kwargs: Any) -> Any:
@@ -72,6 +75,12 @@ class View:
         view.view_class = cls  # type: ignore[attr-defined]  # for messages, which name what decorators wrap
         for decorator in cls.decorators:
             view = decorator(view)
+            if not callable(view):
+                raise TypeError(
+                    f"the decorator {describe(decorator)} of {cls.__qualname__} returned"
+                    f" {type(view).__name__} {view!r:.100}; it must return a function"
+                    + (" ('def', not 'async def')" if forgotten_await(view) else "")
+                )
         made: Any = view
         made.view_class = cls
         made.__name__, made.__module__, made.__doc__ = name, cls.__module__, cls.__doc__
@@ -142,12 +151,71 @@ def methods_of(class_: type[View], rule: Rule) -> Iterator[Callable[..., Any]]:
             continue  # get() answers it
         function = inspect.getattr_static(class_, name, None)
         if isinstance(function, FunctionType) and function is not View.dispatch_request:
+            _check_self(class_, name, function, rule)
             yield MethodType(function, class_)  # bound to what is there: it is not called
+        elif isinstance(function, (classmethod, staticmethod)):
+            yield getattr(class_, name)
         elif function in (None, View.dispatch_request) and not hasattr(class_, "__getattr__"):
             raise TypeError(
                 f"{class_.__qualname__} has no method {name}() for {method} to the rule {rule.rule!r}; write it"
                 + ("" if name == "dispatch_request" else f", or take {method} out of the rule's methods")
             )
+
+
+def _check_self(class_: type[View], name: str, function: FunctionType, rule: Rule) -> None:
+    """Raise TypeError if a variable of the rule stands where ``self`` has to."""
+    first = next(iter(inspect.signature(function, follow_wrapped=False).parameters), "self")
+    if first != "self" and first in rule.arguments:
+        raise TypeError(
+            f"the first parameter of {class_.__qualname__}.{name}() is {first!r}, which the rule {rule.rule!r} gives;"
+            f" write 'self' before it"
+        )
+
+
+def _check_methods(class_: type[View]) -> None:
+    """Raise TypeError for a method that is none, or that an object cannot call for want of ``self``."""
+    names = {"dispatch_request", *(http_method_funcs if issubclass(class_, MethodView) else ())}
+    for name in sorted(names):
+        function = inspect.getattr_static(class_, name, None)
+        if function is None or (name != "dispatch_request" and has_own_dispatch(class_) and not callable(function)):
+            continue
+        if not callable(function) and not hasattr(function, "__get__"):
+            raise TypeError(
+                f"{class_.__qualname__}.{name} is {function!r:.100}, which is no method; write"
+                f" 'async def {name}(self)'" + ("" if name == "dispatch_request" else ", or give it another name")
+            )
+        own = "cls" if isinstance(function, classmethod) else "self"
+        plain = function.__func__ if isinstance(function, classmethod) else function
+        if isinstance(plain, FunctionType) and not hasattr(plain, "__signature__") and not _takes_owner(plain):
+            raise TypeError(f"{describe(plain)} has no parameter {own!r}; write {own!r} first: it is a method")
+
+
+def _takes_owner(function: FunctionType) -> bool:
+    """Whether a function has a positional parameter, for the object or the class that it is a method of."""
+    code = function.__code__
+    return bool(code.co_argcount or code.co_flags & inspect.CO_VARARGS)
+
+
+def _check_decorators(class_: type[View]) -> None:
+    decorators: Any = class_.decorators
+    if isinstance(decorators, str) or not isinstance(decorators, Iterable):
+        raise TypeError(f"{class_.__qualname__}.decorators is {_named(decorators)}; it must be a list of functions")
+    for decorator in decorators:
+        if not callable(decorator):
+            raise TypeError(f"{class_.__qualname__}.decorators has {decorator!r:.100}, which is no function")
+
+
+def _named(value: Any) -> str:
+    return describe(value) if callable(value) else f"{value!r:.100}"
+
+
+def check_no_class(function: object, decorator: str) -> None:
+    """Raise TypeError for a class view in place of a function that is no view.
+
+    :param decorator: how it is written, like ``@app.before_request``.
+    """
+    if isinstance(function, type) and _is_meant_as_view(function):
+        raise TypeError(f"{decorator} stands before a function, not the class {_advice(function)}")
 
 
 def check_view_function(function: object) -> None:

@@ -92,8 +92,20 @@ class Rule(WerkzeugRule):
         """Return the converter of a variable. Werkzeug calls it when the rule is added.
 
         :raises LookupError: if there is no such converter.
+        :raises ValueError: if the code that builds URLs, which is compiled later, cannot have a variable of this name.
         """
         assert self.map is not None
+        if variable_name in self._converters:
+            where = (
+                f" and its {'host' if self.map.host_matching else 'subdomain'}" if self.subdomain or self.host else ""
+            )
+            raise ValueError(
+                f"the rule {self.rule!r}{where} has the variable {variable_name!r} twice; give each another name"
+            )
+        if variable_name in _NO_VARIABLES:
+            raise ValueError(
+                f"the rule {self.rule!r} has the variable {variable_name!r}, which Python cannot assign to"
+            )
         known = self.map.converters
         if converter_name not in known:
             raise LookupError(_converter_mistake(self.rule, variable_name, converter_name, known))
@@ -111,6 +123,7 @@ class Rule(WerkzeugRule):
 # A variable in the syntax of other frameworks, and what rules of werkzeug's have between angle brackets.
 _BRACES = re.compile(r"\{([^\W\d]\w*)(?::([^{}]*))?\}")
 _ANGLES = re.compile(r"""<(?:[^<>"']|"[^"]*"|'[^']*')*>""")
+_NO_VARIABLES = ("None", "True", "False", "__debug__")
 # What other frameworks and Python call the converters.
 _CONVERTERS = {"str": "string", "text": "string", "integer": "int", "number": "int", "decimal": "float"}
 
@@ -203,9 +216,13 @@ def _options(*, websocket: bool) -> set[str]:
 
 def wanted_methods(function: Callable[..., Any] | None, methods: Iterable[str] | None) -> set[str]:
     """Return the methods of a route: ``methods``, else the view function's ``methods`` attribute, else GET."""
-    if isinstance(methods, str):
-        raise TypeError(f"methods is the string {methods!r}; it must be a list of strings, like [{methods!r}]")
-    own: Iterable[str] = methods if methods is not None else getattr(function, "methods", None) or ("GET",)
+    own: Any = methods if methods is not None else getattr(function, "methods", None) or ("GET",)
+    place = "methods is" if methods is not None or function is None else f"the methods of {describe(function)} are"
+    if isinstance(own, str):
+        raise TypeError(f"{place} the string {own!r}; it must be a list of strings, like [{own!r}]")
+    own = [*own] if isinstance(own, Iterable) else [own]
+    if not all(isinstance(method, str) for method in own):
+        raise TypeError(f"{place} {own!r:.100}; it must be a list of strings, like ['GET']")
     return {method.upper() for method in (*own, *getattr(function, "required_methods", _NO_METHODS))}
 
 

@@ -1,7 +1,8 @@
 """Whether something may change the variables of a URL before a view is called, so that they need not suit the view.
 
 A ``url_value_preprocessor`` is there to change them. A before hook is mostly there for something else, so that its code
-has to show a change of ``view_args``. The functions that a hook calls are not looked into.
+has to show a change of ``view_args``. So has the code of a replaced method of the app. The functions that these call
+are not looked into.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from types import CodeType, FrameType
 from typing import Any
 
 from ...tasks.functions import unwrap
+from .hooks import Kind
 
 _OWN_PACKAGE = __name__.partition(".")[0]
 _PREPROCESSORS = frozenset(("app_url_value_preprocessor", "url_value_preprocessor", "url_value_preprocessors"))
+_STAGES_BEFORE_VIEW = ("full_dispatch", "preprocess", "dispatch")
 _CHANGING_METHODS = frozenset(("clear", "pop", "popitem", "setdefault", "update"))
 _CHANGING_INSTRUCTIONS = frozenset(("DELETE_SUBSCR", "STORE_SUBSCR"))
 
@@ -31,6 +34,16 @@ def hook_may_change(hook: Callable[..., Any]) -> bool:
     call = getattr(type(plain), "__call__", None)  # noqa: B004  (of an instance)
     code = getattr(plain, "__code__", None) or getattr(call, "__code__", None)
     return not isinstance(code, CodeType) or _changes(code)
+
+
+def override_may_change(app: object, kind: Kind) -> bool:
+    """Whether a method of the app that a subclass or an assignment has replaced may change the variables.
+
+    Each class is looked into, since the method of one may call that of the next by ``super()``.
+    """
+    names = [f"{stage}_{kind}" for stage in _STAGES_BEFORE_VIEW]
+    owners = [app, *(owner for owner in type(app).__mro__ if not _is_own(owner.__module__))]
+    return any(hook_may_change(vars(owner)[name]) for owner in owners for name in names if name in vars(owner))
 
 
 def may_be_changed_later() -> bool:

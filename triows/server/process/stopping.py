@@ -37,8 +37,8 @@ class StoppingApp(Protocol):
 class StopReport:
     """Run :meth:`run` in the scope whose cancellation begins the shutdown.
 
-    The time that is left is that of the present step: connections, background tasks, and the app's own shutdown have
-    ``shutdown_timeout`` each, one after the other.
+    Connections, background tasks, and the app's own shutdown have ``shutdown_timeout`` each, one after the other. The
+    time that is said is what all that is named may take: connections and background tasks together have two of them.
 
     :param say: prints a line.
     """
@@ -49,6 +49,7 @@ class StopReport:
         self._over = trio.Event()
         self._step = ""
         self._step_began = 0.0
+        self._steps_left = 1
 
     def end(self) -> None:
         """The shutdown is over."""
@@ -87,6 +88,7 @@ class StopReport:
             counts["background task"] = len(self._app.nursery.child_tasks)
         except NoNurseryError:
             step = "app"
+        self._steps_left = 2 if step == "connections" and counts.get("background task") else 1
         if step != self._step:
             self._step, self._step_began = step, trio.current_time()
         words = [f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts.items() if count]
@@ -97,7 +99,7 @@ class StopReport:
         if timeout is None:
             until = "for as long as it takes"
         else:
-            remaining = max(0, round(self._step_began + timeout - trio.current_time()))
+            remaining = max(0, round(self._step_began + self._steps_left * timeout - trio.current_time()))
             until = f"at most {remaining} second{'' if remaining == 1 else 's'}"
         with suppress(OSError):  # a terminal that is gone
             self._say(f"{begin} {left or 'the app to shut down'}, {until} (a second signal, CTRL + C, ends at once)")
