@@ -26,6 +26,7 @@ from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 
 from triows import Triows, request, url_for
 
+# Anybody may add todos, and they are kept in memory alone: beyond this number, the oldest one goes.
 MAX_TODOS = 100
 
 app = Triows(__name__, max_body_size=65536)
