@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, cast
 
 from werkzeug.exceptions import MethodNotAllowed, NotFound
@@ -200,7 +201,7 @@ def check_options(rule: str, options: dict[str, Any], *, websocket: bool = False
     So does one that was meant to be the view function.
     """
     check_parts(options)
-    for name in options:
+    for name in options.keys() - _options(websocket=websocket) - _DECIDED[websocket].keys():
         if hint := did_you_mean(name, ("view_func",)):
             raise TypeError(f"the route {rule!r} has no option {name!r}{hint}")
     for name, remedy in _DECIDED[websocket].items():
@@ -208,6 +209,7 @@ def check_options(rule: str, options: dict[str, Any], *, websocket: bool = False
             raise TypeError(f"the {'websocket ' if websocket else ''}route {rule!r} has no option {name!r}: {remedy}")
 
 
+@cache
 def _options(*, websocket: bool) -> set[str]:
     """Return the options of a kind of route."""
     options = {*_OPTIONS, "provide_automatic_options", *(WEBSOCKET_LIMITS if websocket else REQUEST_LIMITS)}
