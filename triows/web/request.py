@@ -111,8 +111,14 @@ class RequestBase(ForeignNameGuard, SafeRequest):
 
     @_lazy
     def headers(self) -> Headers:
-        """The request's headers; names compare without regard to case."""
-        return Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.head.headers])
+        """The request's headers; names compare without regard to case.
+
+        ``Host``, which HTTP/1.0 does not have, is empty in a request of HTTP/1.0 without it.
+        """
+        headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.head.headers])
+        if self.http_version == "1.0":
+            headers.setdefault("Host", "")
+        return headers
 
     @_lazy
     def host(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
