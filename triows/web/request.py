@@ -271,7 +271,11 @@ def _clientless(*parts: Any, **named: Any) -> ClientlessConnection:
 
 
 class Request(RequestBase):
-    """An HTTP request. Whatever reads its body is awaited: ``await request.get_json()``, ``await request.form``."""
+    """An HTTP request. Whatever reads its body is awaited: ``await request.get_json()``, ``await request.form``.
+
+    One that a test makes of its parts has a body that the test feeds: ``request.body.append(data)``, and then
+    ``request.body.set_complete()``.
+    """
 
     _foreign = FOREIGN
     connection: HTTPConnection  # pyright: ignore[reportIncompatibleVariableOverride]
