@@ -448,4 +448,4 @@ async def test_an_ended_websocket_is_not_kept(autojump_clock: MockClock) -> None
 
 
 def test_every_kind_of_disconnect_is_counted_from_0_on() -> None:
-    assert set(get_args(DisconnectKind)) | {"server", "error"} == make_app().stats().disconnects.keys()
+    assert set(get_args(DisconnectKind)) | {"error"} == make_app().stats().disconnects.keys()

@@ -31,6 +31,7 @@ from collections.abc import Callable
 from enum import Enum
 from math import inf
 from time import perf_counter
+from typing import Any
 
 import trio
 from trio.lowlevel import Task, checkpoint, checkpoint_if_cancelled
@@ -69,7 +70,7 @@ class _State(Enum):
 _CONNECTING, _OPEN, _CLOSED, _REJECTED = _State
 
 _PEER_IS_GONE = ("closed", "lost", "timeout")  # kinds of disconnect after which nobody reads what is sent
-
+_ENDED_HERE = ("shutdown", "server")  # kinds after which the client still reads, and nothing more is read from it
 _MESSAGE_TYPES = frozenset((str, bytes))
 
 
@@ -81,13 +82,14 @@ class WebSocketConnection(Connection):
     :ivar streaming: whether that task receives in pieces.
     :ivar streamed: the message that is received in pieces, once it has begun; or None.
     :ivar senders: the tasks that send, and those that wait for room.
+    :ivar context: the app's, which the connection only keeps.
     :ivar implied_accept: called when the first ``receive()`` or ``send()`` finds the handshake unanswered.
     """
 
     _kind = "websocket"
 
     __slots__ = (
-        *("transport", "limits", "timers", "latency", "_round_trips"),
+        *("transport", "limits", "timers", "context", "latency", "_round_trips"),
         *("_state", "implied_accept"),
         *("inbox", "receiving", "streaming", "streamed", "_reader"),
         *("_can_send", "_gone", "senders"),
@@ -101,6 +103,7 @@ class WebSocketConnection(Connection):
         self.transport = transport
         self.limits = limits
         self.timers = timers
+        self.context: Any = None
         self.latency: float | None = None
         self._round_trips = RoundTrips()
         # The state: with ``disconnect``, the row of the table.
@@ -410,7 +413,7 @@ class WebSocketConnection(Connection):
         if self.disconnect is not None or (self.closed and disconnect.kind != "shutdown"):
             return
         self.disconnect: Disconnect | None = disconnect
-        if disconnect.kind == "shutdown" and not self.closed:
+        if disconnect.kind in _ENDED_HERE and not self.closed:
             self.transport.stop_receiving()
         if self._has_unread and not self.closed:
             self._start_draining()
@@ -480,7 +483,8 @@ class WebSocketConnection(Connection):
         if self._draining is not None:
             self._draining.stop()
         if self._state is _CONNECTING:
-            await self.reject(500 if self.error else 503 if disconnect else 403, [], b"")
+            gone = disconnect is not None and disconnect.kind != "server"
+            await self.reject(500 if self.error else 503 if gone else 403, [], b"")
         elif self._state is _OPEN:
             if disconnect is None:
                 self.close_now(INTERNAL_ERROR if self.error else NORMAL, "")

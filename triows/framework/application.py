@@ -49,6 +49,7 @@ from .files import DEFAULT_STATIC_FOLDER, WithInstance, serves_static, static_ru
 from .lifespan import Lifespan
 from .limits import ConfiguredLimits, argument_hint
 from .middleware import WithMiddleware
+from .operation import WithOperation
 from .overridables import WithOverridables
 from .routes import urls
 from .routes.arguments import check_unsettled_rules, check_view_arguments
@@ -60,7 +61,7 @@ from .routes.views import View, ViewFunctions
 from .templates import WithTemplates
 
 
-class App(WithOverridables, WithCommands, WithMiddleware, WithTemplates, WithInstance, Scaffold):
+class App(WithOverridables, WithCommands, WithMiddleware, WithOperation, WithTemplates, WithInstance, Scaffold):
     """The base of :class:`triows.Triows`, without the ways to serve and to test it; see there for the parameters."""
 
     request_class: type[Request] = Request

@@ -4,8 +4,8 @@ Three words that are easily confused:
 
 - A *Close* (:class:`~triows.protocol.websocket.close_codes.Close`) is what one Close frame says: code and reason.
 - A *Disconnect* is why the client is gone, or was disconnected. It comes from a Close that arrived, or from the end of
-  the stream, a fault, a timeout or a shutdown. A websocket that this side closes has none, unless the handler lives on
-  until a shutdown.
+  the stream, a fault, a timeout, ``app.disconnect()`` or a shutdown. A websocket that its handler closes has none,
+  unless the handler lives on until a shutdown.
 - An *Ending* (:class:`~triows.connection.stats.Ending`) is what logs and metrics say of every websocket: the Close that
   this side sent if that came first, else its Disconnect. At a shutdown the code is that of the Close that was sent.
 """
@@ -18,7 +18,7 @@ from typing import Literal
 from .text import visible
 from .websocket.close_codes import CLOSE_CODE_NAMES
 
-DisconnectKind = Literal["closed", "lost", "protocol_error", "timeout", "shutdown"]
+DisconnectKind = Literal["closed", "lost", "protocol_error", "timeout", "shutdown", "server"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Disconnect:
     :ivar code: the close code (RFC 6455, section 7.4); 1006 when there was none because the transport was lost.
     :ivar reason: the reason in the client's Close frame, or what the client did wrong; may be empty.
     :ivar kind: ``closed`` (the client sent Close), ``lost`` (end of file or reset without one), ``protocol_error``,
-        ``timeout`` (keepalive, or no progress on sending) or ``shutdown``.
+        ``timeout`` (keepalive, or no progress on sending), ``shutdown``, or ``server`` (``app.disconnect()``).
     """
 
     code: int

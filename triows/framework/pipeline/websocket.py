@@ -47,7 +47,8 @@ class WebSocketPipeline(Pipeline):
         self._join(websocket)
 
     def _join(self, websocket: WebSocket) -> None:
-        """Let the websocket use the session, and the receivers of signals hear its messages."""
+        """Let the websocket use the session, be found by ``disconnect()``, and tell signals of its messages."""
+        self.connection.context = self.context
         websocket.accept_headers = self._accept_headers
         if signals.websocket_received.receivers or signals.websocket_sent.receivers:
             websocket.connection = cast(WebSocketConnection, signals.ObservedConnection(self.connection))
