@@ -70,7 +70,9 @@ async def the_end() -> None:
     if websocket.disconnect is not None:
         assert_type(websocket.disconnect.code, int)
         assert_type(websocket.disconnect.reason, str)
-        assert_type(websocket.disconnect.kind, Literal["closed", "lost", "protocol_error", "timeout", "shutdown"])
+        assert_type(
+            websocket.disconnect.kind, Literal["closed", "lost", "protocol_error", "timeout", "shutdown", "server"]
+        )
         if websocket.disconnect.kind == "gone":  # type: ignore[comparison-overlap]  # pyright: ignore[reportUnnecessaryComparison]
             ...
         websocket.disconnect.code = 1000  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]

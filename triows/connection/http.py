@@ -39,6 +39,14 @@ class HTTPConnection(Connection):
         """Whether a response was begun; from then on no other can be sent."""
         return self.status is not None
 
+    @property
+    def draining(self) -> bool:
+        """Whether the server that carries the request shuts down. A carrier that is not told of that says False."""
+        return False
+
+    def keep_out_of_log(self) -> None:
+        """Write no record of the response into the access log, where the carrier has one."""
+
     def count(self, counters: Counters) -> None:
         super().count(counters)
         counters.requests_open += 1

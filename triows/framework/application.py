@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Coroutine, Mapping, MutableMapping, ValuesView
+from collections.abc import Callable, Mapping, MutableMapping, ValuesView
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import timedelta
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import trio
 from werkzeug.exceptions import Aborter
 
-from ..connection.base import Connection, NoNurseryError
+from ..connection.base import NoNurseryError
 from ..connection.limits import (
     KEYS,
     LIMITS,
@@ -449,10 +449,6 @@ class App(WithOverridables, WithCommands, WithMiddleware, WithOperation, WithTem
     def stats(self) -> Stats:
         """Return the app's statistics since it was made, whichever server carries its connections."""
         return self.counters.stats()
-
-    def handle(self, connection: Connection) -> Coroutine[Any, Any, None]:
-        """Serve one connection. Servers await the result inside the connection's cancel scope."""
-        raise NotImplementedError
 
     def _check(self) -> None:
         # Attributes may have been set on the class since it was made.

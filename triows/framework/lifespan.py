@@ -139,6 +139,11 @@ class Lifespan:
             )
         return self._current.nursery
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the start-up is over and the shutdown has not begun; also where no server tells of either."""
+        return self._current is None or (self._current.started.is_set() and not self._current.stopping)
+
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         """Keep the app started up in the block: the first of several users starts it up, the last one shuts it down.

@@ -2,17 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from logging import Logger
+from typing import TYPE_CHECKING, Any
 
+from ..connection.base import Connection
+from ..connection.logs import Notices
 from ..connection.stats import Counters
 from ..web.websocket import WebSocket
+from .contexts import AsyncContext
 from .disconnecting import disconnect
+from .health import Health
+from .lifespan import Lifespan
+from .routes.rules import URLMap
 
 
 class WithOperation:
     """The part of an app that is for its operation."""
 
     counters: Counters
+    notices: Notices
+    url_map: URLMap
+    _lifespan: Lifespan
+    _native_servers: int
+
+    if TYPE_CHECKING:
+
+        @property
+        def logger(self) -> Logger: ...
+        @logger.setter
+        def logger(self, value: Logger) -> None: ...
+        def app_context(self) -> AsyncContext: ...
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the app's start-up is over and its shutdown has not begun."""
+        return self._lifespan.is_ready
+
+    def handle(self, connection: Connection) -> Coroutine[Any, Any, None]:
+        """Serve one connection. Servers await the result inside the connection's cancel scope."""
+        raise NotImplementedError
+
+    def _replace_handle(self, call: str, handle: Callable[[Connection], Coroutine[Any, Any, None]]) -> None:
+        """Let ``handle`` take the app's connections from now on; servers that run keep what they have."""
+        if self._native_servers:
+            raise RuntimeError(f"{call} is called while the app is served, which would not know of it; call it before")
+        self.handle = handle  # type: ignore[assignment,method-assign]
+
+    def health(
+        self,
+        live: str | None = "/livez",
+        ready: str | None = "/readyz",
+        *,
+        checks: Mapping[str, Callable[[], Awaitable[object]]] | None = None,
+        timeout: float = 2.0,
+    ) -> None:
+        """Answer the probes of orchestrators and load balancers, GET and HEAD, with a status and a little JSON.
+
+        ``live`` answers 200 for as long as the event loop runs. ``ready`` answers 200 when the app has started up, and
+        all checks are well; 503 as soon as a shutdown is asked for, and while a check is not well. Both are answered
+        before routes, hooks, sessions and ``trusted_hosts``; answers of 200 are not in the access log.
+
+        :param live: the path, None for none.
+        :param ready: the path, None for none.
+        :param checks: async functions without arguments, by name; all are called for each probe, at once, in an app
+            context. One that returns False, raises or takes too long is not well. The answer has the names and ``ok``,
+            ``failed`` or ``timeout``, and nothing of the error, which the log has, once a minute.
+        :param timeout: seconds that each check may take.
+        :raises ValueError: if the app has a route for one of the paths.
+        :raises TypeError: if a check is not async.
+        :raises RuntimeError: if the app is served already.
+        """
+        health = Health(self, live, ready, checks or {}, timeout, self.handle)
+        for rule in self.url_map.iter_rules():
+            if rule.rule in health.paths:
+                raise ValueError(f"{rule.rule!r} is the path of {rule.endpoint!r} already; give the probe another one")
+        self._replace_handle("health()", health.handle)
 
     def disconnect(self, match: Callable[[WebSocket], object], code: int = 4001, reason: str = "") -> int:
         """End all websockets of this process for which ``match(websocket)`` is true, whichever server carries them.

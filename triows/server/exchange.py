@@ -256,6 +256,13 @@ class Exchange(HTTPConnection):
 
     # The end
 
+    @property
+    def draining(self) -> bool:
+        return self._http.service.is_stopping()
+
+    def keep_out_of_log(self) -> None:
+        self._logged = True
+
     def _log(self, kind: str | None = None) -> None:
         if not self._logged:
             self._logged = True

@@ -43,6 +43,7 @@ class Service:
     :ivar log_query: whether the access log shows the values of queries.
     :ivar begin: starts the task of a connection.
     :ivar gone: called when a connection has ended.
+    :ivar is_stopping: whether the server has begun to shut down, or was asked to.
     :ivar end_program: whether the server ends because of this error, and raises it then.
     """
 
@@ -57,6 +58,7 @@ class Service:
     log_query: bool
     begin: Callable[[ClientConnection], None]
     gone: Callable[[ClientConnection], None]
+    is_stopping: Callable[[], bool]
     end_program: Callable[[BaseException], bool]
 
     @property

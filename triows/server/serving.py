@@ -81,6 +81,7 @@ class Server:
             access_log=access_log,
             begin=lambda connection: self._connection_nursery.start_soon(connection.serve),
             gone=self._disconnect,
+            is_stopping=lambda: self._asked_to_stop.is_set() or self._stopping.is_set(),
             end_program=self._end_program,
             **_settings(app),
         )
