@@ -22,6 +22,7 @@ from .framework.routes.class_views import MethodView as MethodView
 from .framework.routes.class_views import View as View
 from .protocol.disconnect import Disconnect as Disconnect
 from .protocol.websocket.compression import Compression as Compression
+from .tasks.json_log import JSONFormatter as JSONFormatter
 from .web.body import Body as Body
 from .web.context import has_app_context as has_app_context
 from .web.context import has_request_context as has_request_context

@@ -129,6 +129,7 @@ async def test_a_client_without_an_address_is_logged_as_a_dash(
 async def test_a_record_of_a_response_has_all_of_it_as_attributes(records: Records, autojump_clock: MockClock) -> None:
     record = await logged_after(get("/?token=secret"), records)
     assert fields(record) == {
+        "request_id": None,
         "client": None,
         "method": "GET",
         "path": "/",
@@ -400,6 +401,7 @@ async def test_a_record_of_a_websocket_has_all_of_it_as_attributes(records: Reco
 
     record = await end_of_websocket(records, talk)
     assert fields(record) == {
+        "request_id": None,
         "client": None,
         "method": "GET",
         "path": "/ws",

@@ -74,7 +74,8 @@ def _log_end(connection: WebSocketConnection, seconds: float, *, show_query: boo
         head = connection.head
         target = b"%b?%b" % (head.raw_path, head.query_string) if head.query_string else head.raw_path
         line = RequestLine.of(head.method, target, head.http_version, show_query=show_query)
-        log_websocket(head.client and head.client[0], line, connection.ending, connection.traffic, seconds)
+        ending, traffic = connection.ending, connection.traffic
+        log_websocket(head.client and head.client[0], line, ending, traffic, seconds, connection.request_id)
 
 
 class ASGITransport:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
+from secrets import token_hex
 from typing import Any, TypeVar
 
 import trio
@@ -43,12 +44,24 @@ class Connection(ABC):
     :ivar disconnect: why the client is gone, or None; set before anything is cancelled.
     :ivar error: the handler's error that nobody handled; the test client raises it.
     :ivar status: of the HTTP response that was begun, 101 for a websocket that was accepted; None until then.
+    :ivar request_id: the id of the request or websocket in logs; None as long as nobody has asked for one.
     :ivar counters: where the connection is counted; None until the app has it.
     """
 
     _kind = "request"
 
-    __slots__ = ("__weakref__", "_nursery", "_watch", "counters", "disconnect", "error", "head", "scope", "status")
+    __slots__ = (
+        "__weakref__",
+        "_nursery",
+        "_watch",
+        "counters",
+        "disconnect",
+        "error",
+        "head",
+        "request_id",
+        "scope",
+        "status",
+    )
 
     def __init__(self, head: Head) -> None:
         self.head: Head = head
@@ -57,6 +70,7 @@ class Connection(ABC):
         self.error: BaseException | None = None
         self.status: int | None = None
         self.counters: Counters | None = None
+        self.request_id: str | None = None
         self._nursery: trio.Nursery | None = None
         self._watch: HandlerWatch | None = None
 
@@ -64,6 +78,12 @@ class Connection(ABC):
     def swallowed_error(self) -> CancelledSwallowedError | None:
         """The error to report if the handler has swallowed the disconnect's ``Cancelled``, else None."""
         return None if self._watch is None else self._watch.swallowed_error
+
+    def identify(self) -> str:
+        """Return the id, a random one of 128 bits if there is none yet."""
+        if self.request_id is None:
+            self.request_id = token_hex(16)
+        return self.request_id
 
     def count(self, counters: Counters) -> None:
         """Count this connection in ``counters`` until it ends."""
@@ -138,7 +158,7 @@ class Connection(ABC):
                     self._take_cancellation(cancelled)
             swallowed_error = self.swallowed_error
             if swallowed_error is not None:
-                logger.error("%s", swallowed_error)
+                logger.error("%s", swallowed_error, extra={"request_id": self.request_id})
                 self.error = self.error or swallowed_error
             await self.finish()
         finally:
@@ -150,8 +170,12 @@ class Connection(ABC):
         if ends_program(error):
             self.error = error
             raise error
-        logger.error("handling %.1000r failed outside of its handler", self.head.raw_path, exc_info=error)
+        self._log_error("handling %.1000r failed outside of its handler", error)
         self.error = error
+
+    def _log_error(self, message: str, error: BaseException) -> None:
+        # The context of the request, where records get their id from, is over.
+        logger.error(message, self.head.raw_path, exc_info=error, extra={"request_id": self.request_id})
 
     def _take_cancellation(self, raised: BaseException) -> None:
         """Handle a ``Cancelled`` that has left the connection's scope.
@@ -163,7 +187,7 @@ class Connection(ABC):
         if foreign is None:
             self.abort()
             raise raised from None
-        logger.error("handling %.1000r failed", self.head.raw_path, exc_info=foreign)
+        self._log_error("handling %.1000r failed", foreign)
         self.error = foreign
 
     def cancel_handler(self) -> None:

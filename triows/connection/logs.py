@@ -117,6 +117,7 @@ def log_response(
     size: int | None,
     seconds: float,
     kind: str | None = None,
+    request_id: str | None = None,
 ) -> None:
     """Write the record of a response.
 
@@ -132,11 +133,18 @@ def log_response(
         "-" if size is None else size,
         seconds * 1000,
         "" if kind is None else f", {kind}",
-        extra=_fields(client, line, seconds, status=status, size=size, kind=kind),
+        extra=_fields(client, line, seconds, request_id, status=status, size=size, kind=kind),
     )
 
 
-def log_websocket(client: str | None, line: RequestLine, ending: Ending, traffic: Traffic, seconds: float) -> None:
+def log_websocket(
+    client: str | None,
+    line: RequestLine,
+    ending: Ending,
+    traffic: Traffic,
+    seconds: float,
+    request_id: str | None = None,
+) -> None:
     """Write the record of the end of a websocket."""
     reason = printable(ending.reason)
     name = CLOSE_CODE_NAMES.get(ending.code)
@@ -154,6 +162,7 @@ def log_websocket(client: str | None, line: RequestLine, ending: Ending, traffic
             client,
             line,
             seconds,
+            request_id,
             status=101,
             code=ending.code,
             kind=ending.kind,
@@ -176,8 +185,11 @@ _NO_FIELDS = dict.fromkeys(
 )
 
 
-def _fields(client: str | None, line: RequestLine, seconds: float, **fields: Any) -> dict[str, Any]:
+def _fields(
+    client: str | None, line: RequestLine, seconds: float, request_id: str | None, **fields: Any
+) -> dict[str, Any]:
     return {
+        "request_id": request_id,
         "client": None if client is None else printable(client, _MAX_CLIENT),
         "method": line.method,
         "path": line.path,

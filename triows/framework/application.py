@@ -151,6 +151,7 @@ class App(WithOverridables, WithCommands, WithMiddleware, WithOperation, WithTem
             if self.debug and self._logger.level == NOTSET:
                 self._logger.setLevel(DEBUG)
             default_handler.add_to(self._logger)
+            self._choose_log_format()
         return self._logger
 
     @logger.setter
@@ -451,6 +452,7 @@ class App(WithOverridables, WithCommands, WithMiddleware, WithOperation, WithTem
         return self.counters.stats()
 
     def _check(self) -> None:
+        self._choose_log_format()
         # Attributes may have been set on the class since it was made.
         refuse_definitions(type(self), quart_names.APP)
         self._note_overrides()

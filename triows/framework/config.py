@@ -20,6 +20,7 @@ from werkzeug.utils import import_string
 from ..connection.checks import MAX_NUMBER, Check, did_you_mean, short_repr, size, split_at_commas
 from ..connection.limits import DEFAULTS, KEYS, check_limit
 from ..protocol.websocket.compression import Compression
+from ..tasks.default_handler import LOG_FORMATS
 from ..tasks.error_log import error_log
 from ..web.suggestions import suggests_arguments
 from .quart_names import SETTINGS
@@ -35,6 +36,8 @@ DEFAULT_CONFIG: dict[str, Any] = {
     "ENV": None,
     # Whether the log says where each template was looked for.
     "EXPLAIN_TEMPLATE_LOADING": False,
+    # How triows writes what no log handler of the program takes: "text" or "json". None: as TRIOWS_LOG_FORMAT says.
+    "LOG_FORMAT": None,
     "MAX_CONTENT_LENGTH": None,
     "MAX_COOKIE_SIZE": 4093,
     "MAX_FORM_MEMORY_SIZE": 500_000,
@@ -338,6 +341,12 @@ def _same_site(name: str, value: Any) -> str | None:
     return value
 
 
+def _log_format(name: str, value: Any) -> str | None:
+    if value is not None and value not in LOG_FORMATS:
+        raise ValueError(f"{name} is {short_repr(value)}; it must be {' or '.join(map(repr, LOG_FORMATS))}, or None")
+    return None if value is None else str(value)
+
+
 # The settings that are checked, beside the limits.
 _CHECKS: Mapping[str, Check] = {
     **dict.fromkeys(
@@ -360,6 +369,7 @@ _CHECKS: Mapping[str, Check] = {
     "TRAP_HTTP_EXCEPTIONS": _flag,
     "USE_X_SENDFILE": _flag,
     **{key: partial(_without_effect, setting) for key, setting in SETTINGS.items()},
+    "LOG_FORMAT": _log_format,
     "MAX_CONTENT_LENGTH": _size_or_none,
     "MAX_COOKIE_SIZE": _cookie_size,
     "MAX_FORM_MEMORY_SIZE": _size_or_none,

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 from ..connection.base import Connection
 from ..connection.logs import Notices
 from ..connection.stats import Counters
+from ..tasks.default_handler import default_handler
 from ..web.websocket import WebSocket
+from .config import Config
 from .contexts import AsyncContext
 from .disconnecting import disconnect
 from .health import Health
 from .lifespan import Lifespan
+from .request_ids import RequestIDs
+from .routes.hooks import Hooks, Kind
 from .routes.rules import URLMap
 
 
@@ -22,6 +26,8 @@ class WithOperation:
 
     counters: Counters
     notices: Notices
+    config: Config
+    hooks: dict[Kind, Hooks]
     url_map: URLMap
     _lifespan: Lifespan
     _native_servers: int
@@ -48,6 +54,10 @@ class WithOperation:
         if self._native_servers:
             raise RuntimeError(f"{call} is called while the app is served, which would not know of it; call it before")
         self.handle = handle  # type: ignore[assignment,method-assign]
+
+    def _choose_log_format(self) -> None:
+        if (log_format := self.config["LOG_FORMAT"]) is not None:
+            default_handler.log_format = log_format
 
     def health(
         self,
@@ -78,6 +88,27 @@ class WithOperation:
             if rule.rule in health.paths:
                 raise ValueError(f"{rule.rule!r} is the path of {rule.endpoint!r} already; give the probe another one")
         self._replace_handle("health()", health.handle)
+
+    def request_ids(self, header: str = "X-Request-ID", *, echo: bool = False) -> None:
+        """Give each request and websocket an id from its beginning: ``request.id``, ``websocket.id``.
+
+        A proxy of ``trusted_proxies`` may have given it in ``header``: at most 128 characters of visible ASCII without
+        quotes, brackets and backslashes. What is none, and whatever other clients send, is replaced by a new one.
+        Records of the request's tasks have it as the attribute ``request_id``, as those of the access log do, and it
+        stands behind each line that triows writes by itself.
+
+        :param echo: whether responses have the header too, and the answers to handshakes. Those of the server itself,
+            to requests that never reach the app, do not.
+        :raises ValueError: if ``header`` is no name of a header.
+        :raises RuntimeError: if the app is served already.
+        """
+        ids = RequestIDs(header, lambda: self.config, self.handle)
+        self._replace_handle("request_ids()", ids.handle)
+        if echo:
+            # First in their lists: an after hook that is the first is called as the last.
+            self.hooks["request"].after.setdefault(None, []).insert(0, ids.tell_in_response)
+            self.hooks["websocket"].after.setdefault(None, []).insert(0, ids.tell_in_response)
+            self.hooks["websocket"].before.setdefault(None, []).insert(0, ids.tell_in_handshake)
 
     def disconnect(self, match: Callable[[WebSocket], object], code: int = 4001, reason: str = "") -> int:
         """End all websockets of this process for which ``match(websocket)`` is true, whichever server carries them.

@@ -109,6 +109,11 @@ def forwarded(head: Head, trusted: tuple[str, ...]) -> Head:
     return found[-1]
 
 
+def trusts_peer(head: Head, trusted: tuple[str, ...]) -> bool:
+    """Whether the other end of the request's connection is one of the trusted proxies."""
+    return bool(trusted) and _parse(trusted).trust(_peer(head.received or head))
+
+
 @lru_cache(maxsize=16)
 def _parse(trusted: tuple[str, ...]) -> _Proxies:
     return _Proxies(tuple(ip_network(entry) for entry in trusted if entry != UNIX), UNIX in trusted)

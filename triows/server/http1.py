@@ -360,13 +360,16 @@ class HTTP1Connection:
     def log_access(self, status: int | None, size: int | None = None, kind: str | None = None) -> None:
         """Log the response, and why it did not come to its end, if it did not."""
         if self.service.logs:
-            log_response(self._client(), self._line(), status, size, time.perf_counter() - self._started, kind)
+            seconds = time.perf_counter() - self._started
+            request_id = None if self._current is None else self._current.request_id
+            log_response(self._client(), self._line(), status, size, seconds, kind, request_id)
 
     def _log_websocket(self, connection: WebSocketConnection) -> None:
         if connection.status == 101:
             if self.service.logs:
                 seconds = time.perf_counter() - self._started
-                log_websocket(self._client(), self._line(), connection.ending, connection.traffic, seconds)
+                ending, traffic = connection.ending, connection.traffic
+                log_websocket(self._client(), self._line(), ending, traffic, seconds, connection.request_id)
         elif connection.status is None:
             self.log_access(None, kind=connection.ending.kind)  # the client was gone before there was an answer
 

@@ -54,12 +54,15 @@ class TaskContext(Protocol):
 
     :ivar app: the app that the task runs for.
     :ivar name: how messages name the request or websocket; None if there is neither.
+    :ivar request_id: its id in logs; None if nobody has asked for one.
     """
 
     app: Any
 
     @property
     def name(self) -> str | None: ...
+    @property
+    def request_id(self) -> str | None: ...
 
 
 current: ContextVar[TaskContext] = ContextVar("triows.context")
@@ -68,6 +71,12 @@ current: ContextVar[TaskContext] = ContextVar("triows.context")
 def context_of(task: Task) -> TaskContext | None:
     """Return the context of a task, or None if the task has none. Any thread may call this."""
     return task.context.get(current)
+
+
+def current_request_id() -> str | None:
+    """Return the id of the request or websocket that the task works for; None if it has none, or works for neither."""
+    context = current.get(None)
+    return None if context is None else context.request_id
 
 
 class Proxy:

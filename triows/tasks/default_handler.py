@@ -12,6 +12,7 @@ import os
 import sys
 from typing import Any, TextIO
 
+from .json_log import JSONFormatter
 from .tracebacks import format_exception
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -19,7 +20,25 @@ _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _FULL_TRACEBACKS = "TRIOWS_FULL_TRACEBACKS"  # a variable that keeps the frames of frameworks, if it is not empty
 
 
-class DefaultFormatter(logging.Formatter):
+_LOG_FORMAT = "TRIOWS_LOG_FORMAT"  # a variable that chooses one of these
+LOG_FORMATS: tuple[str, ...] = ("text", "json")
+
+
+class _Folding(logging.Formatter):
+    """Folds the frames of frameworks in tracebacks."""
+
+    def formatException(self, ei: Any) -> str:
+        """Return the traceback of an error; the whole of it if ``TRIOWS_FULL_TRACEBACKS`` is set."""
+        if ei[1] is None or os.environ.get(_FULL_TRACEBACKS):
+            return super().formatException(ei)
+        return format_exception(ei[1]).rstrip("\n")
+
+
+class DefaultJSONFormatter(_Folding, JSONFormatter):
+    """Formats as JSON, with the frames of frameworks folded in tracebacks."""
+
+
+class DefaultFormatter(_Folding):
     """Formats as the standard library does, with the frames of frameworks folded in tracebacks."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -30,11 +49,11 @@ class DefaultFormatter(logging.Formatter):
         finally:
             record.exc_text = kept
 
-    def formatException(self, ei: Any) -> str:
-        """Return the traceback of an error; the whole of it if ``TRIOWS_FULL_TRACEBACKS`` is set."""
-        if ei[1] is None or os.environ.get(_FULL_TRACEBACKS):
-            return super().formatException(ei)
-        return format_exception(ei[1]).rstrip("\n")
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Return the line, with the id of the request or websocket behind it, if that has one."""
+        request_id = getattr(record, "request_id", None)
+        line = super().formatMessage(record)
+        return line if request_id is None else f"{line} [{request_id}]"
 
 
 def has_level_handler(logger: logging.Logger) -> bool:
@@ -58,17 +77,33 @@ class DefaultHandler(logging.StreamHandler[TextIO]):
 
     :attr:`~logging.Handler.level` of the other handler matters: one for errors alone, by mail for instance, does not
     keep the rest from stderr, nor the errors, unless it writes to the terminal too.
+
+    :ivar log_format: ``text`` or ``json``; None: what the variable ``TRIOWS_LOG_FORMAT`` says, or else text.
     """
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
         self.setFormatter(DefaultFormatter(_FORMAT))
+        self.log_format: str | None = None
+        self._json = DefaultJSONFormatter()
+        self._doubted: str | None = None  # the value of the variable that was complained of
         self._levels: dict[logging.Logger, int] = {}  # those that it has set
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]
         """What ``sys.stderr`` is now; a test may have replaced it."""
         return sys.stderr
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record in the format that is chosen now."""
+        chosen = self.log_format or os.environ.get(_LOG_FORMAT) or "text"
+        if chosen == "json":
+            return self._json.format(record)
+        line = super().format(record)
+        if chosen in LOG_FORMATS or chosen == self._doubted:
+            return line
+        self._doubted = chosen
+        return f"{_LOG_FORMAT} is {chosen!r:.80}; it must be {' or '.join(map(repr, LOG_FORMATS))}\n{line}"
 
     def add_to(self, logger: logging.Logger) -> None:
         """Take the records of a logger for which nobody has set up a handler."""

@@ -1,6 +1,7 @@
 """The logger ``triows.error``, for all packages but ``protocol``, and how loggers are guarded.
 
 A failing log handler loses its record, and harms nobody else. A configuration that names other loggers silences none.
+Each record has the id of the request that its task works for.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import logging
 import sys
 from typing import Any
+
+from .context import current_request_id
 
 
 class _Guarded:
@@ -21,6 +24,8 @@ class _Guarded:
     """
 
     def handle(self, record: logging.LogRecord) -> None:
+        if not hasattr(record, "request_id"):
+            record.request_id = current_request_id()
         try:
             super().handle(record)  # type: ignore[misc]
         except Exception:

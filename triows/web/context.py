@@ -60,6 +60,11 @@ class Context:
         """The name of the request or websocket in messages; None if there is neither."""
         return None if self.subject is None else self.subject.connection.name
 
+    @property
+    def request_id(self) -> str | None:
+        """The id of the request or websocket, if somebody has asked for one."""
+        return None if self.subject is None else self.subject.connection.request_id
+
     def for_background(self) -> BackgroundContext:
         """Return a context with a ``g`` of its own, for what outlives this one; the request and the rest are shared."""
         context = BackgroundContext(self.app, self.request, self.websocket)

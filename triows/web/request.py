@@ -181,6 +181,16 @@ class RequestBase(ForeignNameGuard, SafeRequest):
             return None
 
     @property
+    def id(self) -> str:
+        """The id of this request or websocket, for logs and for other services: 128 random bits in hexadecimal digits.
+
+        It is made when it is first asked for. After :meth:`app.request_ids() <triows.Triows.request_ids>` every request
+        has one from its beginning, which a trusted proxy may have given it. Records that are logged for the request
+        have it as ``request_id``.
+        """
+        return self.connection.identify()
+
+    @property
     def peer(self) -> tuple[str, int] | None:
         """Address and port of the connection's other end, which may be a proxy; None if the transport has none."""
         return (self.head.received or self.head).client
