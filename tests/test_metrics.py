@@ -63,6 +63,9 @@ async def test_what_the_app_counts_is_there_for_prometheus(autojump_clock: MockC
     assert samples(parse_text(text)) == {
         ("triows_connections_open",): 2,
         ("triows_connections_refused_total",): 0,
+        ("triows_client_connections_refused_total",): 0,
+        ("triows_websocket_handshakes_over_rate_total",): 0,
+        ("triows_receive_pauses_total",): 0,
         ("triows_http_requests_open",): 1,
         ("triows_http_requests_total", "1xx"): 0,
         ("triows_http_requests_total", "2xx"): 0,

@@ -54,6 +54,11 @@ class Metrics(Collector):
         yield CounterMetricFamily(
             "triows_connections_refused", "Clients turned away at max_connections.", stats.connections_refused
         )
+        yield CounterMetricFamily(
+            "triows_client_connections_refused",
+            "Clients turned away at max_connections_per_client.",
+            stats.client_connections_refused,
+        )
         yield _counters("triows_http_requests", "HTTP requests ended, by class of status.", "status", stats.requests)
         yield _counters(
             "triows_websocket_handshakes",
@@ -64,6 +69,14 @@ class Metrics(Collector):
                 "refused": stats.handshakes_refused,
                 "abandoned": stats.handshakes_abandoned,
             },
+        )
+        yield CounterMetricFamily(
+            "triows_websocket_handshakes_over_rate",
+            "Handshakes refused beyond max_handshake_rate.",
+            stats.handshakes_over_rate,
+        )
+        yield CounterMetricFamily(
+            "triows_receive_pauses", "Waits of handlers because of max_message_rate.", stats.receive_pauses
         )
         yield _counters("triows_websocket_disconnects", "Websockets ended, by kind.", "kind", stats.disconnects)
         yield _counters(

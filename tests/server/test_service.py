@@ -295,5 +295,12 @@ async def test_a_proxy_is_trusted_as_it_is_when_its_request_comes() -> None:
 def test_nothing_is_left_out() -> None:
     tested = {change.name for change in (*OF_CONNECTIONS, *OF_REQUESTS)} | set(OF_WEBSOCKETS)
     # The last one is that of the app's start: the event loop is watched from then on.
-    alone = {"max_connections", "shutdown_timeout", "trusted_proxies", "stall_timeout"}
+    alone = {
+        "max_connections",
+        "max_connections_per_client",
+        "max_handshake_rate",
+        "shutdown_timeout",
+        "trusted_proxies",
+        "stall_timeout",
+    }
     assert tested | alone == set(LIMITS)

@@ -10,6 +10,7 @@ from triows import Compression, Config, ServerLimits, Stats, WebSocketLimits
 limits = WebSocketLimits(max_message_size=1024, ping_interval=None, compression=Compression(level=1))
 assert_type(limits.max_message_size, int)
 assert_type(limits.ping_interval, float | None)
+assert_type(limits.max_message_rate, float | None)
 assert_type(limits.compression, bool | Compression)
 assert_type(limits.origins, tuple[str, ...] | None)
 assert_type(limits.subprotocols, tuple[str, ...])
@@ -20,6 +21,8 @@ limits.max_message_size = 5  # type: ignore[misc]  # pyright: ignore[reportAttri
 
 server_limits = ServerLimits(max_connections=10, trusted_proxies=("127.0.0.1",))
 assert_type(server_limits.max_body_size, int)
+assert_type(server_limits.max_connections_per_client, int | None)
+assert_type(server_limits.max_handshake_rate, float | None)
 assert_type(server_limits.keep_alive_timeout, float | None)
 assert_type(server_limits.trusted_hosts, tuple[str, ...] | None)
 ServerLimits(trusted_proxies=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -61,6 +61,16 @@ def rate(name: str, value: Any) -> float | None:
     return _number(name, value, "bytes a second")
 
 
+def messages_rate(name: str, value: Any) -> float | None:
+    """Check a number of messages a second; None switches it off."""
+    return _number(name, value, "messages a second")
+
+
+def handshakes_rate(name: str, value: Any) -> float | None:
+    """Check a number of handshakes a second; None switches it off."""
+    return _number(name, value, "handshakes a second")
+
+
 def _number(name: str, value: Any, unit: str) -> float | None:
     if value is None:
         return None

@@ -18,7 +18,7 @@ from ..protocol.grammar import is_token
 from ..protocol.hosts import parse_trusted_host
 from ..protocol.origins import parse_origin_pattern
 from ..protocol.websocket.compression import Compression
-from .checks import Check, names, parsed_names, rate, seconds, short_repr, size
+from .checks import Check, handshakes_rate, messages_rate, names, parsed_names, rate, seconds, short_repr, size
 
 TEARDOWN_TIMEOUT = 5.0
 """Seconds for all teardown hooks of one connection; nobody can choose another time."""
@@ -38,6 +38,9 @@ class WebSocketLimits:
     """Largest message, in bytes after inflation; a larger one closes the connection with 1009."""
     max_fragments: int = 65_536
     """Most fragments of a message, its final one not counted; more close the connection with 1008."""
+    max_message_rate: float | None = None
+    """Messages a second that the handler gets, a second's worth at once; the client's sending is held up beyond. None:
+    any number."""
     receive_buffer: int = 64 * _KIB
     """Bytes of unread messages, with 64 for each, at which reading from the client pauses."""
     send_buffer: int = 64 * _KIB
@@ -93,6 +96,12 @@ class ServerLimits:
     which common balancers drop an idle connection themselves."""
     max_connections: int = 10_000
     """Most connections at once (503 beyond)."""
+    max_connections_per_client: int | None = None
+    """Most connections at once from one address, or from one /64 of IPv6 (429 beyond); trusted proxies are not counted.
+    None: any number."""
+    max_handshake_rate: float | None = None
+    """Websocket handshakes a second from one address, or from one /64 of IPv6 (429 beyond), a second's worth at once.
+    Behind a trusted proxy it is the address that the proxy names. None: any number."""
     shutdown_timeout: float | None = 10.0
     """Seconds for connections, and then for the app's own shutdown, to end in order. None: no limit."""
     stall_timeout: float | None = 1.0
@@ -106,6 +115,10 @@ class ServerLimits:
 
     def __post_init__(self) -> None:
         _check_fields(self, SERVER_LIMITS)
+
+
+def _size_or_none(name: str, value: Any) -> int | None:
+    return None if value is None else size(name, value)
 
 
 def _compression(name: str, value: Any) -> bool | Compression:
@@ -144,6 +157,7 @@ def _subprotocols(name: str, value: Any) -> tuple[str, ...]:
 _WEBSOCKET_CHECKS: Mapping[str, Check] = {
     "max_message_size": size,
     "max_fragments": size,
+    "max_message_rate": messages_rate,
     "receive_buffer": size,
     "send_buffer": size,
     "ping_interval": seconds,
@@ -165,6 +179,8 @@ _SERVER_CHECKS: Mapping[str, Check] = {
     "min_body_rate": rate,
     "keep_alive_timeout": seconds,
     "max_connections": size,
+    "max_connections_per_client": _size_or_none,
+    "max_handshake_rate": handshakes_rate,
     "shutdown_timeout": seconds,
     "stall_timeout": seconds,
     "trusted_proxies": _trusted_proxies,

@@ -58,6 +58,7 @@ class Stats:
 
     :ivar connections_open: clients connected to the app's own servers, with or without a request.
     :ivar connections_refused: clients refused because there were ``max_connections``.
+    :ivar client_connections_refused: clients refused because their address had ``max_connections_per_client``.
     :ivar requests_open: HTTP requests that are being handled.
     :ivar requests: HTTP requests that have ended, by the class of their response's status: ``"1xx"`` to ``"5xx"``, or
         ``"none"``, if the client was gone before its response began. Requests that the server refused because of their
@@ -65,6 +66,7 @@ class Stats:
     :ivar websockets_open: websockets accepted and not ended.
     :ivar handshakes_accepted: websockets ever accepted.
     :ivar handshakes_refused: handshakes answered with an HTTP response.
+    :ivar handshakes_over_rate: those among them that were beyond ``max_handshake_rate``.
     :ivar handshakes_abandoned: handshakes whose client was gone before the answer.
     :ivar disconnects: websockets that have ended, by kind: those of :class:`Disconnect`, and ``"server"`` if this side
         closed first, ``"error"`` if it did so because the handler failed.
@@ -74,16 +76,19 @@ class Stats:
     :ivar bytes_sent: bytes of payload sent, before compression.
     :ivar handler_errors: requests and websockets that ended with an error that no error handler took.
     :ivar swallowed_cancellations: handlers that swallowed the cancellation of their disconnect.
+    :ivar receive_pauses: how often a message that had arrived waited because of ``max_message_rate``.
     :ivar stalls: how often a handler held the event loop for longer than ``stall_timeout``.
     """
 
     connections_open: int
     connections_refused: int
+    client_connections_refused: int
     requests_open: int
     requests: Mapping[str, int]
     websockets_open: int
     handshakes_accepted: int
     handshakes_refused: int
+    handshakes_over_rate: int
     handshakes_abandoned: int
     disconnects: Mapping[str, int]
     messages_received: int
@@ -92,6 +97,7 @@ class Stats:
     bytes_sent: int
     handler_errors: int
     swallowed_cancellations: int
+    receive_pauses: int
     stalls: int
 
     def as_dict(self) -> dict[str, Any]:
@@ -107,13 +113,16 @@ class Counters:
     """
 
     __slots__ = (
+        "client_connections_refused",
         "connections_open",
         "connections_refused",
         "disconnects",
         "ended",
         "handler_errors",
         "handshakes_abandoned",
+        "handshakes_over_rate",
         "handshakes_refused",
+        "receive_pauses",
         "requests",
         "requests_open",
         "stalls",
@@ -124,15 +133,18 @@ class Counters:
     def __init__(self) -> None:
         self.connections_open: int = 0
         self.connections_refused: int = 0
+        self.client_connections_refused: int = 0
         self.requests_open: int = 0
         self.requests: Counter[str] = Counter(dict.fromkeys(STATUS_CLASSES, 0))
         self.websockets: set[CountedWebSocket] = set()
         self.handshakes_refused: int = 0
+        self.handshakes_over_rate: int = 0
         self.handshakes_abandoned: int = 0
         self.disconnects: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
         self.ended: Traffic = Traffic()
         self.handler_errors: int = 0
         self.swallowed_cancellations: int = 0
+        self.receive_pauses: int = 0
         self.stalls: int = 0
 
     def count_response(self, status: int | None) -> None:
@@ -163,15 +175,18 @@ class Counters:
         return Stats(
             connections_open=self.connections_open,
             connections_refused=self.connections_refused,
+            client_connections_refused=self.client_connections_refused,
             requests_open=self.requests_open,
             requests=dict(self.requests),
             websockets_open=len(open_),
             handshakes_accepted=self.disconnects.total() + len(open_),
             handshakes_refused=self.handshakes_refused,
+            handshakes_over_rate=self.handshakes_over_rate,
             handshakes_abandoned=self.handshakes_abandoned,
             disconnects=dict(self.disconnects),
             handler_errors=self.handler_errors,
             swallowed_cancellations=self.swallowed_cancellations,
+            receive_pauses=self.receive_pauses,
             stalls=self.stalls,
             **traffic._asdict(),
         )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import cached_property
 from logging import Logger
 from typing import TYPE_CHECKING, Any
 
 from ..connection.base import Connection
 from ..connection.logs import Notices
+from ..connection.rates import Buckets
 from ..connection.stats import Counters
 from ..tasks.default_handler import default_handler
 from ..web.websocket import WebSocket
@@ -39,6 +41,11 @@ class WithOperation:
         @logger.setter
         def logger(self, value: Logger) -> None: ...
         def app_context(self) -> AsyncContext: ...
+
+    @cached_property
+    def handshake_buckets(self) -> Buckets:
+        """What each client has left of ``max_handshake_rate``."""
+        return Buckets()
 
     @property
     def is_ready(self) -> bool:

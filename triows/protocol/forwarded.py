@@ -109,6 +109,11 @@ def forwarded(head: Head, trusted: tuple[str, ...]) -> Head:
     return found[-1]
 
 
+def trusts(address: str, trusted: tuple[str, ...]) -> bool:
+    """Whether this is the address of a trusted proxy."""
+    return bool(trusted) and _parse(trusted).trust(address)
+
+
 def trusts_peer(head: Head, trusted: tuple[str, ...]) -> bool:
     """Whether the other end of the request's connection is one of the trusted proxies."""
     return bool(trusted) and _parse(trusted).trust(_peer(head.received or head))

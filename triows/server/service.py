@@ -17,6 +17,9 @@ from ..tasks.timers import Timers
 class ClientConnection(Protocol):
     """One client's connection, as the server knows it."""
 
+    @property
+    def endpoints(self) -> Endpoints: ...
+
     async def serve(self) -> None:
         """Serve the client's requests until the connection ends."""
 

@@ -27,6 +27,7 @@ from ..tasks.exception_groups import leaves
 from ..tasks.shields import FORCE_EVERY
 from ..tasks.timers import Timers
 from .accepting import Acceptor, OwnName
+from .clients import ClientCounts
 from .exchange import LINGER
 from .http1 import HTTP1Connection
 from .links import reactor
@@ -72,6 +73,7 @@ class Server:
         self._services: trio.Nursery
         self._ended_by: BaseException | None = None
         self._forced: Counter[ClientConnection] = Counter()  # attempts to end each by force
+        self._clients = ClientCounts()
         self._rejected: list[SocketLink] = []  # clients that have their 503, and may still be sending
         self.last_resort: Callable[[], None] | None = None
         self.service: Service = Service(
@@ -249,12 +251,10 @@ class Server:
 
         :raises OSError: if the client is gone already, or the system has no room for it.
         """
-        if len(self._connections) >= self._app.limits.max_connections:
+        limits = self._app.limits
+        if len(self._connections) >= limits.max_connections:
             self._app.counters.connections_refused += 1
-            self._reject_busy(client)
-            if self.service.logs:
-                name = client_name(address)
-                log_response(None if name is None else name[0], RequestLine("", ""), 503, 0, 0.0)
+            self._reject(client, address, 503)
             return
         client.setblocking(False)
         if client.family != socket.AF_UNIX and sys.platform != "linux":
@@ -262,6 +262,10 @@ class Server:
         if server is None:
             server = own_name(client.getsockname())
         endpoints = Endpoints(client_name(address), server, self._ssl_context is not None)
+        if limits.max_connections_per_client is not None and not self._clients.admit(endpoints, limits):
+            self._app.counters.client_connections_refused += 1
+            self._reject(client, address, 429)
+            return
         if self._reactor is None:
             self._connection_nursery.start_soon(self._serve_by_tasks, client, endpoints)
             return
@@ -271,10 +275,13 @@ class Server:
             link = SocketLink(client, self._reactor, self._timers)
         self._connect(link, endpoints)
 
-    def _reject_busy(self, client: socket.socket) -> None:
-        """Answer 503. The client may send its request before it reads that, unless too many do so already."""
+    def _reject(self, client: socket.socket, address: Any, status: int) -> None:
+        """Answer 503 or 429. The client may send its request before it reads that, unless too many do so already."""
+        if self.service.logs:
+            name = client_name(address)
+            log_response(None if name is None else name[0], RequestLine("", ""), status, 0, 0.0)
         client.setblocking(False)
-        answer = head_bytes(503, [(b"retry-after", b"10"), (b"content-length", b"0"), (b"connection", b"close")])
+        answer = head_bytes(status, [(b"retry-after", b"10"), (b"content-length", b"0"), (b"connection", b"close")])
         self._rejected = [link for link in self._rejected if not link.is_closed]
         if self._reactor is not None and len(self._rejected) < _REJECTED_AT_ONCE:
             link = SocketLink(client, self._reactor, self._timers)
@@ -289,7 +296,10 @@ class Server:
         stream: trio.abc.Stream = trio.SocketStream(trio.socket.from_stdlib_socket(client))
         if self._ssl_context is not None:
             stream = trio.SSLStream(stream, self._ssl_context, server_side=True, https_compatible=True)
-        await self._run_stream(stream, endpoints)
+        try:
+            await self._run_stream(stream, endpoints)
+        finally:
+            self._clients.remove(endpoints)
 
     def _connect(self, link: Link, endpoints: Endpoints, *, begun: bool = False) -> HTTP1Connection:
         """Make a client's connection, with the app's settings of now; the server keeps it until it has ended."""
@@ -304,6 +314,7 @@ class Server:
 
     def _disconnect(self, connection: ClientConnection) -> None:
         self._connections.discard(connection)
+        self._clients.remove(connection.endpoints)
         self._app.counters.connections_open -= 1
 
 

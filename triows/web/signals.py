@@ -16,7 +16,7 @@ import trio
 from blinker import Namespace, Signal
 
 from ..connection.limits import TEARDOWN_TIMEOUT
-from ..connection.websocket import WebSocketConnection
+from ..connection.pacing import WrappedConnection
 from ..tasks.exception_groups import is_error, unwrap_group
 from ..tasks.functions import call
 from ..tasks.shields import keep_shielded
@@ -79,23 +79,13 @@ def _name(signal: Signal) -> str:
     return str(getattr(signal, "name", signal)).replace("-", "_")
 
 
-class ObservedConnection:
+class ObservedConnection(WrappedConnection):
     """A websocket's connection whose messages are told to the receivers of signals.
 
     It takes the connection's place for a websocket only if there are receivers: no other message passes through here.
     """
 
-    __slots__ = ("_connection",)
-    _connection: WebSocketConnection
-
-    def __init__(self, connection: WebSocketConnection) -> None:
-        object.__setattr__(self, "_connection", connection)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self._connection, name, value)
+    __slots__ = ()
 
     async def receive(self) -> str | bytes:
         """The next message, after the receivers of ``websocket_received``."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Coroutine, Generator, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import trio
 from werkzeug import datastructures
 
+from ..connection.pacing import PacedConnection, PacedMessageStream
 from ..connection.streaming import MessageStream, send_pieces
 from ..connection.websocket import WebSocketConnection
 from ..errors import JSONMessageError, WebSocketStateError
@@ -47,6 +48,7 @@ class WebSocket(RequestBase):
 
     _foreign = FOREIGN
     connection: WebSocketConnection  # pyright: ignore[reportIncompatibleVariableOverride]  # only read
+    _stream_class: type[MessageStream] = MessageStream
     accept_headers: Callable[[], Headers] | None = None
     """What the app adds to the headers of an accepted websocket: its session's cookie."""
 
@@ -99,6 +101,11 @@ class WebSocket(RequestBase):
         self.connection.accept(fields, subprotocol)
         return _CHECKPOINT
 
+    def limit_rate(self, per_second: float) -> None:
+        """Hand out at most so many messages a second from now on, as ``max_message_rate`` has it."""
+        self.connection: WebSocketConnection = cast(WebSocketConnection, PacedConnection(self.connection, per_second))
+        self._stream_class: type[MessageStream] = PacedMessageStream
+
     def _preferred_subprotocol(self) -> str | None:
         """Return the first of the route's subprotocols that the client offers."""
         return next((name for name in self.connection.limits.subprotocols if name in self.subprotocols), None)
@@ -134,7 +141,7 @@ class WebSocket(RequestBase):
         :raises trio.BusyResourceError: on entering, when another task is receiving from this websocket.
         :raises WebSocketClosed: after ``close()``.
         """
-        return MessageStream(self.connection)
+        return self._stream_class(self.connection)
 
     def send(self, message: str | bytes | AsyncIterable[str | bytes]) -> Coroutine[Any, Any, None]:
         """Send a message: text from ``str``, binary from ``bytes``. Any number of tasks may send at once.

@@ -9,9 +9,9 @@ from ...connection.base import Connection
 from ...connection.http import HTTPConnection
 from ...connection.websocket import WebSocketConnection
 from ..application import App
-from .entry_checks import admit, answer_server_options, is_server_options, refuse
+from .entry_checks import admit, admit_handshake, answer_server_options, is_server_options, refuse
 from .http import RequestPipeline
-from .overrides import OverriddenPipeline, OverriddenRequestPipeline, OverriddenWebSocketPipeline
+from .overrides import OverriddenRequestPipeline, OverriddenWebSocketPipeline
 from .websocket import WebSocketPipeline
 
 
@@ -27,14 +27,19 @@ def handle(app: App, connection: Connection) -> Coroutine[Any, Any, None]:
         return refuse(connection, refusal)
     if is_server_options(connection):
         return answer_server_options(connection, app.url_map.methods())
-    if app.overrides_pipeline:
-        return _overridden(app, connection).run()
     if isinstance(connection, WebSocketConnection):
-        return WebSocketPipeline(app, connection).run()
+        return _handle_websocket(app, connection)
+    if app.overrides_pipeline:
+        return OverriddenRequestPipeline(app, app.request_class(cast(HTTPConnection, connection))).run()
     return RequestPipeline(app, cast(HTTPConnection, connection)).run()
 
 
-def _overridden(app: App, connection: Connection) -> OverriddenPipeline:
-    if isinstance(connection, WebSocketConnection):
-        return OverriddenWebSocketPipeline(app, app.websocket_class(connection))
-    return OverriddenRequestPipeline(app, app.request_class(cast(HTTPConnection, connection)))
+def _handle_websocket(app: App, connection: WebSocketConnection) -> Coroutine[Any, Any, None]:
+    if app.config["MAX_HANDSHAKE_RATE"] is not None:
+        refusal = admit_handshake(app.limits, app.handshake_buckets, connection)
+        if refusal is not None:
+            app.counters.handshakes_over_rate += 1
+            return refuse(connection, refusal)
+    if app.overrides_pipeline:
+        return OverriddenWebSocketPipeline(app, app.websocket_class(connection)).run()
+    return WebSocketPipeline(app, connection).run()

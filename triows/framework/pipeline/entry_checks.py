@@ -4,6 +4,7 @@
   are answered here with 400. Hooks and error handlers never see them: they might trust the host, or build URLs from it.
 - A malformed request also ends its connection: a proxy in front may have read the request in another way. A well-formed
   request for another host does not.
+- Handshakes beyond ``max_handshake_rate`` are answered here with 429.
 - A websocket from a page of another origin is refused by its pipeline (:mod:`.websocket`) with 403, so that the app's
   error handlers may answer it. No before hook runs.
 """
@@ -12,12 +13,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from math import ceil
 from typing import NamedTuple, cast
 
 from ...connection.base import Connection
 from ...connection.http import HTTPConnection
+from ...connection.limits import ServerLimits
+from ...connection.rates import Buckets, Rate
 from ...connection.websocket import WebSocketConnection
-from ...protocol.forwarded import ForwardedError, forwarded
+from ...protocol.clients import client_network
+from ...protocol.forwarded import ForwardedError, forwarded, trusts_peer
 from ...protocol.head import Head
 from ...protocol.hosts import host_trusted, is_host
 from ...protocol.origins import origin_allowed
@@ -29,10 +34,15 @@ _BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 class Refusal(NamedTuple):
-    """The refusal of a request: the reason, for the response, and whether it ends the connection."""
+    """The refusal of a request: the reason, for the response, and whether it ends the connection.
+
+    :ivar retry_after: seconds until it may be made again; None if it never may.
+    """
 
     reason: str
     closes: bool = True
+    status: int = 400
+    retry_after: int | None = None
 
 
 def admit(config: Config, connection: Connection) -> Refusal | None:
@@ -60,6 +70,20 @@ def admit(config: Config, connection: Connection) -> Refusal | None:
     return Refusal("the Host is none of this server's", closes=False)
 
 
+def admit_handshake(limits: ServerLimits, buckets: Buckets, connection: WebSocketConnection) -> Refusal | None:
+    """Check ``max_handshake_rate``. A trusted proxy that names no client stands for many, and is not limited."""
+    head = connection.head
+    network = None if head.client is None else client_network(head.client[0])
+    if limits.max_handshake_rate is None or network is None:
+        return None
+    if head.received is None and trusts_peer(head, limits.trusted_proxies):
+        return None
+    wait = buckets.take(network, Rate(limits.max_handshake_rate))
+    if not wait:
+        return None
+    return Refusal("too many websocket handshakes", status=429, retry_after=ceil(wait))
+
+
 def _fault_of_target(head: Head) -> str | None:
     path = head.raw_path
     # Servers differ on a bare '%' in a path. In a query, browsers send it, and parsers of forms agree on it.
@@ -71,11 +95,13 @@ def _fault_of_target(head: Head) -> str | None:
 
 
 async def refuse(connection: Connection, refusal: Refusal) -> None:
-    """Answer 400, without the app's error handlers."""
+    """Answer with the status of the refusal, without the app's error handlers."""
     headers, body = [(b"content-type", b"text/plain; charset=utf-8")], refusal.reason.encode() + b"\n"
     if refusal.closes and connection.head.http_version.startswith("1"):  # later versions have no such field
         headers.append((b"connection", b"close"))
-    await connection.refuse(400, headers, body)
+    if refusal.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % refusal.retry_after))
+    await connection.refuse(refusal.status, headers, body)
 
 
 def is_server_options(connection: Connection) -> bool:

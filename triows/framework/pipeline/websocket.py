@@ -58,7 +58,9 @@ class WebSocketPipeline(Pipeline):
         super().match()
         rule = cast("Rule | None", self.subject.url_rule)  # the app's map makes no others
         if rule is not None:
-            self.connection.limits = self.app.rule_limits(rule)
+            self.connection.limits = limits = self.app.rule_limits(rule)
+            if limits.max_message_rate is not None:
+                cast(WebSocket, self.subject).limit_rate(limits.max_message_rate)
         elif self.context.url_adapter is not None:
             error = cast(HTTPException, self.subject.routing_exception)
             explain_route(self.app, cast(WebSocket, self.subject), self.context.url_adapter, error)
