@@ -25,6 +25,10 @@ app.health(checks={"database": sync_check})  # type: ignore[dict-item]  # pyrigh
 
 app.request_ids()
 app.request_ids("X-Correlation-ID", echo=True)
+app.security_headers(hsts=3600, csp="default-src 'self'", frame_options=None)
+app.security_headers(csp=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+app.csrf_protect(trusted_origins=["https://example.com"], exempt=("webhook",))
+app.csrf_protect(exempt=[check])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
 assert_type(request.id, str)
 assert_type(websocket.id, str)
 

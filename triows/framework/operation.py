@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import cached_property
 from logging import Logger
 from typing import TYPE_CHECKING, Any
@@ -12,15 +12,18 @@ from ..connection.logs import Notices
 from ..connection.rates import Buckets
 from ..connection.stats import Counters
 from ..tasks.default_handler import default_handler
+from ..web.response import Response
 from ..web.websocket import WebSocket
 from .config import Config
 from .contexts import AsyncContext
+from .cross_origin import CrossOriginGuard
 from .disconnecting import disconnect
 from .health import Health
 from .lifespan import Lifespan
 from .request_ids import RequestIDs
 from .routes.hooks import Hooks, Kind
 from .routes.rules import URLMap
+from .security_headers import SecurityHeaders
 
 
 class WithOperation:
@@ -112,10 +115,65 @@ class WithOperation:
         ids = RequestIDs(header, lambda: self.config, self.handle)
         self._replace_handle("request_ids()", ids.handle)
         if echo:
-            # First in their lists: an after hook that is the first is called as the last.
-            self.hooks["request"].after.setdefault(None, []).insert(0, ids.tell_in_response)
-            self.hooks["websocket"].after.setdefault(None, []).insert(0, ids.tell_in_response)
+            self._finish_responses(ids.tell_in_response)
             self.hooks["websocket"].before.setdefault(None, []).insert(0, ids.tell_in_handshake)
+
+    def _finish_responses(self, function: Callable[[Response | None], Awaitable[Response | None]]) -> None:
+        """Call an after hook as the last one, which the first in its list is."""
+        for hooks in self.hooks.values():
+            hooks.after.setdefault(None, []).insert(0, function)
+
+    def security_headers(
+        self,
+        *,
+        hsts: int | str | None = None,
+        csp: str | None = None,
+        frame_options: str | None = "SAMEORIGIN",
+        referrer_policy: str | None = "strict-origin-when-cross-origin",
+        opener_policy: str | None = "same-origin",
+        permissions_policy: str | None = None,
+    ) -> None:
+        """Give responses the headers that tell browsers to be careful; a header that a view has set stays as it is.
+
+        Those of errors have them too (404, 405, 500 ...), and those that refuse a handshake. What the server refuses
+        before the app sees it has none: it is plain text. ``X-Content-Type-Options: nosniff`` is always among them, and
+        None leaves any other out.
+
+        :param hsts: ``Strict-Transport-Security`` (RFC 6797), for requests over TLS: the seconds of ``max-age``, or the
+            text: ``"max-age=63072000; includeSubDomains"``. Browsers refuse plain HTTP for so long; begin with an hour.
+        :param csp: ``Content-Security-Policy``. With ``frame-ancestors`` in it, browsers ignore ``frame_options``.
+        :param frame_options: ``X-Frame-Options``.
+        :param referrer_policy: ``Referrer-Policy``.
+        :param opener_policy: ``Cross-Origin-Opener-Policy``.
+        :param permissions_policy: ``Permissions-Policy``.
+        :raises TypeError: if a value is no text.
+        :raises ValueError: if it cannot be the value of a header.
+        """
+        headers = {
+            "X-Content-Type-Options": "nosniff",
+            "X-Frame-Options": frame_options,
+            "Referrer-Policy": referrer_policy,
+            "Cross-Origin-Opener-Policy": opener_policy,
+            "Content-Security-Policy": csp,
+            "Permissions-Policy": permissions_policy,
+        }
+        self._finish_responses(SecurityHeaders(headers, hsts).add)
+
+    def csrf_protect(self, *, trusted_origins: Iterable[str] = (), exempt: Iterable[str] = ()) -> None:
+        """Refuse unsafe requests (POST, PUT, PATCH, DELETE ...) that pages of other origins make, with 403.
+
+        It goes by ``Sec-Fetch-Site`` and ``Origin``, which browsers send and no page can set: forms need no token.
+        Requests with neither are let in, since no browser's page makes them. It is the first ``before_request`` hook,
+        and error handlers of 403 may answer. Handshakes of websockets have ``origins`` for the same purpose.
+
+        :param trusted_origins: origins whose pages may make such requests, as in ``origins``; but neither ``*`` nor
+            ``null``.
+        :param exempt: the endpoints of routes that are open to all pages.
+        :raises TypeError: if one of these is no list of text.
+        :raises ValueError: if an origin is none.
+        """
+        guard = CrossOriginGuard(self, trusted_origins, exempt)
+        self.hooks["request"].before.setdefault(None, []).insert(0, guard.check)
 
     def disconnect(self, match: Callable[[WebSocket], object], code: int = 4001, reason: str = "") -> int:
         """End all websockets of this process for which ``match(websocket)`` is true, whichever server carries them.
