@@ -120,7 +120,7 @@ async def test_the_server_s_own_answers_have_none(autojump_clock: MockClock) -> 
         ({"hsts": True}, ValueError, "hsts is True"),
         ({"hsts": b"x"}, TypeError, "Strict-Transport-Security is b'x'"),
         ({"csp": 5}, TypeError, "Content-Security-Policy is 5"),
-        ({"csp": "a\r\nb"}, ValueError, ""),
+        ({"csp": "a\r\nb"}, ValueError, "(?i)header"),
     ],
 )
 def test_mistakes(options: dict[str, Any], error: type[Exception], text: str) -> None:

@@ -103,8 +103,9 @@ class WebSocket(RequestBase):
 
     def limit_rate(self, per_second: float) -> None:
         """Hand out at most so many messages a second from now on, as ``max_message_rate`` has it."""
-        self.connection: WebSocketConnection = cast(WebSocketConnection, PacedConnection(self.connection, per_second))
-        self._stream_class: type[MessageStream] = PacedMessageStream
+        paced = PacedConnection(self.connection, per_second)
+        self.connection = cast(WebSocketConnection, paced)  # pyright: ignore[reportIncompatibleVariableOverride]
+        self._stream_class = PacedMessageStream
 
     def _preferred_subprotocol(self) -> str | None:
         """Return the first of the route's subprotocols that the client offers."""
