@@ -55,6 +55,7 @@ async def test_those_that_match_are_ended_with_the_code_and_the_reason(autojump_
             assert await wire.read_close() == (4003, "logged out")
             await wire.send(close_frame(4003))
             await wire.read_end()
+        await wait_all_tasks_blocked()
         assert log == [("ann", Disconnect(4003, "logged out", "server"))] * 2
         assert (app.stats().websockets_open, app.stats().disconnects["server"]) == (1, 2)
         await wires[2].close()
