@@ -279,7 +279,11 @@ _FLAGS: Mapping[str, bool] = {
 }
 
 
-def _flag(name: str, value: Any) -> bool:
+def read_flag(name: str, value: Any) -> bool:
+    """Return a switch, whose value may be a word of an environment variable.
+
+    :raises TypeError: if the value is neither true nor false.
+    """
     if isinstance(value, str):
         value = _FLAGS.get(value.strip().lower(), value)
     if value not in (True, False, None):  # 1 and 0 are equal to them
@@ -288,7 +292,7 @@ def _flag(name: str, value: Any) -> bool:
 
 
 def _flag_or_none(name: str, value: Any) -> bool | None:
-    return None if value is None else _flag(name, value)
+    return None if value is None else read_flag(name, value)
 
 
 def _without_effect(setting: tuple[tuple[Any, ...], str], name: str, value: Any) -> Any:
@@ -352,13 +356,13 @@ _CHECKS: Mapping[str, Check] = {
             "SESSION_REFRESH_EACH_REQUEST",
             "TESTING",
         ),
-        _flag,
+        read_flag,
     ),
-    "PROVIDE_AUTOMATIC_OPTIONS": _flag,
+    "PROVIDE_AUTOMATIC_OPTIONS": read_flag,
     "TEMPLATES_AUTO_RELOAD": _flag_or_none,
     "TRAP_BAD_REQUEST_ERRORS": _flag_or_none,
-    "TRAP_HTTP_EXCEPTIONS": _flag,
-    "USE_X_SENDFILE": _flag,
+    "TRAP_HTTP_EXCEPTIONS": read_flag,
+    "USE_X_SENDFILE": read_flag,
     **{key: partial(_without_effect, setting) for key, setting in SETTINGS.items()},
     "MAX_CONTENT_LENGTH": _size_or_none,
     "MAX_COOKIE_SIZE": _cookie_size,

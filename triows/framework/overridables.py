@@ -21,6 +21,7 @@ from ..web.request import RequestBase
 from ..web.response import Response
 from .config import DEFAULT_CONFIG, Config
 from .contexts import AsyncContext
+from .environment import debug_of_environment
 from .routes import urls
 from .routes.hooks import run_teardown
 from .routes.make_response import is_trapped, response_from
@@ -117,7 +118,10 @@ class WithOverridables:
             ``root_path``.
         """
         root_path = self.instance_path if instance_relative else self.root_path
-        return self.config_class(root_path, {**DEFAULT_CONFIG, **self.default_config})
+        defaults = {**DEFAULT_CONFIG, **self.default_config}
+        if (debug := debug_of_environment()) is not None:
+            defaults["DEBUG"] = debug
+        return self.config_class(root_path, defaults)
 
     def make_aborter(self) -> Aborter:
         """Return what :func:`triows.abort` calls, when the app is made: an ``aborter_class``."""

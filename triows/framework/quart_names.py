@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..web.quart_names import REQUEST, refuse_definitions
 
 _CARRIERS = "what carries requests is no part of the app; wrap app.asgi_app"
-_COMMANDS = "add commands to app.cli, and call app.cli() in a program"
 
 APP: Mapping[str, str] = {
     "should_ignore_error": "raise the error again in an override of handle_user_exception()",
@@ -25,14 +24,10 @@ APP: Mapping[str, str] = {
     "lock_class": REQUEST["lock_class"],
     "background_tasks": "use app.nursery, which has child_tasks",
     "while_serving_gens": "use @app.while_serving",
-    "make_shell_context": _COMMANDS,
-    "shell_context_processors": _COMMANDS,
 }
 """Names that Quart calls or reads on an app, and triows does not."""
 
 APP_CALLS: Mapping[str, str] = {
-    "shell_context_processor": _COMMANDS,
-    "run_task": "await app.serve(host, port)",
     "startup": "use 'async with app.serving():'",
     "shutdown": "use 'async with app.serving():', or server.shutdown() of what app.serve() has started",
     "shutdown_event": "tasks in app.nursery are cancelled when the app shuts down",
@@ -85,16 +80,14 @@ ELSEWHERE: Mapping[str, str] = {
 """Names of frameworks that are no relatives of Quart's, on an app or a blueprint. A user may set each of them."""
 
 RUN: Mapping[str, str] = {
-    "debug": "set app.debug = True before; tracebacks go to the log",
-    **dict.fromkeys(("use_reloader", "reload"), "run 'triows run --reload module.py' in a terminal"),
+    "reload": "give use_reloader=True",
     **dict.fromkeys(("use_debugger", "use_evalex"), "there is no debugger in the browser; use breakpoint()"),
     "loop": "the app runs on Trio, with trio.run(), which needs no loop",
-    "ca_certs": "make an ssl.SSLContext, and give it as ssl_context",
     "ssl": "give certfile and keyfile, or ssl_context",
     "threaded": "each request runs in a task; ordinary functions are called in threads",
     **dict.fromkeys(("processes", "workers"), "start as many processes with reuse_port=True"),
-    "log_level": "set it with logging.getLogger('triows.error').setLevel()",
-    "load_dotenv": "load the file before",
+    "log_level": "set it with logging.getLogger('triows').setLevel(), or run 'triows run --log-level LEVEL'",
+    "load_dotenv": "load the file before, or run 'triows run --env-file FILE'",
 }
 """Options of other frameworks' ``run()``, each with what to do instead."""
 

@@ -11,6 +11,8 @@ import logging
 import sys
 from typing import TextIO
 
+from .terminal import STYLES, shows_colours, styled
+
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -30,6 +32,24 @@ def _handlers(logger: logging.Logger) -> list[logging.Handler]:
     return found
 
 
+class _Formatter(logging.Formatter):
+    """Formats records for what ``sys.stderr`` is now: for a terminal, in colours."""
+
+    def __init__(self) -> None:
+        super().__init__(_FORMAT)
+        self._stream: TextIO | None = None
+        self._coloured = False
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        if sys.stderr is not self._stream:  # asked once: it takes longer than the rest
+            self._stream, self._coloured = sys.stderr, shows_colours(sys.stderr)
+        style = record.levelname.lower()
+        if not self._coloured or style not in STYLES:
+            return super().formatMessage(record)
+        level, name = styled("%(levelname)s", style), styled("%(name)s", "faint")
+        return (f"%(asctime)s {level} {name}: %(message)s") % record.__dict__
+
+
 class DefaultHandler(logging.StreamHandler[TextIO]):
     """Writes the records that no other handler takes to stderr. One for the whole program is enough.
 
@@ -39,7 +59,7 @@ class DefaultHandler(logging.StreamHandler[TextIO]):
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
-        self.setFormatter(logging.Formatter(_FORMAT))
+        self.setFormatter(_Formatter())
         self._levels: dict[logging.Logger, int] = {}  # those that it has set
 
     @property

@@ -170,7 +170,7 @@ async def test_a_working_directory_that_is_not_utf_8_is_one_as_any_other(tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((f"{ODD}.py",), "there is no file caf\\udce9.py"),
+        ((f"{ODD}.py",), "there is no file caf\\udce9.py; did you mean 'chat.py'?"),
         ((ODD,), "there is no module caf\\udce9 (for a file, write caf\\udce9.py)"),
         (("chat.py", "--host", ODD), "cannot listen on caf\\udce9:8000: there is no such host"),
         (

@@ -27,16 +27,20 @@ class Watch:
         self.notes: list[str] = []
         self.stop = threading.Event()
         self._values = iter(PythonFiles(roots, self.stop, self.notes.append))
-        assert next(self._values) is False
+        assert next(self._values) == []
 
     def settle(self) -> None:
         """Go on until the watch is there, and for a while more. Nothing may have changed."""
         for _ in range(5):
-            assert next(self._values) is False
+            assert next(self._values) == []
 
     def sees(self) -> bool:
         """Whether a change is seen."""
-        return any(next(self._values) for _ in range(1000))
+        return bool(self.changes())
+
+    def changes(self) -> list[str]:
+        """The files that have changed, when a change is seen."""
+        return next(filter(None, (next(self._values) for _ in range(1000))), [])
 
 
 @pytest.fixture
@@ -85,10 +89,11 @@ def forbid(monkeypatch: pytest.MonkeyPatch, *folders: Path) -> None:
 @pytest.mark.parametrize("name", ["app.py", "package/deeper/module.py", "fast.pyx"])
 def test_a_change_is_seen(tmp_path: Path, watch: Callable[..., Watch], name: str) -> None:
     path = write(tmp_path / name)
+    write(tmp_path / "other.py")
     changes = watch(tmp_path)
     changes.settle()
     write(path, "x = 22\n")
-    assert changes.sees()
+    assert changes.changes() == [str(path)]
     changes.settle()
 
 
@@ -96,10 +101,10 @@ def test_a_new_file_and_one_that_is_gone_are_changes(tmp_path: Path, watch: Call
     changes = watch(tmp_path)
     changes.settle()
     path = write(tmp_path / "app.py")
-    assert changes.sees()
+    assert changes.changes() == [str(path)]
     changes.settle()
     path.unlink()
-    assert changes.sees()
+    assert changes.changes() == [str(path)]
 
 
 def test_a_change_before_the_watch_is_there_is_seen(tmp_path: Path, watch: Callable[..., Watch]) -> None:

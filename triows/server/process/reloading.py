@@ -20,11 +20,14 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from traceback import format_exception_only
 from types import FrameType
+from warnings import catch_warnings, simplefilter
 
+from ...tasks.terminal import styled
 from .watching import PythonFiles
 
-# The descriptors of the pipe and of the sockets, in the child's environment.
+# The descriptors of the pipe and of the sockets, in the child's environment; empty where it inherits none.
 _VARIABLE = "TRIOWS_RELOADED"
 # On Windows a child can inherit no descriptors: there it opens the sockets itself, and the parent ends it.
 INHERITS = sys.platform != "win32"
@@ -36,11 +39,14 @@ class Parent:
 
     :ivar on_end: at first it ends the process at once, as SIGTERM ends one that does not handle it.
     :ivar fds: the sockets that the child inherits.
+    :param pipe: the reading end; None where the child inherits nothing.
     """
 
-    def __init__(self, pipe: int, fds: Sequence[int]) -> None:
+    def __init__(self, pipe: int | None = None, fds: Sequence[int] = ()) -> None:
         self.fds: Sequence[int] = fds
         self.on_end: Callable[[], object] = lambda: os._exit(128 + signal.SIGTERM)
+        if pipe is None:
+            return
         self._pipe = pipe
         # For processes that the app starts, the pipe and the sockets are not.
         for fd in (pipe, *fds):
@@ -55,8 +61,8 @@ class Parent:
 def take_parent() -> Parent | None:
     """The parent of this process, if that restarts it when files change. Its children have not this variable."""
     descriptors = os.environ.pop(_VARIABLE, None)
-    if descriptors is None:
-        return None
+    if not descriptors:
+        return None if descriptors is None else Parent()
     pipe, *fds = map(int, descriptors.split(","))
     return Parent(pipe, fds)
 
@@ -67,7 +73,7 @@ class _Child:
     def __init__(self, command: Sequence[str], fds: Sequence[int]) -> None:
         self._pipe: int | None = None
         if not INHERITS:
-            self._process = subprocess.Popen(command)
+            self._process = subprocess.Popen(command, env={**os.environ, _VARIABLE: ""})
             return
         reading, self._pipe = os.pipe()
         inherited = (reading, *fds)
@@ -135,7 +141,7 @@ class Reloader:
                 if self._child is None:
                     self._child = _Child(self._command, self._fds)
                 elif changed:
-                    self._restart(self._child)
+                    self._restart(self._child, changed)
                 else:
                     self._note_end(self._child)
         finally:
@@ -147,8 +153,13 @@ class Reloader:
             return 0  # an app that had failed before is no failure of the end
         return code if code >= 0 else 128 - code
 
-    def _restart(self, child: _Child) -> None:
-        self._tell("a file changed, restarting")
+    def _restart(self, child: _Child, changed: Sequence[str]) -> None:
+        names = _name_files(changed)
+        if errors := [*filter(None, map(syntax_error, changed))]:
+            goes_on = "it starts" if self._ended else "the app goes on as it was, and restarts"
+            self._tell(f"{names} changed, with a syntax error; {goes_on} when that is mended\n" + "\n".join(errors))
+            return
+        self._tell(f"{names} changed, restarting")
         self._end(child)
         self._child, self._ended = None, False
         if not self.is_set():
@@ -168,7 +179,7 @@ class Reloader:
 
     def _tell(self, text: str) -> None:
         with suppress(OSError):  # a terminal that is gone
-            self._say(f"triows: {text}")
+            self._say(f"{styled('triows:', 'warning', sys.stdout)} {text}")
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
@@ -179,6 +190,31 @@ class Reloader:
             self._child.kill()
             for each in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(each, signal.SIG_IGN)  # there is nothing more to end; the exit code stays
+
+
+def _name_files(paths: Sequence[str]) -> str:
+    """Name the first of the files, as seen from the working directory, and say how many more there are."""
+    first, *others = paths
+    with suppress(ValueError):  # on another drive of Windows
+        relative = os.path.relpath(first)
+        first = first if relative.startswith(os.pardir) else relative
+    first = first.encode(errors="backslashreplace").decode()
+    return f"{first} and {len(others)} other file{'s' * (len(others) > 1)}" if others else first
+
+
+def syntax_error(path: str) -> str | None:
+    """Return what Python says of a file that it cannot compile; None if it can, or the file is gone."""
+    if not path.endswith((".py", ".pyw")):
+        return None
+    try:
+        with catch_warnings():
+            simplefilter("ignore")  # the app says them itself
+            compile(Path(path).read_bytes(), path, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:  # a null byte is the latter in Python 3.11
+        return "".join(format_exception_only(error)).rstrip()
+    except OSError:
+        pass
+    return None
 
 
 def _signal_name(number: int) -> str:

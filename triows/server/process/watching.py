@@ -31,8 +31,9 @@ class Stop(Protocol):
 class PythonFiles:
     """The Python files below some folders.
 
-    Iterate over it: whether a file has changed since the last value. The first value, which is False, comes when the
-    files have been looked at, and there are several in a second, until ``stop`` is set.
+    Iterate over it: the paths of the files that have changed since the last value, come and gone ones too. The first
+    value, which has none, comes when the files have been looked at, and there are several in a second, until ``stop``
+    is set.
 
     :param note: called with a line of text for each folder that cannot be read, and if there are no notifications.
     :raises ImportError: if watchfiles is not installed.
@@ -51,16 +52,16 @@ class PythonFiles:
         self._noted: set[str] = set()
         self._folders: set[str] = set()
 
-    def __iter__(self) -> Iterator[bool]:
+    def __iter__(self) -> Iterator[list[str]]:
         files = self._look()
-        yield False
+        yield []
         while not self._stop.is_set():
             folders, first = self._folders, True
             for woken in self._wake():
                 before = files
                 if woken or first:
                     files, first = self._look(), False
-                yield files != before
+                yield [] if files is before else _changes(before, files)
                 if self._folders != folders:
                     break  # watch the new ones too
 
@@ -121,6 +122,10 @@ class PythonFiles:
         if about not in self._noted:
             self._noted.add(about)
             self._note(text)
+
+
+def _changes(before: Files, after: Files) -> list[str]:
+    return sorted({path for path, _ in before.items() ^ after.items()})
 
 
 def _identity(path: str) -> tuple[int, int] | None:

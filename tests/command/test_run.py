@@ -1,277 +1,44 @@
 """The command: what it serves, how it ends, and the one clear line for each thing that the user may get wrong.
 
-Tests triows/__main__.py.
+Tests triows/__main__.py, triows/command/listening.py and triows/command/logs.py.
 """
 
 from __future__ import annotations
 
 import builtins
 import configparser
-import inspect
 import os
 import re
 import signal
 import socket
 import ssl
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from triows import Triows
-from triows.cli import load_app, main, split_target
-from triows.cli import run as run_command
+from triows.command.run import run_command
 
-from .support.commands import APP, certificate, command, program, write
-from .support.wire import Wire
-
-
-@pytest.fixture(autouse=True)
-def _imports_are_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Loading an app leaves modules and paths behind; each test begins in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    modules, path = set(sys.modules), list(sys.path)
-    yield
-    sys.path[:] = path
-    for name in set(sys.modules) - modules:
-        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
-
-
-# Before version 8.2, Click put both streams into one unless it was told not to.
-APART: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
+from ..support.commands import APP, certificate, command, program, triows, write
+from ..support.commands import complaint as said
+from ..support.wire import Wire
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner(**APART).invoke(main, ["run", *arguments])
+    return triows("run", *arguments)
 
 
 def complaint(*arguments: str) -> str:
     """The one line that the command says before it ends with exit code 2."""
-    result = run(*arguments)
-    assert result.exit_code == 2, (result.output, result.exception)
-    assert isinstance(result.exception, SystemExit)
-    assert result.stdout == ""
-    lines = result.stderr.splitlines()
-    assert len(lines) == 1, lines
-    assert lines[0].startswith("triows: ")
-    return lines[0].removeprefix("triows: ")
+    line = said("run", *arguments)
+    assert "\n" not in line
+    return line
 
 
 # What to serve
-
-
-def test_an_app_is_loaded_from_a_file(tmp_path: Path) -> None:
-    app = load_app(write(tmp_path / "chat.py"))
-    assert isinstance(app, Triows)
-    assert app.name == "chat"
-
-
-def test_a_file_finds_the_modules_beside_it(tmp_path: Path) -> None:
-    write(tmp_path / "folder" / "beside_it.py", "name = 'found'")
-    place = write(tmp_path / "folder" / "main.py", "import beside_it\n" + APP + "\napp.name = beside_it.name")
-    assert load_app(place).name == "found"
-
-
-def test_an_app_is_loaded_from_a_module_in_the_working_directory(tmp_path: Path) -> None:
-    write(tmp_path / "chatting.py")
-    assert load_app("chatting").name == "chatting"
-
-
-def test_an_app_is_loaded_from_a_module_of_a_package(tmp_path: Path) -> None:
-    write(tmp_path / "chat_package" / "__init__.py", "")
-    write(tmp_path / "chat_package" / "web.py")
-    assert load_app("chat_package.web:app").name == "chat_package.web"
-
-
-def test_the_app_may_have_another_name(tmp_path: Path) -> None:
-    place = write(tmp_path / "chat.py", APP + "\nclass holder: mine = Triows('mine')")
-    assert load_app(f"{place}:holder.mine").name == "mine"
-
-
-def test_the_app_may_be_called_application(tmp_path: Path) -> None:
-    assert load_app(write(tmp_path / "chat.py", APP.replace("app", "application"))).name == "chat"
-
-
-def test_a_missing_file_is_one_line() -> None:
-    assert complaint("nowhere/chat.py") == "there is no file nowhere/chat.py"
-
-
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    assert "there is no file" in complaint("./folder")
-
-
-def test_a_file_of_another_kind_is_one_line(tmp_path: Path) -> None:
-    write(tmp_path / "folder" / "notes.txt", "")
-    assert complaint("folder/notes.txt") == "folder/notes.txt is not a Python file"
-
-
-@pytest.mark.parametrize("name", ["nowhere_at_all", "os.nowhere", "json.decoder.nowhere", "nowhere_at_all.deeper"])
-def test_a_missing_module_is_one_line(name: str) -> None:
-    assert f"there is no module {name}" in complaint(name)
-
-
-@pytest.mark.parametrize("name", ["", ".relative", "..", ":app"])
-def test_a_name_that_no_module_can_have_is_one_line(name: str) -> None:
-    assert "is neither a module nor a file" in complaint(name)
-
-
-def test_a_wrong_name_is_one_line_with_the_right_ones(tmp_path: Path) -> None:
-    place = write(tmp_path / "chat.py", APP + "\nother = app")
-    assert complaint(f"{place}:wrong") == f"there is no wrong in {place}; it has app, other"
-
-
-def test_a_module_without_an_app_is_one_line(tmp_path: Path) -> None:
-    place = write(tmp_path / "chat.py", "")
-    assert complaint(place) == f"there is no app or application in {place}; it has no Triows app at all"
-
-
-FACTORY = """
-from triows import Triows
-
-def create_app():
-    return Triows("made")
-
-class holder:
-    def make():
-        return Triows("made too")
-"""
-
-
-def test_a_path_may_have_colons(tmp_path: Path) -> None:
-    place = write(tmp_path / "with:colon" / "a:b.py")
-    assert load_app(place).name == "a:b"
-    assert load_app(f"{place}:app").name == "a:b"
-
-
-@pytest.mark.parametrize(
-    ("target", "parts"),
-    [
-        (r"C:\work\app.py:app", (r"C:\work\app.py", "app")),
-        (r"C:\work\app.py", (r"C:\work\app.py", "")),
-        (r"C:\work\app.py:create_app()", (r"C:\work\app.py", "create_app()")),
-        (r"C:\work\folder", (r"C:\work\folder", "")),
-        ("C:/work/app.py:holder.app", ("C:/work/app.py", "holder.app")),
-        ("C:app.py", ("C:app.py", "")),
-        ("C:app.py:app", ("C:app.py", "app")),
-        ("/a:b/app.py:app", ("/a:b/app.py", "app")),
-        ("/a:b/app.py", ("/a:b/app.py", "")),
-        ("/a.py:b/app.py", ("/a.py:b/app.py", "")),
-        ("/a.py:b/app.py:app", ("/a.py:b/app.py", "app")),
-        ("./a:b/folder", ("./a:b/folder", "")),
-        ("app.py:", ("app.py", "")),
-        ("app.py:holder.py", ("app.py", "holder.py")),
-        ("package.module:app", ("package.module", "app")),
-        ("package.module:create_app()", ("package.module", "create_app()")),
-        ("package.module", ("package.module", "")),
-        (":app", ("", "app")),
-    ],
-)
-def test_the_name_comes_after_the_file_or_the_last_colon(target: str, parts: tuple[str, str]) -> None:
-    assert split_target(target) == parts
-
-
-MIDDLEWARE = (
-    APP
-    + """
-class Deny:
-    def __init__(self, inner): pass
-    async def __call__(self, scope, receive, send): pass
-"""
-)
-
-
-def test_an_app_with_middleware_is_one_line(tmp_path: Path) -> None:
-    place = write(tmp_path / "chat.py", MIDDLEWARE + "app.asgi_app = Deny(app.asgi_app)")
-    text = complaint(place, "--port", "0")
-    assert text.startswith(f"cannot serve {place}: app.asgi_app was set to Deny, but ")
-    assert "hypercorn -k trio module:app" in text
-
-
-def test_an_app_inside_of_middleware_is_one_line(tmp_path: Path) -> None:
-    place = write(tmp_path / "chat.py", MIDDLEWARE + "app = Deny(app)")
-    text = complaint(place)
-    assert text.startswith(f"app in {place} is Deny, not a Triows app; ")
-    assert "hypercorn -k trio chat:app" in text
-
-
-def test_an_app_whose_subdomains_have_no_domain_is_one_line(tmp_path: Path) -> None:
-    place = write(tmp_path / "chat.py", APP + "\napp.get('/', subdomain='api', endpoint='api')(print)")
-    assert "set app.config['SERVER_NAME']" in complaint(place, "--port", "0")
-
-
-def test_something_else_than_an_app_is_one_line(tmp_path: Path) -> None:
-    place = write(tmp_path / "chat.py", "app = 5")
-    assert complaint(place) == f"app in {place} is int, not a Triows app"
-
-
-def test_a_function_that_makes_the_app_is_called(tmp_path: Path) -> None:
-    assert load_app(f"{write(tmp_path / 'chat.py', FACTORY)}:create_app()").name == "made"
-    assert load_app("chat:holder.make()").name == "made too"
-
-
-@pytest.mark.parametrize(
-    ("target", "line"),
-    [
-        ("chat.py:create_app", "create_app in chat.py is function, not a Triows app; if it makes one, {}"),
-        ("chat.py", "there is no app or application in chat.py; if create_app makes it, {}"),
-    ],
-)
-def test_a_function_that_would_have_to_be_called_is_one_line(tmp_path: Path, target: str, line: str) -> None:
-    write(tmp_path / "chat.py", FACTORY)
-    assert complaint(target) == line.format("write 'chat.py:create_app()'")
-
-
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("number()", "is int, which cannot be called: leave out the ()"),
-        ("slow()", "is async, and no event loop runs yet: make the app in a plain function"),
-        ("other()", "is int, not a Triows app"),
-    ],
-)
-def test_what_makes_no_app_is_one_line(tmp_path: Path, name: str, reason: str) -> None:
-    write(tmp_path / "chat.py", "number = 5\nasync def slow(): pass\ndef other(): return 5\n")
-    assert complaint(f"chat.py:{name}") == f"{name} in chat.py {reason}"
-
-
-def test_a_missing_function_is_one_line(tmp_path: Path) -> None:
-    write(tmp_path / "chat.py", FACTORY)
-    assert complaint("chat.py:wrong()").startswith("there is no wrong() in chat.py; ")
-
-
-@pytest.mark.parametrize(
-    ("text", "error"),
-    [
-        ("1 / 0", ZeroDivisionError),
-        ("import nowhere_at_all", ModuleNotFoundError),
-        ("int('x')", ValueError),
-        ("None.x()", AttributeError),
-        ("int(None)", TypeError),
-        ("a b", SyntaxError),
-    ],
-)
-@pytest.mark.parametrize("target", ["broken_app.py", "broken_app"])
-def test_an_error_in_the_app_itself_is_raised_as_it_is(
-    tmp_path: Path, target: str, text: str, error: type[Exception]
-) -> None:
-    write(tmp_path / "broken_app.py", text)
-    assert type(run(target).exception) is error
-
-
-def test_an_error_in_the_app_itself_is_shown_with_its_traceback(tmp_path: Path) -> None:
-    place = write(tmp_path / "broken_app.py", "1 / 0")
-    done = subprocess.run([sys.executable, "-m", "triows", "run", place], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert "Traceback" in done.stderr
-    assert "ZeroDivisionError" in done.stderr
 
 
 @pytest.mark.parametrize("target", ["chat.py", "chat:app"])
@@ -506,7 +273,7 @@ def test_reloading_says_at_once_what_cannot_be(tmp_path: Path) -> None:
 
 
 def test_the_version_is_told() -> None:
-    result = CliRunner().invoke(main, ["--version"])
+    result = triows("--version")
     assert (result.exit_code, "0." in result.stdout) == (0, True)
 
 
@@ -527,7 +294,7 @@ def test_the_help_names_every_option() -> None:
 
 def test_the_example_for_systemd_is_a_command_that_there_is() -> None:
     unit = configparser.ConfigParser(interpolation=None)
-    unit.read(Path(__file__).parent.parent / "examples" / "systemd" / "chat.service")
+    unit.read(Path(__file__).parents[2] / "examples" / "systemd" / "chat.service")
     program, name, *arguments = unit["Service"]["ExecStart"].split()
     assert (Path(program).name, name) == ("triows", "run")
     assert run_command.make_context("run", arguments).params["target"] == "app.py:app"

@@ -1,0 +1,22 @@
+"""The command ``triows``."""
+
+from __future__ import annotations
+
+from .groups import AppsGroup
+from .run import dev_command, run_command
+
+
+class TriowsGroup(AppsGroup):
+    """``triows``, and any program of its kind: ``@click.group(cls=TriowsGroup, create_app=create_app)``."""
+
+    default_commands = (run_command, dev_command)
+
+
+main: TriowsGroup = TriowsGroup(
+    name="triows",
+    help="""triows, the web framework for Trio.
+
+    The app is named by the command, by --app or TRIOWS_APP, or found in app.py or main.py. Its own commands stand
+    beside the others.
+    """,
+)
