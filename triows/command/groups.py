@@ -72,6 +72,23 @@ def _load_env_file(context: click.Context, parameter: click.Parameter, value: st
         environment.load_env_file(value)
 
 
+def target_argument() -> click.Argument:
+    """The app, if it is not given by ``--app`` or found."""
+    return click.Argument(["target"], metavar="[MODULE_OR_FILE[:NAME]]", required=False)
+
+
+def name_app(context: click.Context, info: ScriptInfo, target: str | None) -> None:
+    """Note the target of a command as that of the app.
+
+    :raises CommandError: if ``--app`` has named one too.
+    """
+    if target is None:
+        return
+    if info.app_import_path is not None:
+        raise CommandError(f"the app is given twice, as {target} and by --app {info.app_import_path}: leave out one")
+    info.app_import_path = target
+
+
 def env_file_option() -> click.Option:
     """``--env-file``; before the other options are read, which may come from the environment."""
     return click.Option(

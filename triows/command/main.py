@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from .groups import AppsGroup
+from .routes import routes_command
 from .run import dev_command, run_command
+from .shell import shell_command
 
 
 class TriowsGroup(AppsGroup):
     """``triows``, and any program of its kind: ``@click.group(cls=TriowsGroup, create_app=create_app)``."""
 
-    default_commands = (run_command, dev_command)
+    default_commands = (run_command, dev_command, routes_command, shell_command)
 
 
 main: TriowsGroup = TriowsGroup(

@@ -15,7 +15,7 @@ from ..server.process import reloading, restarting
 from ..server.process import runner as process
 from . import discovery, logs
 from .errors import CommandError
-from .groups import ScriptInfo, app_option, debug_option, env_file_option
+from .groups import ScriptInfo, app_option, debug_option, env_file_option, name_app, target_argument
 from .listening import listening_failures, load_certificate
 
 
@@ -32,11 +32,6 @@ def _read_root_path(context: click.Context, parameter: click.Parameter, value: s
     if value and not value.startswith("/"):
         raise click.BadParameter(f"{value!r} is no path; it begins with a slash, like /chat")
     return value
-
-
-def target_argument() -> click.Argument:
-    """The app, if it is not given by ``--app`` or found."""
-    return click.Argument(["target"], metavar="[MODULE_OR_FILE[:NAME]]", required=False)
 
 
 def _options(*, reload: bool) -> list[click.Parameter]:
@@ -108,18 +103,6 @@ def _run(context: click.Context, /, target: str | None, reload: bool, **options:
     if reload and parent is None:
         sys.exit(_run_reloading(context, info, options))
     _serve(info, parent, **options)
-
-
-def name_app(context: click.Context, info: ScriptInfo, target: str | None) -> None:
-    """Note the target of a command as that of the app.
-
-    :raises CommandError: if ``--app`` has named one too.
-    """
-    if target is None:
-        return
-    if info.app_import_path is not None:
-        raise CommandError(f"the app is given twice, as {target} and by --app {info.app_import_path}: leave out one")
-    info.app_import_path = target
 
 
 def _refuse_beside_descriptors(context: click.Context, *names: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from ..framework.environment import get_debug_flag as get_debug_flag
+from ..framework.environment import get_load_dotenv as get_load_dotenv
 from ..framework.folders import root_path_of
 from ..web.files import safe_join as safe_join
 from ..web.files import send_file as send_file
