@@ -287,9 +287,10 @@ def _call(factory: Any, args: list[Any], kwargs: dict[str, Any], place: str, nam
     function = getattr(factory, "__name__", name.partition("(")[0])
     try:
         signature = inspect.signature(factory)
-        signature.bind(*args, **kwargs)
     except ValueError:  # a callable that tells nothing of its parameters
-        pass
+        signature = inspect.Signature.from_callable(lambda *args, **kwargs: None)
+    try:
+        signature.bind(*args, **kwargs)
     except TypeError as error:
         raise NoAppError(
             f"{name} in {place} cannot be called so ({error}): it is {function}{signature}; write its arguments as"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import click
+
 from .groups import AppsGroup
 from .routes import routes_command
 from .run import dev_command, run_command
@@ -11,7 +15,7 @@ from .shell import shell_command
 class TriowsGroup(AppsGroup):
     """``triows``, and any program of its kind: ``@click.group(cls=TriowsGroup, create_app=create_app)``."""
 
-    default_commands = (run_command, dev_command, routes_command, shell_command)
+    default_commands: Sequence[click.Command] = (run_command, dev_command, routes_command, shell_command)
 
 
 main: TriowsGroup = TriowsGroup(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -18,8 +19,8 @@ from ..framework.click_groups import with_appcontext as with_appcontext
 from ..framework.environment import get_debug_flag as get_debug_flag
 from ..framework.environment import get_load_dotenv as get_load_dotenv
 
-NoAppException = NoAppError
-_ENV_FILES = (*environment.FILES, ".quartenv")
+NoAppException: type[NoAppError] = NoAppError
+_ENV_FILES: Sequence[str] = (*environment.FILES, ".quartenv")
 
 
 class ScriptInfo(groups.ScriptInfo):
@@ -58,9 +59,9 @@ def run_command(
 class QuartGroup(groups.AppsGroup):
     """A group for programs: with ``run``, ``shell``, ``routes``, and the app's own commands."""
 
-    script_info_class = ScriptInfo
-    default_commands = (run_command, shell_command, routes_command)
-    env_files = _ENV_FILES
+    script_info_class: type[groups.ScriptInfo] = ScriptInfo
+    default_commands: Sequence[click.Command] = (run_command, shell_command, routes_command)
+    env_files: Sequence[str] = _ENV_FILES
 
     def version_lines(self) -> list[str]:
         """What ``--version`` says."""

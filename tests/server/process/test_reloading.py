@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import trio
 
+from triows.server.process import reloading
 from triows.server.process.reloading import _name_files, syntax_error
 
 from ...support.commands import APP, Command, certificate, command, write
@@ -233,6 +234,22 @@ async def test_an_app_that_fails_is_told_and_starts_when_it_is_mended_and_client
         code, errors = await served.end(signal.SIGTERM)
     assert code == 0
     assert "ZeroDivisionError" in errors
+
+
+def test_clients_wait_for_a_while_and_are_turned_away_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, turned_away = [100.0], list[Any]()
+    monkeypatch.setattr(reloading.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(reloading, "turn_away", turned_away.append)
+    said: list[str] = []
+    reloader = reloading.Reloader([], [], said.append)
+    ended: Any = type("Child", (), {"poll": lambda self: 2})()
+    counts = []
+    for second in (0.0, 1.0, 9.9, 10.0, 10.2):
+        now[0] = 100 + second
+        reloader._note_end(ended)
+        counts.append(len(turned_away))
+    assert counts == [0, 0, 0, 1, 2]
+    assert said == ["triows: the app has ended with exit code 2; it starts again when a file changes"]
 
 
 async def test_an_app_that_a_signal_has_ended_is_told(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Restarting an app when its code changes: a parent process that watches the files, and a child that serves.
 
 - The parent opens the listening sockets, and every child inherits them. While no child is there, clients wait in their
-  queue.
+  queue. If the child has ended by itself, they wait for a while, and are answered by 503 then.
 - Both are in one process group. So the terminal is the child's as much as the parent's: a debugger in the app can read
   from it, and what the terminal sends (SIGINT by CTRL + C, SIGHUP when it is closed) reaches both.
 - The child holds the reading end of a pipe whose other end the parent holds. When that is closed, the child begins its
@@ -25,6 +25,7 @@ from types import FrameType
 from warnings import catch_warnings, simplefilter
 
 from ...tasks.terminal import styled
+from .turning_away import PATIENCE, turn_away
 from .watching import PythonFiles
 
 # The descriptors of the pipe and of the sockets, in the child's environment; empty where it inherits none.
@@ -117,6 +118,7 @@ class Reloader:
         self._files = PythonFiles(folders, self, self._tell)
         self._child: _Child | None = None
         self._ended = False  # the child has ended by itself, and this has been said
+        self._ended_at = 0.0
         self._stopped_at: float | None = None
         self._forced: int | None = None
         self._restore_terminal = _terminal_keeper()
@@ -172,8 +174,11 @@ class Reloader:
 
     def _note_end(self, child: _Child) -> None:
         code = child.poll()
-        if code is not None and not self._ended:
-            self._ended = True
+        if self._ended:
+            if time.monotonic() - self._ended_at >= PATIENCE:
+                turn_away(self._fds)
+        elif code is not None:
+            self._ended, self._ended_at = True, time.monotonic()
             how = f"with exit code {code}" if code >= 0 else f"by {_signal_name(-code)}"
             self._tell(f"the app has ended {how}; it starts again when a file changes")
 
