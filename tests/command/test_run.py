@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import builtins
 import configparser
+import json
+import logging
 import os
 import re
 import signal
 import socket
 import ssl
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from click.testing import Result
 
 from triows import Triows
 from triows.command.run import run_command
+from triows.server.process import restarting, runner
 
 from ..support.commands import APP, certificate, command, program, triows, write
 from ..support.commands import complaint as said
@@ -251,6 +255,139 @@ def test_a_key_without_a_certificate_is_one_line(tmp_path: Path) -> None:
 # Other options
 
 
+def test_authorities_need_a_certificate_and_have_to_be_some(tmp_path: Path) -> None:
+    certfile, keyfile, _ = certificate(tmp_path)
+    place = write(tmp_path / "chat.py")
+    assert complaint(place, "--ca-certs", "ca.pem") == "--ca-certs needs --certfile"
+    files = ("--certfile", certfile, "--keyfile", keyfile)
+    assert complaint(place, *files, "--ca-certs", "ca.pem") == "cannot read ca.pem: No such file or directory"
+    line = complaint(place, *files, "--ca-certs", keyfile)
+    assert line.startswith(f"{keyfile} has no certificates of authorities (PEM): ")
+
+
+def test_a_root_path_that_is_no_path_is_refused(tmp_path: Path) -> None:
+    result = run(write(tmp_path / "chat.py"), "--root-path", "chat")
+    assert (result.exit_code, "'chat' is no path; it begins with a slash, like /chat" in result.stderr) == (2, True)
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What the command hands on, in place of serving."""
+    calls: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        runner,
+        "run",
+        lambda app, host, port, **options: calls.append({"app": app, "host": host, "port": port, **options}),
+    )
+    return calls
+
+
+def test_options_reach_the_server(tmp_path: Path, served: list[dict[str, Any]]) -> None:
+    arguments = ("-h", "::1", "-p", "80", "--no-access-log", "--root-path", "/chat", "--debug")
+    assert run(write(tmp_path / "chat.py"), *arguments).exit_code == 0
+    (call,) = served
+    assert call.pop("app").debug
+    assert call == {
+        "host": "::1",
+        "port": 80,
+        "access_log": False,
+        "root_path": "/chat",
+        "fds": (),
+        "reuse_port": False,
+        "socket_mode": None,
+        "ssl_context": None,
+        "parent": None,
+    }
+
+
+def test_h_is_the_host_and_help_has_no_short_form(tmp_path: Path, served: list[dict[str, Any]]) -> None:
+    assert "Usage" not in run(write(tmp_path / "chat.py"), "-h", "::1").output
+    assert "Usage" in run("--help").output
+
+
+@pytest.mark.parametrize(("level", "number"), [("warning", logging.WARNING), ("DEBUG", logging.DEBUG)])
+def test_a_level_is_that_of_the_loggers_of_triows_and_of_the_app(
+    tmp_path: Path, served: list[dict[str, Any]], level: str, number: int
+) -> None:
+    assert run(write(tmp_path / "chat.py"), "--log-level", level).exit_code == 0
+    assert served[0]["app"].logger.level == logging.getLogger("triows").level == number
+    served[0]["app"].logger.setLevel(logging.NOTSET)
+
+
+LOGS = {"version": 1, "disable_existing_loggers": False, "loggers": {"shop.own": {"level": "ERROR"}}}
+TOML = 'version = 1\ndisable_existing_loggers = false\n[loggers."shop.own"]\nlevel = "ERROR"\n'
+INI = (
+    "[loggers]\nkeys=root,own\n[handlers]\nkeys=\n[formatters]\nkeys=\n"
+    "[logger_root]\nhandlers=\n[logger_own]\nqualname=shop.own\nlevel=ERROR\nhandlers=\n"
+)
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.json", json.dumps(LOGS)), ("a.TOML", TOML), ("a.ini", INI)])
+def test_a_file_sets_up_logging_before_the_app_is_loaded(
+    tmp_path: Path, served: list[dict[str, Any]], name: str, text: str
+) -> None:
+    place = write(tmp_path / "chat.py", APP + "\nimport logging\nLEVEL = logging.getLogger('shop.own').level\n")
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    try:
+        assert run(f"{place}:app", "--log-config", write(tmp_path / name, text)).exit_code == 0
+        assert sys.modules["chat"].LEVEL == logging.ERROR
+    finally:
+        logging.getLogger("shop.own").setLevel(logging.NOTSET)
+        root.setLevel(level)
+        root.handlers[:] = handlers
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("a.yaml", "version: 1", "cannot use a.yaml for logging: it has to be a file .json, .toml or .ini"),
+        ("a.json", "{", "cannot use a.json for logging: Expecting property name"),
+        ("a.json", "5", "cannot use a.json for logging: "),
+        ("a.json", '{"version": 2}', "cannot use a.json for logging: Unsupported version: 2"),
+        ("a.toml", "=", "cannot use a.toml for logging: Invalid statement"),
+        ("a.ini", "x", "cannot use a.ini for logging: "),
+        (
+            "a.json",
+            '{"version": 1, "root": {"level": "LOUD"}}',
+            "Unable to configure root logger (Unknown level: 'LOUD')",
+        ),
+    ],
+)
+def test_a_file_that_sets_up_no_logging_is_one_line(tmp_path: Path, name: str, text: str, reason: str) -> None:
+    write(tmp_path / name, text)
+    assert reason in complaint(write(tmp_path / "chat.py"), "--log-config", name)
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.ini"])
+def test_a_file_for_logging_that_is_not_there_is_one_line(tmp_path: Path, name: str) -> None:
+    line = complaint(write(tmp_path / "chat.py"), "--log-config", name)
+    assert line == f"cannot read {name}: No such file or directory"
+
+
+def test_dev_reloads_and_debugs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[Any, ...]] = []
+
+    def run_reloading(command: list[str], folders: list[Path], *args: Any, **options: Any) -> int:
+        calls.append((command[1:], folders, os.environ["TRIOWS_DEBUG"], options))
+        return 0
+
+    monkeypatch.setattr(restarting, "run_reloading", run_reloading)
+    monkeypatch.setattr(sys, "argv", ["triows", "dev", "site/chat.py"])
+    write(tmp_path / "site" / "chat.py")
+    assert triows("dev", "site/chat.py").exit_code == 0
+    ((command, folders, debug, options),) = calls
+    assert command == ["-m", "triows", "dev", "site/chat.py"]
+    assert (folders, debug) == ([tmp_path, tmp_path / "site"], "1")
+    listening = {"host": "127.0.0.1", "port": 8000, "fds": (), "reuse_port": False, "socket_mode": None}
+    assert options == listening
+
+
+def test_dev_may_do_without_reloading(tmp_path: Path, served: list[dict[str, Any]]) -> None:
+    assert triows("dev", write(tmp_path / "chat.py"), "--no-reload").exit_code == 0
+    assert served[0]["app"].debug
+
+
 def test_reloading_without_watchfiles_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
@@ -262,6 +399,7 @@ def test_reloading_without_watchfiles_is_one_line(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(builtins, "__import__", without)
     line = complaint(write(tmp_path / "chat.py"), "--reload")
     assert line == "--reload needs watchfiles: pip install 'triows[reload]'"
+    assert said("dev", "chat.py") == "triows dev needs watchfiles: pip install 'triows[reload]'"
 
 
 def test_reloading_says_at_once_what_cannot_be(tmp_path: Path) -> None:
@@ -287,6 +425,12 @@ def test_the_help_names_every_option() -> None:
         "--certfile",
         "--keyfile",
         "--reload",
+        "--debug",
+        "--env-file",
+        "--log-level",
+        "--log-config",
+        "--root-path",
+        "--ca-certs",
         "--no-access-log",
     ):
         assert option in text
