@@ -15,7 +15,7 @@ from triows.command import discovery
 from triows.command.discovery import Target, module_of, read_target, split_target
 from triows.framework.application import App
 
-from ..support.commands import APP, write
+from ..support.commands import APP, triows, write
 from ..support.commands import complaint as said
 
 
@@ -48,6 +48,7 @@ def test_the_environment_comes_before_files(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("TRIOWS_APP", "other:app")
     assert load_app().name == "other"
     assert load_app("app.py").name == "app"
+    assert triows("routes", "app.py").exit_code == 0
 
 
 def test_an_empty_folder_is_one_line(tmp_path: Path) -> None:
@@ -300,10 +301,8 @@ def test_a_function_whose_arguments_do_not_fit_is_one_line(tmp_path: Path, targe
     write(tmp_path / "chat.py", "def create_app(config): raise AssertionError('it was called')")
     text = complaint(target)
     place = target.partition(":")[0]
-    assert text.startswith(f"{called} in {place} cannot be called so (")
-    assert text.endswith(
-        f"): it is create_app(config); write its arguments as literals, in quotes: '{place}:create_app(...)'"
-    )
+    assert text.startswith(f"{called} in {place} cannot be called: ")
+    assert text.endswith(f"; write '{place}:create_app(config)', with literals for its parameters")
 
 
 @pytest.mark.parametrize(
@@ -379,7 +378,7 @@ def test_an_error_in_the_app_itself_is_one_block_with_the_users_frames(
     helping = write(tmp_path / "helping.py", "def run(function):\n    function()")
     first, second, *lines, last = complaint(target).splitlines()
     assert (first, second) == (
-        f"cannot load {target}, because it raises an error",
+        f"cannot load {target}: it raises {error.partition(':')[0]}",
         "Traceback (most recent call last):",
     )
     assert [line.strip().partition(",")[0] for line in lines if line.startswith("  File")] == [
@@ -393,7 +392,7 @@ def test_an_error_in_the_app_itself_is_one_block_with_the_users_frames(
 def test_a_syntax_error_is_one_block(tmp_path: Path) -> None:
     place = write(tmp_path / "chat.py", "x = 1\ny = = 2\n")
     assert complaint("chat.py").splitlines() == [
-        "cannot load chat.py, because of a syntax error",
+        "cannot load chat.py: there is a syntax error",
         f'  File "{place}", line 2',
         "    y = = 2",
         "        ^",
@@ -413,15 +412,14 @@ def test_a_missing_module_in_the_app_is_named(tmp_path: Path) -> None:
     write(tmp_path / "chat.py", "import nowhere_at_all")
     text = complaint("chat.py")
     assert text.startswith(
-        "cannot load chat.py, because there is no module nowhere_at_all (is it installed in this environment, and spelt"
-        " so?)\n"
+        "cannot load chat.py: there is no module nowhere_at_all; install it in this environment, or correct its name\n"
     )
     assert text.endswith("ModuleNotFoundError: No module named 'nowhere_at_all'")
 
 
 def test_an_error_of_the_function_that_makes_the_app_is_one_block(tmp_path: Path) -> None:
     write(tmp_path / "chat.py", "def create_app():\n    1 / 0\n")
-    assert complaint("chat.py").startswith("cannot load chat.py:create_app, because it raises an error\nTraceback")
+    assert complaint("chat.py").startswith("cannot load chat.py:create_app: it raises ZeroDivisionError\nTraceback")
 
 
 def test_an_app_that_ends_the_program_does(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_the_help_says_why_the_app_cannot_be_loaded(tmp_path: Path) -> None:
     write(tmp_path / "app.py", "1 / 0")
     result = triows("--help")
     assert result.exit_code == 0
-    assert result.stderr.startswith("triows: cannot load app.py, because it raises an error\n")
+    assert result.stderr.startswith("triows: cannot load app.py: it raises ZeroDivisionError\n")
     assert "run" in result.stdout
 
 
@@ -99,6 +99,11 @@ def test_a_command_that_is_none_says_what_is_missing(tmp_path: Path) -> None:
     assert "No such command 'rnu'" in triows("rnu").stderr
     write(tmp_path / "app.py", COMMANDS)
     assert "No such command 'greeet'" in triows("greeet").stderr
+
+
+def test_a_command_of_the_app_may_be_called_nearly_as_one_of_the_others(tmp_path: Path) -> None:
+    write(tmp_path / "app.py", COMMANDS.replace('"greet"', '"route"'))
+    assert triows("route", "Ann").stdout == "hello Ann\n"
 
 
 def test_an_app_that_is_given_twice_is_one_line(tmp_path: Path) -> None:

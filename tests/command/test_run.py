@@ -20,9 +20,10 @@ from typing import Any
 
 import pytest
 import trio
-from click.testing import Result
+from click.testing import CliRunner, Result
 
 from triows import Triows
+from triows.command.main import TriowsGroup
 from triows.command.run import run_command
 from triows.server.process import restarting, runner
 
@@ -346,7 +347,7 @@ def test_a_file_sets_up_logging_before_the_app_is_loaded(
         ("a.json", "5", "cannot use a.json for logging: "),
         ("a.json", '{"version": 2}', "cannot use a.json for logging: Unsupported version: 2"),
         ("a.toml", "=", "cannot use a.toml for logging: Invalid statement"),
-        ("a.ini", "x", "cannot use a.ini for logging: "),
+        ("a.ini", "[a]\n", "cannot use a.ini for logging: 'formatters'"),
         (
             "a.json",
             '{"version": 1, "root": {"level": "LOUD"}}',
@@ -381,6 +382,20 @@ def test_dev_reloads_and_debugs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert (folders, debug) == ([tmp_path, tmp_path / "site"], "1")
     listening = {"host": "127.0.0.1", "port": 8000, "fds": (), "reuse_port": False, "socket_mode": None}
     assert options == listening
+
+
+def test_a_program_of_ones_own_is_run_again_as_it_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+
+    def run_reloading(command: list[str], *args: Any, **options: Any) -> int:
+        commands.append(command)
+        return 4
+
+    monkeypatch.setattr(restarting, "run_reloading", run_reloading)
+    monkeypatch.setattr(sys, "orig_argv", ["python", "manage.py", "run", "--reload"])
+    group = TriowsGroup(name="manage", create_app=lambda: Triows("shop"))
+    assert CliRunner().invoke(group, ["run", "--reload"]).exit_code == 4
+    assert commands == [[sys.executable, "manage.py", "run", "--reload"]]
 
 
 def test_dev_may_do_without_reloading(tmp_path: Path, served: list[dict[str, Any]]) -> None:

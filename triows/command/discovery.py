@@ -122,12 +122,12 @@ def load_app(target: Target, import_module: ImportModule = importlib.import_modu
 def _fail(what: str, error: Exception) -> NoReturn:
     """Raise the error of the user's code as one block."""
     if isinstance(error, SyntaxError):
-        why = "of a syntax error"
+        why = "there is a syntax error"
     elif isinstance(error, ModuleNotFoundError) and error.name is not None:
-        why = f"there is no module {error.name} (is it installed in this environment, and spelt so?)"
+        why = f"there is no module {error.name}; install it in this environment, or correct its name"
     else:
-        why = "it raises an error"
-    raise NoAppError(f"cannot load {what}, because {why}\n{user_traceback(error).rstrip()}") from error
+        why = f"it raises {type(error).__name__}"
+    raise NoAppError(f"cannot load {what}: {why}\n{user_traceback(error).rstrip()}") from error
 
 
 # Importing
@@ -293,8 +293,8 @@ def _call(factory: Any, args: list[Any], kwargs: dict[str, Any], place: str, nam
         signature.bind(*args, **kwargs)
     except TypeError as error:
         raise NoAppError(
-            f"{name} in {place} cannot be called so ({error}): it is {function}{signature}; write its arguments as"
-            f" literals, in quotes: '{place}:{function}(...)'"
+            f"{name} in {place} cannot be called: {error}; write '{place}:{function}{signature}', with literals for its"
+            " parameters"
         ) from error
     try:
         value = factory(*args, **kwargs)

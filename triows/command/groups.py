@@ -109,6 +109,7 @@ def app_option() -> click.Option:
         help="The app; by default TRIOWS_APP, or that in app.py or main.py.",
         is_eager=True,
         expose_value=False,
+        allow_from_autoenv=False,  # what the command names comes before it
         callback=_set_app,
     )
 
@@ -189,11 +190,13 @@ class AppsGroup(click_groups.AppGroup):
         :raises NoAppError: if it is neither, and there is no app.
         """
         command = super().get_command(ctx, cmd_name)
-        if command is not None or did_you_mean(cmd_name, self.commands):
+        if command is not None:
             return command
         try:
             app = ctx.ensure_object(ScriptInfo).load_app()
         except NoAppError as error:
+            if did_you_mean(cmd_name, self.commands):
+                return None  # Click says what was meant
             raise NoAppError(
                 f"there is no command {cmd_name!r}, and no app that could have it: {error.message}"
             ) from error

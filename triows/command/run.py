@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +91,8 @@ def _options(*, reload: bool) -> list[click.Parameter]:
     ]
 
 
-def _command(name: str, help: str, *, reload: bool = False) -> click.Command:
-    return click.Command(name, callback=_run, params=_options(reload=reload), help=help)
+def _command(name: str, short_help: str, help: str, *, reload: bool = False) -> click.Command:
+    return click.Command(name, callback=_run, params=_options(reload=reload), help=help, short_help=short_help)
 
 
 @click.pass_context
@@ -113,16 +115,19 @@ def _refuse_beside_descriptors(context: click.Context, *names: str) -> None:
 
 def _run_reloading(context: click.Context, info: ScriptInfo, options: dict[str, Any]) -> int:
     """Run the app in a process of its own, and restart that when files change; return the exit code."""
-    target = discovery.read_target(info.app_import_path)
-    discovery.check_file(target)
     folders = [Path.cwd()]
-    if target.is_path:
-        folders.append(target.path.resolve().parent)
-    command = [sys.executable, "-m", "triows", *sys.argv[1:]]
+    if info.create_app is None:
+        target = discovery.read_target(info.app_import_path)
+        discovery.check_file(target)
+        if target.is_path:
+            folders.append(target.path.resolve().parent)
+        run: Callable[..., int] = partial(restarting.run_reloading, [sys.executable, "-m", "triows", *sys.argv[1:]])
+    else:
+        run = restarting.rerun_program
     listening: dict[str, Any] = {name: options[name] for name in ("host", "port", "fds", "reuse_port", "socket_mode")}
     try:
         with listening_failures(options["host"], options["port"]):
-            return restarting.run_reloading(command, folders, process.print_line, **listening)
+            return run(folders, process.print_line, **listening)
     except ImportError as error:
         what = "triows dev" if context.command is dev_command else "--reload"
         raise CommandError(f"{what} needs watchfiles: pip install 'triows[reload]'") from error
@@ -159,6 +164,7 @@ def _serve(
 
 run_command: click.Command = _command(
     "run",
+    "Serve an app.",
     """Serve an app until SIGINT or SIGTERM.
 
     It is NAME (by default app, application, the only app, or what create_app() or make_app() returns) in a module
@@ -170,6 +176,7 @@ run_command: click.Command = _command(
 )
 dev_command: click.Command = _command(
     "dev",
+    "Serve an app in debug mode, and restart it when it changes.",
     """Serve an app while it is developed: 'triows run' with --reload and --debug.""",
     reload=True,
 )

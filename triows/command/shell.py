@@ -122,7 +122,9 @@ async def _explore() -> None:
     await explore(click.get_current_context().ensure_object(ScriptInfo).load_app())
 
 
-@click.command("shell", params=[target_argument(), app_option(), env_file_option()])
+@click.command(
+    "shell", short_help="Open a Python console with await.", params=[target_argument(), app_option(), env_file_option()]
+)
 @pass_script_info
 @click.pass_context
 def shell_command(context: click.Context, /, info: ScriptInfo, target: str | None) -> None:
