@@ -89,7 +89,7 @@ async def test_an_exempt_route_keeps_the_same_origin_check(app: Triows, module: 
     async def exempt() -> None:
         await hello()
 
-    exempt._quart_cors_exempt = True  # type: ignore[attr-defined]
+    exempt._quart_cors_exempt = True
     app.before_websocket(partial(module._before_websocket, allow_origin=PAGE["Origin"]))
     app.websocket("/")(exempt)
     assert await answer(app) == 403
