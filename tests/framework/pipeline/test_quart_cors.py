@@ -77,6 +77,18 @@ async def test_an_app_may_leave_the_origin_to_quart_cors(app: Triows, module: An
     assert await answer(app, "https://third.example") == 400
 
 
+async def test_an_app_with_methods_of_its_own_may_do_so_too(module: Any) -> None:
+    class App(Triows):
+        async def preprocess_websocket(self, *arguments: Any) -> Any:
+            return await super().preprocess_websocket(*arguments)
+
+    app = App(__name__)
+    app.before_websocket(partial(module._before_websocket, allow_origin=PAGE["Origin"]))
+    app.websocket("/")(hello)
+    assert await answer(app) == "hello"
+    assert await answer(app, "https://third.example") == 400
+
+
 async def test_a_blueprint_leaves_the_origin_to_quart_cors_for_its_own_routes_alone(app: Triows, module: Any) -> None:
     blueprint = Blueprint("blueprint", __name__)
     blueprint.before_websocket(partial(module._before_websocket, allow_origin=PAGE["Origin"]))
