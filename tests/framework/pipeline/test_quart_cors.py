@@ -77,18 +77,6 @@ async def test_an_app_may_leave_the_origin_to_quart_cors(app: Triows, module: An
     assert await answer(app, "https://third.example") == 400
 
 
-async def test_an_app_with_methods_of_its_own_may_do_so_too(module: Any) -> None:
-    class App(Triows):
-        async def preprocess_websocket(self, *arguments: Any) -> Any:
-            return await super().preprocess_websocket(*arguments)
-
-    app = App(__name__)
-    app.before_websocket(partial(module._before_websocket, allow_origin=PAGE["Origin"]))
-    app.websocket("/")(hello)
-    assert await answer(app) == "hello"
-    assert await answer(app, "https://third.example") == 400
-
-
 async def test_a_blueprint_leaves_the_origin_to_quart_cors_for_its_own_routes_alone(app: Triows, module: Any) -> None:
     blueprint = Blueprint("blueprint", __name__)
     blueprint.before_websocket(partial(module._before_websocket, allow_origin=PAGE["Origin"]))
@@ -121,4 +109,17 @@ async def test_other_functions_are_not_trusted(app: Triows, module: Any, name: s
         function.__kwdefaults__ = {"allow_origin": PAGE["Origin"]}
     app.before_websocket(function)
     app.websocket("/")(hello)
+    assert await answer(app) == 403
+
+
+@pytest.mark.parametrize("name", ["full_dispatch_websocket", "preprocess_websocket", "dispatch_websocket"])
+async def test_an_app_whose_own_method_may_leave_the_check_out_keeps_the_same_origin_check(
+    name: str, module: Any
+) -> None:
+    async def override(self: Triows, *args: Any) -> Any:
+        await websocket.send("nobody has checked")
+
+    app = type("App", (Triows,), {name: override})(__name__)
+    app.add_websocket("/", view_func=hello)
+    app.before_websocket(partial(module._before_websocket, allow_origin="https://third.example"))
     assert await answer(app) == 403

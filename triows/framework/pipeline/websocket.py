@@ -29,6 +29,9 @@ from .base import Pipeline
 from .entry_checks import forbidden_origin, log_forbidden_origin
 from .mismatches import explain_route
 
+_CALLING_CHECKS = frozenset(("full_dispatch_websocket", "preprocess_websocket", "dispatch_websocket"))
+"""The methods that call the hooks and the views which may check a websocket's origin."""
+
 
 class WebSocketPipeline(Pipeline):
     """The pipeline of one websocket."""
@@ -76,6 +79,8 @@ class WebSocketPipeline(Pipeline):
         raise Forbidden("Websockets from this origin are not allowed.")
 
     def _leaves_origin_to_quart_cors(self) -> bool:
+        if not _CALLING_CHECKS.isdisjoint(self.app.overrides):
+            return False  # the app's own method may leave a hook or the view out
         view = self.app.view_functions.get(self.subject.endpoint or "")
         return quart_cors.checks_origin(view, self._hooks(self.app.hooks[self.kind].before))
 
