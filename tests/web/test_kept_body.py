@@ -18,7 +18,7 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from triows import Request, Triows, request
 from triows.protocol.head import Head
-from triows.testing.request_context import ClientlessConnection
+from triows.web.clientless import ClientlessConnection
 from triows.web.kept_body import KeptBody
 
 from .requests import make_request

@@ -22,7 +22,7 @@ from ..connection.checks import did_you_mean
 from ..framework.application import App
 from ..server.process.loading import loading
 from ..tasks.functions import is_async
-from ..tasks.tracebacks import user_traceback
+from ..tasks.tracebacks import format_from_app
 from .errors import NoAppError
 
 ImportModule = Callable[[str], ModuleType]
@@ -127,7 +127,7 @@ def _fail(what: str, error: Exception) -> NoReturn:
         why = f"there is no module {error.name}; install it in this environment, or correct its name"
     else:
         why = f"it raises {type(error).__name__}"
-    raise NoAppError(f"cannot load {what}: {why}\n{user_traceback(error).rstrip()}") from error
+    raise NoAppError(f"cannot load {what}: {why}\n{format_from_app(error).rstrip()}") from error
 
 
 # Importing

@@ -9,7 +9,6 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from ..framework.application import App
 from .errors import CommandError
 
 LEVELS = ("critical", "error", "warning", "info", "debug")
@@ -39,8 +38,7 @@ def configure(path: str) -> None:
         raise CommandError(f"cannot use {path} for logging: {error or type(error).__name__}{cause}") from error
 
 
-def set_level(name: str, app: App) -> None:
-    """Set the level of triows's loggers, and of the app's."""
-    level = logging.getLevelName(name.upper())
-    for logger in (logging.getLogger("triows"), app.logger):
-        logger.setLevel(level)
+def set_level(logger: logging.Logger, name: str | None) -> None:
+    """Set the level that the user has named, if any."""
+    if name is not None:
+        logger.setLevel(name.upper())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from collections.abc import Callable
@@ -149,10 +150,10 @@ def _serve(
     ssl_context = load_certificate(certfile, keyfile, ca_certs)
     if log_config is not None:
         logs.configure(log_config)
+    logs.set_level(logging.getLogger("triows"), log_level)  # before the output is set up, which leaves it then
     process.set_up_output()
     app = info.load_app()
-    if log_level is not None:
-        logs.set_level(log_level, app)
+    logs.set_level(app.logger, log_level)
     served = ExitStack()
     try:
         served.enter_context(app.served_natively())

@@ -8,12 +8,52 @@ handler takes the record. So no record is written twice. The root logger is neve
 from __future__ import annotations
 
 import logging
+import os
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 from .terminal import STYLES, shows_colours, styled
+from .tracebacks import format_exception
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+_FULL_TRACEBACKS = "TRIOWS_FULL_TRACEBACKS"  # a variable that keeps the frames of frameworks, if it is not empty
+
+
+class DefaultFormatter(logging.Formatter):
+    """Formats as the standard library does, with the frames of frameworks folded in tracebacks.
+
+    If ``sys.stderr`` is a terminal, level and name are coloured.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_FORMAT)
+        self._stream: TextIO | None = None
+        self._coloured = False
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        if sys.stderr is not self._stream:  # asked once: it takes longer than the rest
+            self._stream, self._coloured = sys.stderr, shows_colours(sys.stderr)
+        style = record.levelname.lower()
+        if not self._coloured or style not in STYLES:
+            return super().formatMessage(record)
+        level, name = styled("%(levelname)s", style), styled("%(name)s", "faint")
+        return f"%(asctime)s {level} {name}: %(message)s" % record.__dict__
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, and the traceback, which is not left in the record for the other handlers to write."""
+        kept, record.exc_text = record.exc_text, None
+        try:
+            return super().format(record)
+        finally:
+            record.exc_text = kept
+
+    def formatException(self, ei: Any) -> str:
+        """Return the traceback of an error; the whole of it if ``TRIOWS_FULL_TRACEBACKS`` is set."""
+        if ei[1] is None or os.environ.get(_FULL_TRACEBACKS):
+            return super().formatException(ei)
+        return format_exception(ei[1]).rstrip("\n")
 
 
 def has_level_handler(logger: logging.Logger) -> bool:
@@ -32,24 +72,6 @@ def _handlers(logger: logging.Logger) -> list[logging.Handler]:
     return found
 
 
-class _Formatter(logging.Formatter):
-    """Formats records for what ``sys.stderr`` is now: for a terminal, in colours."""
-
-    def __init__(self) -> None:
-        super().__init__(_FORMAT)
-        self._stream: TextIO | None = None
-        self._coloured = False
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        if sys.stderr is not self._stream:  # asked once: it takes longer than the rest
-            self._stream, self._coloured = sys.stderr, shows_colours(sys.stderr)
-        style = record.levelname.lower()
-        if not self._coloured or style not in STYLES:
-            return super().formatMessage(record)
-        level, name = styled("%(levelname)s", style), styled("%(name)s", "faint")
-        return (f"%(asctime)s {level} {name}: %(message)s") % record.__dict__
-
-
 class DefaultHandler(logging.StreamHandler[TextIO]):
     """Writes the records that no other handler takes to stderr. One for the whole program is enough.
 
@@ -59,7 +81,7 @@ class DefaultHandler(logging.StreamHandler[TextIO]):
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
-        self.setFormatter(_Formatter())
+        self.setFormatter(DefaultFormatter())
         self._levels: dict[logging.Logger, int] = {}  # those that it has set
 
     @property

@@ -96,3 +96,11 @@ def _decode(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         return value.decode("latin-1")
+
+
+def encode_value(value: str) -> bytes:
+    """Return a value of a request, which is UTF-8 only where latin-1 cannot encode it."""
+    try:
+        return str.encode(value, "latin-1")
+    except UnicodeEncodeError:
+        return str.encode(value)

@@ -282,7 +282,8 @@ class SecureCookieSessionInterface(SessionInterface):
         """Return the cookie's session: empty if it is missing, forged, too old or unreadable. None without a key."""
         if not app.secret_key:
             return None
-        if not any(name == b"cookie" for name, _ in request.head.headers):
+        # Where nobody has asked for the headers, and could have changed them, they need not be built.
+        if "headers" not in vars(request) and not any(name == b"cookie" for name, _ in request.head.headers):
             return self.session_class()
         cookie = request.cookies.get(self.get_cookie_name(app))
         signer = self.get_signing_serializer(app)

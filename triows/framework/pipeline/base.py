@@ -34,6 +34,7 @@ from ...tasks.exception_groups import closes_coroutine, ends_program, leaves, sp
 from ...tasks.functions import call
 from ...web import signals
 from ...web.context import Context
+from ...web.debug_page import debug_response
 from ...web.request import RequestBase
 from ...web.response import Response
 from ...web.sessions import open_session, save_session
@@ -281,6 +282,8 @@ class Pipeline(ABC):
     ) -> Response:
         """Return the response of the handler of 500, for errors that no other has answered."""
         await self._record_unhandled(errors, log=log)
+        if self._shows_tracebacks:
+            return self._debug_response(errors)
         failure = InternalServerError(original_exception=errors[0] if len(errors) == 1 else self.unhandled)
         handler = self._find_handler(failure)
         if handler is None:
@@ -289,6 +292,15 @@ class Pipeline(ABC):
             return await self._call_error_handler(handler, failure)
         except HTTPException as aborted:
             return await self._error_response([aborted], (*called, handler))
+
+    @property
+    def _shows_tracebacks(self) -> bool:
+        """Whether unhandled errors are answered by their traceback, and not by the handler of 500."""
+        return self.app.debug and self.app.config["PROPAGATE_EXCEPTIONS"] is not False
+
+    def _debug_response(self, errors: Sequence[BaseException]) -> Response:
+        html = "text/html" in self.subject.accept_mimetypes.values()
+        return debug_response(self._one_of(errors), self._name, html=html)
 
     async def _call_error_handler(self, handler: ErrorHandler, error: BaseException) -> Response:
         return await self._response_of(handler, await call(handler, error))
@@ -332,11 +344,15 @@ class Pipeline(ABC):
             return
         if log:
             self._log(errors)
-        error = errors[0] if len(errors) == 1 else BaseExceptionGroup(f"several errors in {self._name}", errors)
+        error = self._one_of(errors)
         if self.unhandled is None:
             self.unhandled = self.connection.error = error
         if (got_exception := self._got_exception).receivers:
             await signals.send_shielded(self.app.logger, got_exception, self.app, exception=error)
+
+    def _one_of(self, errors: Sequence[BaseException]) -> BaseException:
+        """Return the one error, or a group of several."""
+        return errors[0] if len(errors) == 1 else BaseExceptionGroup(f"several errors in {self._name}", errors)
 
     def _log(self, errors: Sequence[BaseException]) -> None:
         for error in errors:

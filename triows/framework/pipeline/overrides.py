@@ -305,10 +305,13 @@ class OverriddenPipeline(Pipeline):
             await self._end_unhandled(errors)
             return None
         await self._record_unhandled(errors)
-        failure = InternalServerError(original_exception=error)
-        handler = self._find_handler(failure)
         self._source = None
-        result = failure if handler is None else await self._result_of(handler, failure)
+        if self._shows_tracebacks:
+            result: Any = self._debug_response(errors)
+        else:
+            failure = InternalServerError(original_exception=error)
+            handler = self._find_handler(failure)
+            result = failure if handler is None else await self._result_of(handler, failure)
         return cast("Response | None", await self._ask(self.names.finalize, result, self.context, True))
 
     async def _result_of(self, handler: ErrorHandler, error: BaseException) -> Any:
@@ -321,7 +324,7 @@ class OverriddenPipeline(Pipeline):
 
     async def _answer(self, errors: list[BaseException]) -> None:
         """Answer an error that came from outside of the dispatch: of a child task, or of the checks before."""
-        error = errors[0] if len(errors) == 1 else BaseExceptionGroup(f"several errors in {self._name}", errors)
+        error = self._one_of(errors)
         try:
             await self._send(self._checked(await self._answer_of(error)))
         except Exception as second:

@@ -2,5 +2,7 @@
 
 from __future__ import annotations
 
-from ...web.body import Body as Body
+from ...web.clientless import FedBody
 from ...web.request import Request as Request
+
+Body = FedBody
