@@ -136,8 +136,8 @@ def test_an_error_at_start_up_is_not_taken_for_one_of_the_address(tmp_path: Path
     place = write(tmp_path / "chat.py", APP + f"\n@app.before_serving\nasync def start():\n    raise {error}\n")
     result = run(place, "--port", "0")
     assert result.exit_code == 1
-    assert isinstance(result.exception, OSError)
-    assert result.exception.strerror == "no data"
+    first, *_, last = result.stderr.splitlines()
+    assert (first, last.partition("] ")[2]) == ("triows: the app has failed", "no data")
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,15 @@ def test_a_value_error_at_start_up_is_not_taken_for_one_of_a_descriptor(tmp_path
     place = write(tmp_path / "chat.py", APP + f"\n@app.before_serving\nasync def start():\n    raise {error}\n")
     result = run(place, "--port", "0")
     assert result.exit_code == 1
-    assert str(result.exception) == "no data"
+    assert result.stderr.endswith(": no data\n")
+
+
+def test_an_error_at_start_up_is_shown_from_the_apps_frame_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = write(tmp_path / "chat.py", APP + "\n@app.before_serving\nasync def start():\n    1 / 0\n")
+    lines = run(place, "--port", "0").stderr.splitlines()
+    assert lines[1:3] == ["Traceback (most recent call last):", f'  File "{place}", line 13, in start']
+    monkeypatch.setenv("TRIOWS_FULL_TRACEBACKS", "1")
+    assert "lifespan.py" in run(place, "--port", "0").stderr
 
 
 # Certificates

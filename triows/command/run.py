@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,12 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from ..errors import ListenError
+from ..server.listeners import ListenSettingError
 from ..server.process import reloading, restarting
 from ..server.process import runner as process
+from ..tasks.terminal import styled
+from ..tasks.tracebacks import format_from_app
 from . import discovery, logs
 from .errors import CommandError
 from .groups import ScriptInfo, app_option, debug_option, env_file_option, name_app, target_argument
@@ -159,8 +163,21 @@ def _serve(
         served.enter_context(app.served_natively())
     except (RuntimeError, TypeError) as refusal:
         raise CommandError(f"cannot serve {info.app_import_path or app.name}: {refusal}") from refusal
-    with served, listening_failures(host, port):
+    with served, listening_failures(host, port), _failures_of_the_app():
         process.run(app, host, port, ssl_context=ssl_context, parent=parent, **options)
+
+
+@contextmanager
+def _failures_of_the_app() -> Iterator[None]:
+    """End the program with the traceback of an error of the app, at its start or in a background task, as one block."""
+    try:
+        yield
+    except (ListenError, ListenSettingError):
+        raise
+    except Exception as error:
+        text = f"{styled('triows:', 'error')} the app has failed\n{format_from_app(error)}"
+        click.echo(text.rstrip(), err=True, color=True)
+        sys.exit(1)
 
 
 run_command: click.Command = _command(

@@ -13,11 +13,9 @@ import sys
 from typing import Any, TextIO
 
 from .terminal import STYLES, shows_colours, styled
-from .tracebacks import format_exception
+from .tracebacks import FULL_TRACEBACKS, format_exception
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-
-_FULL_TRACEBACKS = "TRIOWS_FULL_TRACEBACKS"  # a variable that keeps the frames of frameworks, if it is not empty
 
 
 class DefaultFormatter(logging.Formatter):
@@ -51,7 +49,7 @@ class DefaultFormatter(logging.Formatter):
 
     def formatException(self, ei: Any) -> str:
         """Return the traceback of an error; the whole of it if ``TRIOWS_FULL_TRACEBACKS`` is set."""
-        if ei[1] is None or os.environ.get(_FULL_TRACEBACKS):
+        if ei[1] is None or os.environ.get(FULL_TRACEBACKS):
             return super().formatException(ei)
         return format_exception(ei[1]).rstrip("\n")
 

@@ -5,7 +5,7 @@
 - Both are in one process group. So the terminal is the child's as much as the parent's: a debugger in the app can read
   from it, and what the terminal sends (SIGINT by CTRL + C, SIGHUP when it is closed) reaches both.
 - The child holds the reading end of a pipe whose other end the parent holds. When that is closed, the child begins its
-  shutdown: the parent wants it to, or is gone, killed for instance. This is no signal, so that a signal which both have
+  shutdown: the parent wants it to, or is gone, killed for instance. A byte before says that another child follows. This is no signal, so that a signal which both have
   got counts once.
 """
 
@@ -39,6 +39,7 @@ class Parent:
     """The child's view of its parent: when the parent wants the child to end, or has ended, it calls :attr:`on_end`.
 
     :ivar on_end: at first it ends the process at once, as SIGTERM ends one that does not handle it.
+    :ivar on_restart: called before that, if the parent is about to start another child; at first it does nothing.
     :ivar fds: the sockets that the child inherits.
     :param pipe: the reading end; None where the child inherits nothing.
     """
@@ -46,6 +47,7 @@ class Parent:
     def __init__(self, pipe: int | None = None, fds: Sequence[int] = ()) -> None:
         self.fds: Sequence[int] = fds
         self.on_end: Callable[[], object] = lambda: os._exit(128 + signal.SIGTERM)
+        self.on_restart: Callable[[], object] = lambda: None
         if pipe is None:
             return
         self._pipe = pipe
@@ -55,7 +57,8 @@ class Parent:
         threading.Thread(target=self._wait, name="triows parent", daemon=True).start()
 
     def _wait(self) -> None:
-        os.read(self._pipe, 1)
+        if os.read(self._pipe, 1):
+            self.on_restart()
         self.on_end()
 
 
@@ -87,6 +90,12 @@ class _Child:
     def poll(self) -> int | None:
         """The exit code, or None while it runs."""
         return self._process.poll()
+
+    def announce_restart(self) -> None:
+        """Let the child know, before :meth:`end`, that another one takes its place, and clients wait for that."""
+        if self._pipe is not None:
+            with suppress(BrokenPipeError):  # it has ended
+                os.write(self._pipe, b"r")
 
     def end(self) -> int:
         """Let the child shut down in order, and wait for it; return its exit code."""
@@ -162,6 +171,7 @@ class Reloader:
             self._tell(f"{names} changed, with a syntax error; {goes_on} when that is mended\n" + "\n".join(errors))
             return
         self._tell(f"{names} changed, restarting")
+        child.announce_restart()
         self._end(child)
         self._child, self._ended = None, False
         if not self.is_set():

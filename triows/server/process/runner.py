@@ -15,11 +15,11 @@ import signal
 import ssl
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
 import trio
 
@@ -35,6 +35,9 @@ from .reloading import ONE_SIGNAL, Parent
 from .stopping import StoppingApp, StopReport
 from .watchdog import ShutdownWatchdog
 
+RESTART_TIMEOUT = 2.0
+"""Seconds that connections have to end, and the app as well, before a reloader starts the next process."""
+
 
 class App(AnyApp, StoppingApp, Protocol):
     """What a process needs of an app, beyond what a server needs."""
@@ -43,6 +46,8 @@ class App(AnyApp, StoppingApp, Protocol):
     def logger(self) -> logging.Logger: ...
     @property
     def debug(self) -> bool: ...
+    @property
+    def config(self) -> MutableMapping[str, Any]: ...
 
 
 def print_line(line: str) -> None:
@@ -140,6 +145,13 @@ def _say(announce: Callable[[str], object], text: str) -> None:
             announce(text.encode("ascii", "backslashreplace").decode())
 
 
+def _shorten_shutdown(app: App) -> None:
+    """Let the app end soon: the next process is about to take its place, and clients wait for that."""
+    timeout = app.limits.shutdown_timeout
+    if timeout is None or timeout > RESTART_TIMEOUT:
+        app.config["SHUTDOWN_TIMEOUT"] = RESTART_TIMEOUT
+
+
 async def _run(
     app: App,
     start: Callable[..., Awaitable[None]],
@@ -153,6 +165,8 @@ async def _run(
         finally:
             report.end()
 
+    if parent is not None:
+        parent.on_restart = partial(_shorten_shutdown, app)
     with (
         ShutdownWatchdog(lambda: app.limits.shutdown_timeout) as watchdog,
         trio.CancelScope() as stop,
