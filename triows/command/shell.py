@@ -72,11 +72,9 @@ class Console(code.InteractiveConsole):
             value = FunctionType(compiled, self.locals)()
             if inspect.iscoroutine(value):
                 await value
-        except SystemExit:
-            raise
         except KeyboardInterrupt:
             self.write("\nKeyboardInterrupt\n")
-        except BaseException:
+        except (Exception, BaseExceptionGroup):
             self.showtraceback()
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .click_groups import AppCommands, BlueprintCommands
 
 
-P = TypeVar("P", bound=Callable[[], Mapping[str, Any]])
+F = TypeVar("F", bound=Callable[[], Mapping[str, Any]])
 
 
 class WithCommands:
@@ -35,7 +35,7 @@ class WithCommands:
         """The functions of :meth:`shell_context_processor`."""
         return []
 
-    def shell_context_processor(self, function: P) -> P:
+    def shell_context_processor(self, function: F) -> F:
         """Let ``function()`` return names, in a dict, for the namespace of ``triows shell``."""
         check_not_async(function, "return what can be awaited, and await it in the shell")
         self.shell_context_processors.append(function)

@@ -5,8 +5,8 @@
 - Both are in one process group. So the terminal is the child's as much as the parent's: a debugger in the app can read
   from it, and what the terminal sends (SIGINT by CTRL + C, SIGHUP when it is closed) reaches both.
 - The child holds the reading end of a pipe whose other end the parent holds. When that is closed, the child begins its
-  shutdown: the parent wants it to, or is gone, killed for instance. A byte before says that another child follows. This is no signal, so that a signal which both have
-  got counts once.
+  shutdown: the parent wants it to, or is gone, killed for instance. This is no signal, so that a signal which both have
+  got counts once. A byte before says that another child follows, and that clients wait for that one.
 """
 
 from __future__ import annotations
