@@ -109,9 +109,13 @@ class Triows(App):
 
     # Tests
 
-    def test_client(self, **options: Any) -> TestClient:
-        """Return a test client, which talks to the app over streams in memory."""
-        return self.test_client_class(self, **options)
+    def test_client(self, use_cookies: bool = True, **options: Any) -> TestClient:
+        """Return a test client, which talks to the app over streams in memory.
+
+        :param use_cookies: whether it keeps the cookies of responses, and sends them.
+        :param options: what else a ``test_client_class`` of your own takes.
+        """
+        return self.test_client_class(self, use_cookies=use_cookies, **options)
 
     def test_app(self) -> TestApp:
         """Return the app for tests: ``async with app.test_app() as test_app:`` lets it live in the block."""

@@ -131,8 +131,11 @@ class WebsocketResponseError(TriowsError):
     """
 
     def __init__(self, response: Any) -> None:
-        super().__init__(f"the handshake was answered with HTTP status {response.status_code}")
+        super().__init__(response)
         self.response = response
+
+    def __str__(self) -> str:
+        return f"the handshake was answered with HTTP status {self.response.status_code}"
 
 
 class WebsocketDisconnectError(TriowsError):
@@ -143,9 +146,12 @@ class WebsocketDisconnectError(TriowsError):
     """
 
     def __init__(self, code: int, reason: str = "") -> None:
-        super().__init__(f"the websocket has ended with {code}" + (f": {reason}" if reason else ""))
+        super().__init__(code, reason)
         self.code = code
         self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the websocket has ended with {self.code}" + (f": {self.reason}" if self.reason else "")
 
 
 class HTTPDisconnectError(TriowsError):

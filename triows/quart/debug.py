@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from traceback import format_exception
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
+from ..web.quart_names import refuse_imports as _refuse_imports
 from ..web.response import Response
 
 _PAGE = Markup("""\
@@ -23,3 +25,12 @@ async def traceback_response(error: BaseException) -> Response:
     It shows lines of the program, and no variables, since these may hold secrets.
     """
     return Response(_PAGE.format(title=type(error).__name__, traceback=escape("".join(format_exception(error)))), 500)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = _refuse_imports(
+        __name__,
+        {
+            "TEMPLATE": "write a template of your own",
+        },
+    )

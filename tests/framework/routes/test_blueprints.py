@@ -362,7 +362,7 @@ async def test_what_is_for_the_whole_app_is_for_each_app() -> None:
 def test_a_blueprint_is_first_once_on_each_app() -> None:
     part, outer = Blueprint("part", __name__), Blueprint("outer", __name__)
     first: list[Any] = []
-    part.record(lambda setup: first.append((setup.name, setup.first)))
+    part.record(lambda setup: first.append((setup.full_name, setup.first_registration)))
     outer.register_blueprint(part, name="inner")
     for _ in range(2):
         app = Triows(__name__)
@@ -460,8 +460,8 @@ def test_records_are_called_with_each_registration() -> None:
     part = Blueprint("part", __name__, url_prefix="/part")
     always: list[Any] = []
     once: list[Any] = []
-    part.record(lambda setup: always.append((setup.name, setup.url_prefix, setup.first)))
-    part.record_once(lambda setup: once.append(setup.name))
+    part.record(lambda setup: always.append((setup.full_name, setup.url_prefix, setup.first_registration)))
+    part.record_once(lambda setup: once.append(setup.full_name))
     app = Triows(__name__)
     app.register_blueprint(part)
     app.register_blueprint(part, name="again", url_prefix="/again")

@@ -71,6 +71,12 @@ def is_trapped(app: ResponseApp, error: HTTPException) -> bool:
     return bool(config["TRAP_BAD_REQUEST_ERRORS"]) and isinstance(error, BadRequest)
 
 
+def show_missing_key(app: ResponseApp, error: BaseException) -> None:
+    """Let the error of a key that a form or a query lacks name the key, for developers."""
+    if isinstance(error, BadRequestKeyError) and (app.debug or app.config["TRAP_BAD_REQUEST_ERRORS"]):
+        error.show_exception = True
+
+
 def response_from(app: ResponseApp, value: Any, function: Callable[..., Any] | None = None) -> Response:
     """Return the response for the return value of a view.
 
