@@ -131,11 +131,8 @@ class WebsocketResponseError(TriowsError):
     """
 
     def __init__(self, response: Any) -> None:
-        super().__init__(response)
+        super().__init__(f"the handshake was answered with HTTP status {response.status_code}")
         self.response = response
-
-    def __str__(self) -> str:
-        return f"the handshake was answered with HTTP status {self.response.status_code}"
 
 
 class WebsocketDisconnectError(TriowsError):

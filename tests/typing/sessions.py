@@ -1,6 +1,5 @@
 """Sessions, and where they are kept."""
 
-from collections.abc import Awaitable
 from datetime import datetime
 from typing import Any, assert_type
 

@@ -391,7 +391,12 @@ class Request(RequestBase):
     async def send_push_promise(self, path: str) -> None:
         """Do nothing: browsers have given up HTTP/2 push. The method exists for Quart apps that call it."""
 
-    def close(self) -> None:
+    @property
+    def needs_close(self) -> bool:
+        """Whether there is something to :meth:`close`; always, if a subclass overrides it."""
+        return self._form_parser is not None or type(self).close is not Request.close
+
+    async def close(self) -> None:
         """Close the form's files, which removes the temporary ones. The app calls it at the request's end."""
         if self._form_parser is not None:
             self._form_parser.close()

@@ -198,8 +198,9 @@ class OverriddenPipeline(Pipeline):
         """End a connection for which no response can be sent any more, after its error handler."""
         raise error
 
-    async def _finalize_unanswered(self) -> None:
+    async def _finalize_unanswered(self) -> Response | None:
         """Call the after hooks of a kind that has them where no response can be sent."""
+        return None
 
     async def preprocess(self) -> Any:
         """Call the URL value preprocessors and the before hooks; return the first hook's answer, or None."""
@@ -428,7 +429,8 @@ class OverriddenRequestPipeline(OverriddenPipeline, RequestPipeline):
         try:
             await super().tear_down(error)
         finally:
-            self.subject.close()
+            if self.subject.needs_close:
+                await self.subject.close()  # noqa: ASYNC102 - it does not wait, unless a subclass overrides it
 
 
 class OverriddenWebSocketPipeline(OverriddenPipeline, WebSocketPipeline):
@@ -471,9 +473,8 @@ class OverriddenWebSocketPipeline(OverriddenPipeline, WebSocketPipeline):
     async def _end_after_start(self, result: Any, error: BaseException) -> None:
         await self._end_handled(result, [*leaves(error)])
 
-    async def _finalize_unanswered(self) -> None:
-        if not self.processed:
-            await self._ask(self.names.finalize, None, self.context, True)
+    async def _finalize_unanswered(self) -> Response | None:
+        return None if self.processed else await self._ask(self.names.finalize, None, self.context, True)
 
     async def _end_by_error(self, errors: list[BaseException]) -> None:
         await self._answer(errors)

@@ -48,12 +48,13 @@ def bare(*names: str | EllipsisType) -> Callable[[M], M]:
         @wraps(method)
         def decorator(self: Any, function: Any = None, /, **named: Any) -> Any:
             name = self.decorator_name(method.__name__)
-            if function is None and named.keys() == {parameter}:
-                function = named.pop(parameter)
+            if named and (function is not None or named.keys() != {parameter}):
+                return method(self, function, **named)  # raises Python's own error for them
+            function = named.get(parameter, function)
             check_callable(function, name)
             if ... not in names:
                 check_called_with(function, name, *cast("tuple[str, ...]", names))
-            return method(self, function, **named)  # which refuses names that it does not have
+            return method(self, function)
 
         return cast(M, decorator)
 
