@@ -127,6 +127,12 @@ async def test_json_is_that_of_the_app_or_triowss_own() -> None:
         def dumps(self, obj: Any, **kwargs: Any) -> str:
             return super().dumps(obj, **kwargs).upper()
 
+        def dump(self, obj: Any, fp: Any, **kwargs: Any) -> None:
+            dumped.append(obj)
+            super().dump(obj, fp, **kwargs)
+
+    dumped: list[Any] = []
+
     def there_and_back(value: Any) -> Any:
         file = StringIO()
         json.dump(value, file)
@@ -141,6 +147,7 @@ async def test_json_is_that_of_the_app_or_triowss_own() -> None:
     app.json = Loud(app)
     async with app.app_context():
         assert there_and_back({"a": 1}) == {"A": 1}
+    assert dumped == [{"a": 1}]
 
 
 # What Quart takes by a name, and triows does not: tests of an HTTP version, which the client does not choose, and

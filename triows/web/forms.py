@@ -52,7 +52,7 @@ class FileStorage(SyncFileStorage):
         :param buffer_size: bytes that are copied at a time.
         :raises OSError: if the file cannot be read.
         """
-        self.filename = basename(fspath(source))
+        self.filename: str | None = basename(fspath(source))
         await trio.to_thread.run_sync(self._append, source, buffer_size)
 
     def _append(self, source: str | PathLike[str], buffer_size: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Generic, Literal, Self, TypeVar, cast, overload
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, cast, overload
 from urllib.parse import quote
 
 import trio
@@ -243,10 +243,12 @@ class Request(RequestBase):
     """Most bytes of one form field that is not a file, or of a whole URL-encoded form (413 beyond)."""
     max_form_parts: int | None = 1_000
     """The most fields and files of a form (413 beyond)."""
+    _overrides_close: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         refuse_definitions(cls, SET_BY_APP, Request)
+        cls._overrides_close = cls.close is not Request.close
 
     def __init__(self, connection: HTTPConnection) -> None:
         super().__init__(connection)
@@ -394,7 +396,7 @@ class Request(RequestBase):
     @property
     def needs_close(self) -> bool:
         """Whether there is something to :meth:`close`; always, if a subclass overrides it."""
-        return self._form_parser is not None or type(self).close is not Request.close
+        return self._form_parser is not None or self._overrides_close
 
     async def close(self) -> None:
         """Close the form's files, which removes the temporary ones. The app calls it at the request's end."""

@@ -196,7 +196,7 @@ class TaggedJSONSerializer:
     def register(self, tag_class: type[JSONTag], force: bool = False, index: int | None = None) -> None:
         """Add a type of your own: ``app.session_interface.serializer.register(TagDecimal)``.
 
-        Do it before the app serves. All apps with the default ``session_interface`` share its serializer.
+        Do it before the app serves. The interfaces of all apps share one serializer, unless they are given another.
 
         :param force: replace another tag of the same key.
         :param index: the place in :attr:`order`, by default the last: 0 for a subclass of dict or tuple, for instance.
