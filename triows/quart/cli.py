@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,7 @@ from ..framework.click_groups import pass_script_info as pass_script_info
 from ..framework.click_groups import with_appcontext as with_appcontext
 from ..framework.environment import get_debug_flag as get_debug_flag
 from ..framework.environment import get_load_dotenv as get_load_dotenv
+from ..web.quart_names import refuse_imports as _refuse_imports
 
 NoAppException: type[NoAppError] = NoAppError
 _ENV_FILES: Sequence[str] = (*environment.FILES, ".quartenv")
@@ -74,3 +75,16 @@ cli: QuartGroup = QuartGroup(name="triows", help="Commands for apps with Quart's
 def main() -> None:
     """Run the command that the program's arguments name."""
     cli.main()
+
+
+if not TYPE_CHECKING:
+    __getattr__ = _refuse_imports(
+        __name__,
+        {
+            **dict.fromkeys(
+                ("find_best_app", "find_app_by_string", "locate_app", "prepare_import"),
+                "ScriptInfo('module:app').load_app() finds an app",
+            ),
+            "get_version": "call QuartGroup().version_lines()",
+        },
+    )

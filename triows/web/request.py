@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Any, Generic, Literal, Self, TypeVar, cast, overload
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, cast, overload
 from urllib.parse import quote
 
 import trio
@@ -284,10 +284,12 @@ class Request(RequestBase):
     max_form_parts: int | None = 1_000
     """The most fields and files of a form (413 beyond)."""
     _send_push_promise: PushPromise | None = None
+    _overrides_close: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         refuse_definitions(cls, SET_BY_APP, Request)
+        cls._overrides_close = cls.close is not Request.close
 
     @overload
     def __init__(self, connection: HTTPConnection, /) -> None: ...
@@ -476,7 +478,12 @@ class Request(RequestBase):
             headers = Headers([field for field in self.headers if field[0].lower() in _PUSHED_HEADERS])
             await self._send_push_promise(path, headers)
 
-    def close(self) -> None:
+    @property
+    def needs_close(self) -> bool:
+        """Whether there is something to :meth:`close`; always, if a subclass overrides it."""
+        return self._form_parser is not None or self._overrides_close
+
+    async def close(self) -> None:
         """Close the form's files, which removes the temporary ones. The app calls it at the request's end."""
         if self._form_parser is not None:
             self._form_parser.close()

@@ -135,8 +135,15 @@ class WebSocketPipeline(Pipeline):
             handler = self._find_handler(error)
             if handler is not None:
                 await self._call_handler_after_accepting(handler, error, errors)
-                return
-        await self._end_unhandled(errors)
+                break
+        else:
+            await self._end_unhandled(errors)
+        if not self.processed:
+            await self._finish_error(None)
+
+    async def _process(self, response: Response | None) -> Response | None:
+        self.processed = True
+        return await super()._process(response)
 
     async def _end_unhandled(self, errors: list[BaseException]) -> None:
         if all(isinstance(error, JSONMessageError) for error in errors):

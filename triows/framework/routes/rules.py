@@ -24,7 +24,9 @@ from ...connection.limits import (
     check_limits,
 )
 from ...tasks.functions import describe
+from ...web.quart_names import refuse_definitions
 from ...web.request import RequestBase
+from ..quart_names import URL_MAP
 
 # Clients choose the host, path and method that adapters and rules are cached by, so that the caches need a bound.
 _MAX_ADAPTERS = 64
@@ -262,6 +264,10 @@ class URLMap(Map):
 
     :ivar has_subdomains: whether a rule is for a subdomain.
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        refuse_definitions(cls, URL_MAP)
 
     def __init__(self, rules: Iterable[Any] | None = None, **options: Any) -> None:
         self.has_subdomains: bool = False
