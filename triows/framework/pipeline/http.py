@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from contextlib import aclosing
 from typing import Any, ClassVar, cast
 
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -93,9 +92,7 @@ class RequestPipeline(Pipeline):
                 return
             await self.connection.start_response(response.status_code, headers)
             if has_content(self.subject.method, response.status_code):
-                async with aclosing(response.iter_body()) as pieces:
-                    async for piece in pieces:
-                        await self.connection.send_body(piece)
+                await response.send_to(self.connection)
             await self.connection.end_response()
         finally:
             if response.is_streamed:
