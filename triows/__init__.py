@@ -26,6 +26,7 @@ from .web.body import Body as Body
 from .web.context import has_app_context as has_app_context
 from .web.context import has_request_context as has_request_context
 from .web.context import has_websocket_context as has_websocket_context
+from .web.cors import CORS as CORS
 from .web.event_source import EventSourceResponse as EventSourceResponse
 from .web.files import safe_join as safe_join
 from .web.files import send_file as send_file
