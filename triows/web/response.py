@@ -59,6 +59,7 @@ class Response(ForeignNameGuard, SansIOResponse):
     _foreign = FOREIGN
     default_mimetype: str | None = "text/html"
     json_provider: JSONCodec = STANDARD_JSON
+    _file: object = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -132,6 +133,15 @@ class Response(ForeignNameGuard, SansIOResponse):
     def is_streamed(self) -> bool:
         """Whether the body is sent piece by piece, without a known length."""
         return self._stream is not None
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the body is a file as it is, of :func:`send_file`, so that nothing of the request is in it."""
+        return self._file is not None and self._file is self.response
+
+    def note_file(self) -> None:
+        """Note that the body is a file as it is, until another one is set."""
+        self._file = self.response
 
     def set_data(self, data: str | bytes | bytearray) -> None:
         """Replace the body by a complete one. The header Content-Length is that of the new body."""

@@ -132,8 +132,8 @@ class Scaffold(WithCORS, WithTables, WithFiles, QuartNameGuard):
         :param methods: the methods, ``["GET"]`` by default; HEAD comes with GET, OPTIONS by itself.
         :param endpoint: the name for ``url_for``; the function's name by default.
         :param options: the limits ``max_body_size``, ``body_timeout`` and ``min_body_rate`` for this route; ``cors``,
-            its :class:`~triows.CORS` or False for none; and ``defaults``, ``strict_slashes``, ``host``, ``subdomain``
-            ... of werkzeug's rules.
+            its :class:`~triows.CORS` or False for none; ``compress``, see :meth:`Triows.compress`; and ``defaults``,
+            ``strict_slashes``, ``host``, ``subdomain`` ... of werkzeug's rules.
         :raises TypeError: if a limit has a wrong type.
         :raises ValueError: if a limit makes no sense, or the rule is malformed.
         :raises AssertionError: if the endpoint has another function already.

@@ -37,6 +37,7 @@ class Rule(WerkzeugRule):
 
     :ivar provide_automatic_options: whether the app answers OPTIONS itself.
     :ivar cors: the policy of its requests; False: none; None: that of its blueprint or app.
+    :ivar compress: whether its responses are compressed, with what may hold secrets; None: as the app has it.
     :ivar own_limits: the limits that this route sets for itself, checked.
     :ivar limits: the limits of its websockets, with the revision of the config that they were made from.
     :ivar request_limits: the limits of its HTTP requests, likewise.
@@ -51,6 +52,7 @@ class Rule(WerkzeugRule):
         provide_automatic_options: bool = False,
         own_limits: dict[str, Any] | None = None,
         cors: CORS | Literal[False] | None = None,
+        compress: bool | None = None,
         **options: Any,
     ) -> None:
         for name in options.keys() - _OPTIONS:
@@ -61,8 +63,11 @@ class Rule(WerkzeugRule):
                 f"the route {string!r} has cors={short_repr(cors)}; it must be a triows.CORS, or False for a route"
                 " without"
             )
+        if not (compress is None or isinstance(compress, bool)):
+            raise TypeError(f"the route {string!r} has compress={short_repr(compress)}; it must be True or False")
         super().__init__(string, **options)
         self.cors: CORS | Literal[False] | None = cors
+        self.compress: bool | None = compress
         self.provide_automatic_options = provide_automatic_options
         self.own_limits: dict[str, Any] = check_limits(own_limits or {})
         self.limits: tuple[int, WebSocketLimits] | None = None
@@ -127,6 +132,7 @@ class Rule(WerkzeugRule):
             "provide_automatic_options": self.provide_automatic_options,
             "own_limits": self.own_limits,
             "cors": self.cors,
+            "compress": self.compress,
         }
 
 
@@ -202,6 +208,7 @@ _DECIDED = {
     False: {"websocket": "for websockets use websocket() instead of route()"},
     True: {
         **dict.fromkeys(("methods", "provide_automatic_options", "websocket"), "a handshake is always a GET"),
+        "compress": "give it compression=",
         "cors": "give it origins=",
     },
 }
@@ -223,7 +230,13 @@ def check_options(rule: str, options: dict[str, Any], *, websocket: bool = False
 
 def _options(*, websocket: bool) -> set[str]:
     """Return the options of a kind of route."""
-    options = {*_OPTIONS, "cors", "provide_automatic_options", *(WEBSOCKET_LIMITS if websocket else REQUEST_LIMITS)}
+    options = {
+        *_OPTIONS,
+        "compress",
+        "cors",
+        "provide_automatic_options",
+        *(WEBSOCKET_LIMITS if websocket else REQUEST_LIMITS),
+    }
     return options - {"string", *_DECIDED[websocket]}
 
 
@@ -290,7 +303,7 @@ class URLMap(Map):
         rules = [*rulefactory.get_rules(self)]
         for rule in rules:
             if not isinstance(rule, Rule):
-                vars(rule).update(dict.fromkeys(("cors", "limits", "request_limits")))
+                vars(rule).update(dict.fromkeys(("compress", "cors", "limits", "request_limits")))
                 vars(rule).update(provide_automatic_options=False, own_limits={})
             if rule.host is not None and not self.host_matching:
                 raise ValueError(
