@@ -239,7 +239,7 @@ async def test_a_file_is_compressed_for_everybody(app: Triows, tmp_path: Path, t
 
     @app.get("/file")
     async def file() -> Response:
-        return await send_file(tmp_path / "page.txt")
+        return await send_file(tmp_path / "page.txt", conditional=True)
 
     response = await get(app, "/file", Cookie="a=b")
     assert gunzip(await response.get_data()) == TEXT * times
