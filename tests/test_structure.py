@@ -61,6 +61,7 @@ EXTRAS = {
     "opentelemetry": "otel",
     "prometheus_client": "metrics",
     "backports": "zstd",
+    "coredis": "redis",
     "watchfiles": "reload",
     "websockets": "speedups",
 }

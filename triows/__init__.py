@@ -53,6 +53,10 @@ from .web.json import JSONProvider as JSONProvider
 from .web.request import Request as Request
 from .web.response import Response as Response
 from .web.server_sent_events import ServerSentEvent as ServerSentEvent
+from .web.server_side_sessions import ServerSideSessions as ServerSideSessions
+from .web.session_stores import MemorySessionStore as MemorySessionStore
+from .web.session_stores import RedisSessionStore as RedisSessionStore
+from .web.session_stores import SessionStore as SessionStore
 from .web.sessions import SessionInterface as SessionInterface
 from .web.sessions import SessionMixin as SessionMixin
 from .web.templates import get_template_attribute as get_template_attribute
