@@ -85,8 +85,8 @@ async def test_redis(decodes: bool) -> None:
         assert await store.load("a") is None
     assert [b" ".join(command).decode() for command in redis.commands] == [
         'SET s:a {"user": "Zoë"} PX 500',
-        "SET s:a again XX PX 10000",
-        "SET s:b never XX PX 10000",
+        "SET s:a again PX 10000 XX",
+        "SET s:b never PX 10000 XX",
         "GET s:a",
         "GET s:b",
         "PEXPIRE s:a 20000",
