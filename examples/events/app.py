@@ -16,7 +16,8 @@ Stop the server and start it again: the pages connect again by themselves.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 
 import trio
@@ -44,7 +45,7 @@ class Feed:
         self._changed.set()
         self._changed = trio.Event()
 
-    async def after(self, number: int) -> AsyncIterator[tuple[int, str]]:
+    async def after(self, number: int) -> AsyncGenerator[tuple[int, str], None]:
         """Yield the notes after a number, and each that comes."""
         while True:
             changed = self._changed
@@ -79,10 +80,11 @@ async def events() -> EventSourceResponse:
     return EventSourceResponse(notes_after(seen))
 
 
-async def notes_after(number: int) -> AsyncIterator[ServerSentEvent]:
+async def notes_after(number: int) -> AsyncGenerator[ServerSentEvent, None]:
     yield ServerSentEvent(retry=RETRY)
-    async for found, text in feed.after(number):
-        yield ServerSentEvent({"text": text}, event="note", id=str(found))
+    async with aclosing(feed.after(number)) as notes:
+        async for found, text in notes:
+            yield ServerSentEvent({"text": text}, event="note", id=str(found))
 
 
 if __name__ == "__main__":

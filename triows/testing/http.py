@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NoReturn
 
 import h11
@@ -87,6 +87,22 @@ class KeptConnection:
         """End the connection in order."""
         self._done.set()
         self._endpoint = None
+
+
+class _Events:
+    """The events of a response. It is no generator, which would have to be closed."""
+
+    def __init__(self, receive: Callable[[], Awaitable[ServerSentEvent | None]]) -> None:
+        self._receive = receive
+
+    def __aiter__(self) -> _Events:
+        return self
+
+    async def __anext__(self) -> ServerSentEvent:
+        event = await self._receive()
+        if event is None:
+            raise StopAsyncIteration
+        return event
 
 
 class TestHTTPConnection:
@@ -215,10 +231,12 @@ class TestHTTPConnection:
                     self._events.append(ServerSentEvent(data, event=type_, id=identity, retry=retry))
         return self._events.popleft()
 
-    async def events(self) -> AsyncIterator[ServerSentEvent]:
-        """Iterate over the server-sent events of the response: ``async for event in connection.events():``."""
-        while (event := await self.receive_event()) is not None:
-            yield event
+    def events(self) -> AsyncIterator[ServerSentEvent]:
+        """Iterate over the server-sent events of the response: ``async for event in connection.events():``.
+
+        The iteration may end early, and go on later.
+        """
+        return _Events(self.receive_event)
 
     async def _next_event(self) -> object:
         while True:
