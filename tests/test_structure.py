@@ -53,6 +53,7 @@ LAZY = {
     *(("app", "asgi"), ("app", "server"), ("app", "testing"), ("quart", "testing")),
     *(("framework.templates", "framework.jinja"), ("quart.templating", "framework.jinja")),
     ("framework.commands", "framework.click_groups"),
+    ("framework.response_filters", "web.content_coding"),
 }
 
 # Third-party imports that stand for an extra, or come with a dependency.

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
-from ..web.content_coding import ContentCoding
 from ..web.cors import CORS
 from ..web.outgoing import Outgoing
 from ..web.request import Request
 from ..web.response import Response
 from . import cors
 from .routes.rules import Rule, URLMap
+
+if TYPE_CHECKING:
+    from ..web.content_coding import ContentCoding
 
 ResponseFilter = Callable[[Request, Response, Outgoing], Awaitable[None]]
 
@@ -38,7 +40,7 @@ class WithResponseFilters(cors.WithCORS):
         if rule.cors:
             self._use_cors()
         if rule.compress:
-            self._use_content_coding(self.content_coding or ContentCoding())
+            self._use_content_coding(self.content_coding or _content_coding({}))
 
     def add_cors(self, name: str | None, policy: CORS) -> None:
         """Set the policy of a blueprint, or of the app, for the websockets too."""
@@ -87,11 +89,15 @@ class WithResponseFilters(cors.WithCORS):
         :raises ValueError: if one makes no sense.
         :raises RuntimeError: if zstd is asked for and not installed.
         """
-        content_coding = ContentCoding(
-            codings=codings, mimetypes=mimetypes, min_size=min_size, gzip_level=gzip_level, zstd_level=zstd_level
-        )
+        settings = {
+            "codings": codings,
+            "mimetypes": mimetypes,
+            "min_size": min_size,
+            "gzip_level": gzip_level,
+            "zstd_level": zstd_level,
+        }
+        self._use_content_coding(_content_coding(settings))
         self.compresses_all = True
-        self._use_content_coding(content_coding)
 
     def _use_content_coding(self, content_coding: ContentCoding) -> None:
         if self.content_coding is None:
@@ -104,3 +110,9 @@ class WithResponseFilters(cors.WithCORS):
         if wanted or (wanted is None and self.compresses_all):
             assert self.content_coding is not None
             await self.content_coding.apply(request, response, outgoing, beside_secrets=bool(wanted))
+
+
+def _content_coding(settings: dict[str, Any]) -> ContentCoding:
+    from ..web.content_coding import ContentCoding
+
+    return ContentCoding(**settings)

@@ -14,7 +14,6 @@ the same.
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import zlib
 from collections.abc import Callable, Iterable
@@ -104,9 +103,11 @@ def _zstd() -> Any:
 
 
 def _has_zstd() -> bool:
-    if sys.version_info >= (3, 14):
-        return True
-    return importlib.util.find_spec("backports") is not None and importlib.util.find_spec("backports.zstd") is not None
+    try:
+        _zstd()
+    except ImportError:
+        return False
+    return True
 
 
 _ENCODERS: dict[str, Callable[[int], Encoder]] = {"zstd": _Zstd, "gzip": _Gzip}

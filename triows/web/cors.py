@@ -7,9 +7,7 @@ A policy works on the headers of the wire, so that no response object ever holds
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from ..connection.checks import names, parsed_names, short_repr, size, split_at_commas
 from ..protocol.grammar import is_token
@@ -22,7 +20,6 @@ from .headers import add_vary
 _SAFELISTED_HEADERS = frozenset(("accept", "accept-language", "content-language", "content-type", "range"))
 
 
-@dataclass(frozen=True, slots=True, init=False)
 class CORS:
     """Which pages of other origins may read the responses, and send what a form could not send.
 
@@ -38,12 +35,7 @@ class CORS:
     :raises ValueError: if one makes no sense, ``"*"`` with ``credentials`` for one.
     """
 
-    origins: tuple[str, ...]
-    methods: tuple[str, ...] | None
-    headers: tuple[str, ...] | None
-    expose_headers: tuple[str, ...]
-    credentials: bool
-    max_age: int | None
+    __slots__ = ("credentials", "expose_headers", "headers", "max_age", "methods", "origins")
 
     def __init__(
         self,
@@ -65,21 +57,19 @@ class CORS:
                 "origins is '*' with credentials=True, so that every page on the web could act as the visitor, which"
                 " browsers refuse (Fetch, 3.3.5); list the origins, or leave credentials out"
             )
-        values: dict[str, Any] = {
-            "origins": parsed,
-            "methods": None if methods is None else _tokens("methods", methods, "PUT", str.upper),
-            "headers": None if headers is None else _tokens("headers", headers, "X-Token", str.lower),
-            "expose_headers": _tokens("expose_headers", expose_headers, "X-Total", str),
-            "credentials": credentials,
-            "max_age": None if max_age is None else size("max_age", max_age, least=0),
-        }
-        for name in ("methods", "headers"):
-            if values[name] is not None and "*" in values[name]:
-                raise ValueError(f"{name} holds '*'; leave it out to allow all")
-        if credentials and "*" in values["expose_headers"]:
+        self.origins: tuple[str, ...] = parsed
+        self.methods: tuple[str, ...] | None = None if methods is None else _names("methods", methods, "PUT", str.upper)
+        self.headers: tuple[str, ...] | None = (
+            None if headers is None else _names("headers", headers, "X-Token", str.lower)
+        )
+        self.expose_headers: tuple[str, ...] = _tokens("expose_headers", expose_headers, "X-Total")
+        self.credentials: bool = credentials
+        self.max_age: int | None = None if max_age is None else size("max_age", max_age, least=0)
+        if credentials and "*" in self.expose_headers:
             raise ValueError("expose_headers holds '*', which has no meaning with credentials=True; list the headers")
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        return f"CORS({', '.join(f'{name}={getattr(self, name)!r}' for name in sorted(self.__slots__))})"
 
     @property
     def takes_all(self) -> bool:
@@ -185,9 +175,16 @@ def _joined(items: Iterable[str]) -> bytes:
     return ", ".join(items).encode("ascii")
 
 
-def _tokens(name: str, value: object, example: str, normalise: Any) -> tuple[str, ...]:
+def _tokens(name: str, value: object, example: str) -> tuple[str, ...]:
     items = names(name, split_at_commas(value), example)
     for item in items:
         if not is_token(item):
             raise ValueError(f"{name} holds {short_repr(item)}; it must be a name, like {example!r}")
+    return items
+
+
+def _names(name: str, value: object, example: str, normalise: Callable[[str], str]) -> tuple[str, ...]:
+    items = _tokens(name, value, example)
+    if "*" in items:
+        raise ValueError(f"{name} holds '*'; leave it out to allow all")
     return tuple(dict.fromkeys(map(normalise, items)))

@@ -40,7 +40,7 @@ class EventSourceResponse(Response):
     :raises ValueError: if ``keepalive`` is not more than 0.
     """
 
-    default_mimetype = "text/event-stream"
+    default_mimetype: str | None = "text/event-stream"
 
     def __init__(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from ..protocol.headers import Headers
@@ -15,7 +14,6 @@ class ResponseSink(BodySink, Protocol):
     async def end_response(self) -> None: ...
 
 
-@dataclass(slots=True)
 class Outgoing:
     """A response as it goes to the connection. The response's own object stays as it is: it may be sent again.
 
@@ -24,6 +22,9 @@ class Outgoing:
     :ivar sink: where a streamed body goes.
     """
 
-    headers: Headers
-    body: bytes | None
-    sink: ResponseSink
+    __slots__ = ("body", "headers", "sink")
+
+    def __init__(self, headers: Headers, body: bytes | None, sink: ResponseSink) -> None:
+        self.headers: Headers = headers
+        self.body: bytes | None = body
+        self.sink: ResponseSink = sink

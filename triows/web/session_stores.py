@@ -90,7 +90,7 @@ class RedisClient(Protocol):
 class RedisSessionStore:
     """Keeps sessions in Redis, for any number of processes: ``pip install 'triows[redis]'``.
 
-    :param client: a :class:`coredis.Redis`, which is open (``async with client:``) for as long as the app serves.
+    :param client: a :class:`!coredis.Redis`, which is open (``async with client:``) for as long as the app serves.
     :param prefix: what the keys in Redis begin with.
     """
 
