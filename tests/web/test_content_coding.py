@@ -115,6 +115,7 @@ async def test_the_answer_to_head_has_the_headers_of_that_to_get(app: Triows, ac
     [
         ("short", 200, {}),
         (TEXT, 200, {"Content-Encoding": "br"}),
+        (TEXT, 200, {"Repr-Digest": "sha-256=:AA==:"}),
         (TEXT, 200, {"Cache-Control": "public, no-transform"}),
         (TEXT, 200, {"Content-Type": "image/png"}),
         (TEXT, 206, {"Content-Range": "bytes 0-3699/5000"}),
@@ -244,6 +245,8 @@ async def test_a_file_is_compressed_for_everybody(app: Triows, tmp_path: Path, t
     response = await get(app, "/file", Cookie="a=b")
     assert gunzip(await response.get_data()) == TEXT * times
     assert "Accept-Ranges" not in response.headers  # they would be those of the file
+    again = await get(app, "/file", Cookie="a=b", If_None_Match=response.headers["ETag"])
+    assert (again.status_code, again.headers["ETag"]) == (304, response.headers["ETag"])
     part = await get(app, "/file", Range="bytes=0-5")
     assert (part.status_code, await part.get_data(), part.headers.get("Content-Encoding")) == (206, b"a line", None)
     head = await app.test_client().head("/file", headers={"Accept-Encoding": "gzip"})

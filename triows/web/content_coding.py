@@ -2,7 +2,7 @@
 
 A response is left as it is if
 
-- it has no content, is a part of one (206), has a coding already, or says ``no-transform``;
+- it has no content, is a part of one (206), has a coding already, has a digest, or says ``no-transform``;
 - its mimetype is none of those that compress well, or it is small;
 - it may hold a secret beside what somebody else wrote: the length of the compressed response would tell the secret, a
   character at a time (BREACH, https://breachattack.com). What is sent to a visitor who is known, by a Cookie or an
@@ -110,6 +110,9 @@ def _has_zstd() -> bool:
     return True
 
 
+# Headers of what is encoded already, or of which another coding would make a lie.
+_ABOUT_THE_BYTES = ("Content-Encoding", "Content-Range", "Content-Digest", "Repr-Digest", "Content-MD5", "Digest")
+
 _ENCODERS: dict[str, Callable[[int], Encoder]] = {"zstd": _Zstd, "gzip": _Gzip}
 
 
@@ -150,14 +153,16 @@ class ContentCoding:
         if not self._compresses(response.mimetype) or not _may_be_changed(response):
             return
         add_vary(outgoing.headers, b"Accept-Encoding")
-        is_small = status != _NOT_MODIFIED and _size(response, outgoing) < self.min_size
-        if is_small or not (beside_secrets or response.is_file or not _may_hold_secret(request, response)):
-            return
         coding = self._choose(request)
         if coding is None:
             return
-        if status == _NOT_MODIFIED:  # its ETag is that of the response that it stands for
+        if status == _NOT_MODIFIED:
+            # It stands for a response that may have been compressed, and a weak ETag fits that one and the plain one.
             outgoing.headers = _weakened(outgoing.headers)
+            return
+        if _size(response, outgoing) < self.min_size:
+            return
+        if not (beside_secrets or response.is_file) and _may_hold_secret(request, response):
             return
         encoder = _ENCODERS[coding](self.levels[coding])
         if outgoing.body is None:
@@ -228,7 +233,7 @@ def _fits(mimetype: str, pattern: str) -> bool:
 
 def _may_be_changed(response: Response) -> bool:
     headers = response.headers
-    if "Content-Encoding" in headers or "Content-Range" in headers:
+    if any(name in headers for name in _ABOUT_THE_BYTES):
         return False
     return "Cache-Control" not in headers or not response.cache_control.no_transform
 
