@@ -588,7 +588,7 @@ async def test_it_serves_though_it_cannot_print_the_url(tmp_path: Path) -> None:
 
 async def test_it_serves_tls_without_an_access_log_and_ends_by_sigterm(tmp_path: Path) -> None:
     certfile, keyfile, authority = certificate(tmp_path)
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(context)
     options = ("--certfile", certfile, "--keyfile", keyfile, "--no-access-log")
     async with command(write(tmp_path / "chat.py"), *options) as served:

@@ -17,7 +17,6 @@ from .framework.contexts import AsyncContext
 from .framework.overridables import Stages
 from .framework.pipeline import dispatch
 from .framework.pipeline.contexts import RequestContext, WebSocketContext
-from .framework.pipeline.overrides import stages_of
 from .framework.quart_names import RUN
 from .tasks.context import Proxy
 from .web.context import Context, current_context
@@ -100,7 +99,7 @@ class Triows(App):
     def _stages(self, context: Context | AsyncContext | None) -> Stages:
         if isinstance(context, AsyncContext):
             context = context.context
-        return stages_of(self, current_context() if context is None else context)
+        return dispatch.stages_of(self, current_context() if context is None else context)
 
     async def _asgi_app(self, scope: Any, receive: Any, send: Any) -> None:
         from .asgi.adapter import asgi_app
@@ -109,9 +108,13 @@ class Triows(App):
 
     # Tests
 
-    def test_client(self, **options: Any) -> TestClient:
-        """Return a test client, which talks to the app over streams in memory."""
-        return self.test_client_class(self, **options)
+    def test_client(self, use_cookies: bool = True, **options: Any) -> TestClient:
+        """Return a test client, which talks to the app over streams in memory.
+
+        :param use_cookies: whether it keeps the cookies of responses, and sends them.
+        :param options: what else a ``test_client_class`` of your own takes.
+        """
+        return self.test_client_class(self, use_cookies=use_cookies, **options)
 
     def test_app(self) -> TestApp:
         """Return the app for tests: ``async with app.test_app() as test_app:`` lets it live in the block."""

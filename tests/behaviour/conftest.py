@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import re
-import ssl
 import subprocess
 import sys
 import threading
@@ -29,6 +28,7 @@ from triows.server.listeners import open_listeners
 from triows.server.serving import Server
 from triows.testing.streams import memory_stream_pair
 
+from ..support import tls
 from ..support.processes import end_group, end_with_parent, stays
 from ..support.wire import Response, Wire
 from .app import LOGGERS, make_app
@@ -183,10 +183,7 @@ async def target(request: pytest.FixtureRequest) -> AsyncIterator[Target]:
             server_context = client_context = None
             if kind == "tls":
                 authority = request.getfixturevalue("certificate")
-                server_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-                authority.issue_cert("localhost").configure_cert(server_context)
-                client_context = ssl.create_default_context()
-                authority.configure_trust(client_context)
+                server_context, client_context = tls.server_context(authority), tls.client_context(authority)
             server = Server(
                 app, ssl_context=server_context, use_reactor=False if request.param.endswith("tasks") else None
             )

@@ -19,6 +19,7 @@ from triows.asgi.websocket import _timers_of_this_run
 from triows.server.serving import Server
 from triows.testing.streams import MemoryStream, memory_stream_pair
 
+from ..support import tls
 from ..support.wire import TEXT, close_frame, frame
 from .peers import ASGIPeer, Peer, WirePeer
 
@@ -188,7 +189,7 @@ async def stage(kind: str, app: Triows, authority: trustme.CA | None, *, virtual
     server_context = client_context = None
     if kind.startswith("tls"):
         assert authority is not None
-        server_context, client_context = contexts(authority)
+        server_context, client_context = tls.server_context(authority), tls.client_context(authority)
     async with trio.open_nursery() as nursery:
         server = Server(app, ssl_context=server_context, use_reactor=not kind.endswith("tasks"), access_log=False)
         result = Stage(kind, app, nursery, server)
@@ -201,12 +202,3 @@ async def stage(kind: str, app: Triows, authority: trustme.CA | None, *, virtual
             await nursery.start(server.run, listeners)
             yield result
             server.shutdown()
-
-
-def contexts(authority: trustme.CA) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """The server's and the client's."""
-    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost").configure_cert(server)
-    client = ssl.create_default_context()
-    authority.configure_trust(client)
-    return server, client

@@ -19,6 +19,7 @@ from triows import Disconnect, Triows, request, websocket
 from triows.server.listeners import open_listeners
 from triows.server.serving import Server
 
+from ..support import tls
 from ..support.wire import Wire
 
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER that makes close() a reset
@@ -187,10 +188,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture(scope="session")
 def modes(authority: trustme.CA) -> dict[str, Mode]:
-    server_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost").configure_cert(server_context)
-    client_context = ssl.create_default_context()
-    authority.configure_trust(client_context)
+    server_context, client_context = tls.server_context(authority), tls.client_context(authority)
     return {
         name: Mode(name, name.startswith("reactor"), server_context if name.endswith("TLS") else None, client_context)
         for name in ("reactor", "tasks", "reactor TLS", "tasks TLS")

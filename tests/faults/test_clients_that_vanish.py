@@ -100,7 +100,7 @@ async def test_right_after_asking_for_an_endless_response(target: Target, end: s
 
 
 async def test_in_the_middle_of_a_tls_handshake(target: Target, end: str) -> None:
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     outgoing = ssl.MemoryBIO()
     handshake = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
     with pytest.raises(ssl.SSLWantReadError):

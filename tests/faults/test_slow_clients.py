@@ -127,7 +127,7 @@ async def test_a_tls_handshake_by_a_byte_a_second_is_over_at_the_head_timeout(
     slow: Target, mock_clock: MockClock
 ) -> None:
     outgoing = ssl.MemoryBIO()
-    hello = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
+    hello = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
     with pytest.raises(ssl.SSLWantReadError):
         hello.do_handshake()
     client = Client(await slow.connect_socket())

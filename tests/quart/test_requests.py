@@ -1,4 +1,4 @@
-"""Requests, websockets and sessions as Quart's own tests make them by hand, here by ``test_request_context()``.
+"""Requests, websockets and sessions as Quart's own tests make them, by hand and by ``test_request_context()``.
 
 Tests triows/web/request.py, triows/web/response.py and triows/web/sessions.py from the names of Quart.
 """
@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from http.cookies import SimpleCookie
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import trio
 from trio.testing import MockClock
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import (
     BadRequest,
     MethodNotAllowed,
@@ -21,17 +23,20 @@ from werkzeug.exceptions import (
 
 from triows.quart import (
     Quart,
+    Request,
     Response,
     g,
     has_app_context,
     has_request_context,
     request,
     session,
+    url_for,
     websocket,
 )
-from triows.quart.ctx import after_this_request, copy_current_app_context, copy_current_request_context
+from triows.quart.ctx import RequestContext, after_this_request, copy_current_app_context, copy_current_request_context
+from triows.quart.routing import QuartRule
 from triows.quart.sessions import SecureCookieSession, SecureCookieSessionInterface
-from triows.quart.testing import WebsocketResponseError
+from triows.quart.testing import WebsocketResponseError, no_op_push
 
 from ..support.asgi import http
 
@@ -78,6 +83,50 @@ async def test_a_request_context_has_an_app_context_and_takes_it_away(app: Quart
         assert has_app_context()
     assert not has_request_context()
     assert not has_app_context()
+
+
+def _by_hand(path: str = "/", headers: Any = ()) -> Request:
+    return Request(
+        "GET",
+        "http",
+        path,
+        b"",
+        Headers([("host", "quart.com"), *headers]),
+        "",
+        "1.1",
+        {},
+        send_push_promise=no_op_push,
+    )
+
+
+async def test_a_request_that_is_made_by_hand_has_a_context(app: Quart) -> None:
+    app.add_url_rule("/books/<int:number>", "book", lambda number: str(number))
+    async with RequestContext(app, _by_hand("/books/3")) as context:
+        assert request.view_args == {"number": 3}
+        assert url_for("book", number=4, _external=True) == "http://quart.com/books/4"
+        assert has_app_context()
+        response = await app.full_dispatch_request(context)
+    assert await response.get_data() == b"3"
+    assert not has_request_context()
+
+
+async def test_the_rule_of_a_request_that_is_made_by_hand_may_be_given_by_the_app(app: Quart) -> None:
+    adapter = Mock(**{"match.return_value": (QuartRule("/", endpoint="index"), {"arg": "value"})})
+    app.create_url_adapter = lambda request: adapter  # type: ignore[method-assign]
+    async with app.request_context(_by_hand()):
+        assert (request.endpoint, request.view_args) == ("index", {"arg": "value"})
+
+
+async def test_a_session_is_opened_for_a_cookie_that_is_put_into_a_request_made_by_hand(app: Quart) -> None:
+    interface, response, session = SecureCookieSessionInterface(), Response(""), SecureCookieSession()
+    session["a"] = "b"
+    await interface.save_session(app, session, response)
+    cookie = response.headers["Set-Cookie"]
+    assert await interface.open_session(app, _by_hand()) == {}
+    assert await interface.open_session(app, _by_hand(headers=[("Cookie", cookie)])) == {"a": "b"}
+    changed = _by_hand()
+    changed.headers["Cookie"] = cookie
+    assert await interface.open_session(app, changed) == {"a": "b"}
 
 
 async def test_an_app_context_has_no_request(app: Quart) -> None:

@@ -21,6 +21,7 @@ from triows.server.process.runner import run
 from triows.server.serving import Server
 from triows.testing.streams import memory_stream_pair as narrow_stream_pair
 
+from ..support import tls
 from ..support.http import GET, ask, get
 from ..support.served import served
 from ..support.wire import CLOSE, TEXT, Wire, close_frame, frame
@@ -73,15 +74,13 @@ async def test_tls_is_served_with_a_certificate_from_a_file(authority: trustme.C
     certificate.private_key_and_cert_chain_pem.write_to_path(str(file))
     server_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server_context.load_cert_chain(file)
-    client_context = ssl.create_default_context()
-    authority.configure_trust(client_context)
     app = Triows(__name__)
     app.add_url_rule("/", "index", lambda: request.url)
     async with trio.open_nursery() as nursery:
         server = await nursery.start(partial(app.serve, ssl_context=server_context), "127.0.0.1", 0)
         stream = trio.SSLStream(
             await trio.open_tcp_stream("127.0.0.1", server.port),
-            client_context,
+            tls.client_context(authority),
             server_hostname="localhost",
             https_compatible=True,
         )
@@ -94,10 +93,9 @@ async def test_tls_is_served_with_a_certificate_from_a_file(authority: trustme.C
 async def test_a_client_that_speaks_no_tls_costs_nothing(
     authority: trustme.CA, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost").configure_cert(server_context)
+    context = tls.server_context(authority)
     async with trio.open_nursery() as nursery:
-        server = await nursery.start(partial(make_app().serve, ssl_context=server_context), "127.0.0.1", 0)
+        server = await nursery.start(partial(make_app().serve, ssl_context=context), "127.0.0.1", 0)
         wire = await connect_tcp(server)
         await wire.send(GET)
         await wire.read_rest()
@@ -115,7 +113,7 @@ def test_a_key_without_a_certificate_is_an_error() -> None:
 
 def test_a_certificate_beside_a_context_is_an_error() -> None:
     with pytest.raises(ValueError, match="either ssl_context or certfile"):
-        run(make_app(), certfile="cert.pem", ssl_context=ssl.create_default_context())
+        run(make_app(), certfile="cert.pem", ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
 
 
 async def test_open_listeners_can_be_served_and_are_closed_in_the_end() -> None:

@@ -24,6 +24,7 @@ from triows import Triows, websocket
 from triows.server.listeners import open_listeners
 from triows.server.serving import Server
 
+from ..support import tls
 from ..support.commands import APP, Command, certificate, command, write
 from ..support.http import GET
 from ..support.served import served as serving
@@ -315,8 +316,7 @@ async def test_under_load_everybody_gets_an_orderly_end_in_time(tmp_path: Path) 
 
 async def test_under_load_over_tls_everybody_gets_an_orderly_end_in_time(tmp_path: Path) -> None:
     certfile, keyfile, authority = certificate(tmp_path)
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
+    context = tls.client_context(authority)
     options = ("--certfile", certfile, "--keyfile", keyfile, "--no-access-log")
     async with command(write(tmp_path / "busy.py", BUSY_APP), *options) as served:
         _, port = await served.address()
@@ -552,8 +552,7 @@ async def test_a_client_in_its_tls_handshake_is_served_after_it(tmp_path: Path) 
     certfile, keyfile, authority = certificate(tmp_path)
     server_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server_context.load_cert_chain(certfile, keyfile)
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
+    context = tls.client_context(authority)
     async with trio.open_nursery() as nursery:
         server = await nursery.start(
             lambda task_status: make_app().serve(port=0, ssl_context=server_context, task_status=task_status)

@@ -99,6 +99,6 @@ def certificate(folder: Path) -> tuple[ssl.SSLContext, str]:
     authority = trustme.CA()
     file = folder / "certificate.pem"
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(file))
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(context)
     return context, str(file)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 
 import pytest
+import trio
 
 from triows.tasks.default_handler import DefaultHandler, has_level_handler
 
@@ -136,3 +137,32 @@ def test_a_level_that_the_program_has_set_since_is_not_withdrawn(logger: logging
         logging.basicConfig()
         handler.withdraw()
         assert logger.level == logging.DEBUG
+
+
+def failure(logger: logging.Logger) -> None:
+    try:
+        trio.run(trio.sleep, -1)  # raises before it waits
+    except ValueError:
+        logger.exception("here")
+
+
+def test_tracebacks_are_folded_and_the_record_is_left_to_other_handlers_as_it_was(logger: logging.Logger) -> None:
+    with no_logging_set_up() as stderr:
+        whole = io.StringIO()
+        other = logging.StreamHandler(whole)
+        other.setLevel(logging.ERROR)
+        DefaultHandler().add_to(logger)
+        logger.addHandler(other)
+        failure(logger)
+    assert " of trio, to " in stderr.getvalue()
+    assert "in sleep" in whole.getvalue()
+    assert " of trio, to " not in whole.getvalue()
+
+
+def test_a_variable_keeps_the_frames_of_frameworks(logger: logging.Logger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIOWS_FULL_TRACEBACKS", "1")
+    with no_logging_set_up() as stderr:
+        DefaultHandler().add_to(logger)
+        failure(logger)
+    assert " of trio, to " not in stderr.getvalue()
+    assert "in sleep" in stderr.getvalue()

@@ -3,6 +3,7 @@
 from typing import assert_type
 
 import click
+from werkzeug.datastructures import Headers
 
 import triows
 from triows import install_as_quart
@@ -12,10 +13,10 @@ from triows.quart.globals import request_ctx, websocket_ctx
 from triows.quart.json import dumps, loads
 from triows.quart.json.provider import DefaultJSONProvider
 from triows.quart.sessions import SecureCookieSessionInterface
-from triows.quart.testing import QuartClient, QuartCliRunner
+from triows.quart.testing import QuartClient, QuartCliRunner, no_op_push
 from triows.quart.utils import run_sync
 from triows.quart.views import MethodView
-from triows.quart.wrappers import Request, Response, Websocket
+from triows.quart.wrappers import BaseRequestWebsocket, Request, Response, Websocket
 
 assert_type(install_as_quart(), None)
 
@@ -65,6 +66,12 @@ def classes(one: Request, other: Response, third: Websocket, fourth: SecureCooki
     assert_type(one, triows.Request)
     assert_type(other, triows.Response)
     assert_type(third, triows.WebSocket)
+
+
+def requests(headers: Headers) -> None:
+    assert_type(Request("GET", "http", "/", b"", headers, "", "1.1", {}, send_push_promise=no_op_push), Request)
+    assert_type(BaseRequestWebsocket("GET", "http", "/", b"", headers, "", "1.1", {}), BaseRequestWebsocket)
+    Request("GET", "http", "/")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 
 
 async def contexts(one: Request, other: Websocket) -> None:

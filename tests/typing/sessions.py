@@ -1,6 +1,5 @@
 """Sessions, and where they are kept."""
 
-from collections.abc import Awaitable
 from datetime import datetime
 from typing import Any, assert_type
 
@@ -57,7 +56,7 @@ async def use(interface: SessionInterface, app: Triows) -> None:
     assert_type(interface.get_cookie_partitioned(app), bool)
     assert_type(interface.get_expiration_time(app, session), datetime | None)
     assert_type(interface.is_null_session(session), bool)
-    assert_type(interface.make_null_session(app), SessionMixin | Awaitable[SessionMixin])
+    assert_type(await interface.make_null_session(app), SessionMixin)
     app.session_interface = InMemory()
     interface.get_cookie_name()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 

@@ -6,7 +6,7 @@ import trio
 
 from triows import Request
 from triows.protocol.head import Head
-from triows.testing.request_context import ClientlessConnection
+from triows.web.clientless import ClientlessConnection
 
 
 class PiecewiseConnection(ClientlessConnection):

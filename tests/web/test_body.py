@@ -15,7 +15,7 @@ from triows.asgi.http import ASGIHTTPConnection
 from triows.connection.limits import ServerLimits
 from triows.protocol.head import Head
 from triows.protocol.http1.request_body import ChunkedBody
-from triows.testing.request_context import ClientlessConnection
+from triows.web.clientless import ClientlessConnection
 
 from ..support.served import served
 

@@ -26,6 +26,13 @@ def test_the_head_is_readable() -> None:
     assert request.endpoint is request.blueprint is request.disconnect is None
 
 
+@pytest.mark.parametrize(("version", "host"), [("1.0", ""), ("1.1", None), ("2", None)])
+def test_http_1_0_without_a_host_has_an_empty_one(version: str, host: str | None) -> None:
+    request = Request("GET", "http", "/", b"", {}, "", version, {"server": ("10.0.0.1", 80)})
+    assert request.headers.get("host") == host
+    assert request.host == "10.0.0.1"
+
+
 def test_a_query_of_raw_bytes_is_quoted() -> None:
     assert make_request(target="/?a=\xff").args["a"] == "%FF"
 

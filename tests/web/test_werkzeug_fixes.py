@@ -13,7 +13,7 @@ from werkzeug.sansio.http import parse_cookie
 
 from triows import Request
 from triows.protocol.head import Head
-from triows.testing.request_context import ClientlessConnection
+from triows.web.clientless import ClientlessConnection
 
 
 def request(*fields: tuple[bytes, str]) -> Request:

@@ -41,7 +41,8 @@ DEFAULT_CONFIG: dict[str, Any] = {
     "MAX_FORM_PARTS": 1_000,
     "PERMANENT_SESSION_LIFETIME": timedelta(days=31),
     "PREFERRED_URL_SCHEME": "http",
-    # Read by the test client: None raises handlers' errors in the test.
+    # Whether errors that no error handler takes are raised: in tests, and to the ASGI middleware and server around the
+    # app. None: in tests alone.
     "PROPAGATE_EXCEPTIONS": None,
     # Whether the app answers OPTIONS itself, for the routes that are added after the setting.
     "PROVIDE_AUTOMATIC_OPTIONS": True,

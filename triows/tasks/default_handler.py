@@ -8,10 +8,33 @@ handler takes the record. So no record is written twice. The root logger is neve
 from __future__ import annotations
 
 import logging
+import os
 import sys
-from typing import TextIO
+from typing import Any, TextIO
+
+from .tracebacks import format_exception
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+_FULL_TRACEBACKS = "TRIOWS_FULL_TRACEBACKS"  # a variable that keeps the frames of frameworks, if it is not empty
+
+
+class DefaultFormatter(logging.Formatter):
+    """Formats as the standard library does, with the frames of frameworks folded in tracebacks."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, and the traceback, which is not left in the record for the other handlers to write."""
+        kept, record.exc_text = record.exc_text, None
+        try:
+            return super().format(record)
+        finally:
+            record.exc_text = kept
+
+    def formatException(self, ei: Any) -> str:
+        """Return the traceback of an error; the whole of it if ``TRIOWS_FULL_TRACEBACKS`` is set."""
+        if ei[1] is None or os.environ.get(_FULL_TRACEBACKS):
+            return super().formatException(ei)
+        return format_exception(ei[1]).rstrip("\n")
 
 
 def has_level_handler(logger: logging.Logger) -> bool:
@@ -39,7 +62,7 @@ class DefaultHandler(logging.StreamHandler[TextIO]):
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
-        self.setFormatter(logging.Formatter(_FORMAT))
+        self.setFormatter(DefaultFormatter(_FORMAT))
         self._levels: dict[logging.Logger, int] = {}  # those that it has set
 
     @property

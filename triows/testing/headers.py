@@ -9,6 +9,7 @@ from werkzeug.datastructures import Authorization, Headers, iter_multi_items
 
 from ..protocol.grammar import is_token
 from ..protocol.plain import plain
+from ..web.headers import encode_value
 
 USER_AGENT = "triows"
 
@@ -46,12 +47,5 @@ def offered_subprotocols(subprotocols: Sequence[str] | None, headers: Headers) -
 
 def encode_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
     """Return the headers as bytes, Host first. A value beyond latin-1 is sent as UTF-8."""
-    lines = [(name.encode("latin-1"), _encode(value)) for name, value in headers]
+    lines = [(name.encode("latin-1"), encode_value(value)) for name, value in headers]
     return sorted(lines, key=lambda line: line[0].lower() != b"host")
-
-
-def _encode(value: str) -> bytes:
-    try:
-        return str.encode(value, "latin-1")
-    except UnicodeEncodeError:
-        return str.encode(value)

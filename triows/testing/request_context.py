@@ -6,50 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from ..connection.http import HTTPConnection
 from ..framework.application import App
 from ..framework.pipeline.contexts import RequestContext
 from ..framework.pipeline.http import RequestPipeline
 from ..protocol.head import Head
 from ..protocol.plain import plain
+from ..web.clientless import ClientlessConnection
 from ..web.suggestions import suggests_arguments
 from .content import UNSET, Form, Query, make_target, make_test_body_with_headers
 from .headers import Auth, HeadersLike, encode_headers, make_headers
-
-
-class ClientlessConnection(HTTPConnection):
-    """A request whose body is given, and whose response is dropped but for its status."""
-
-    __slots__ = ("_body",)
-
-    def __init__(self, head: Head, body: bytes) -> None:
-        super().__init__(head)
-        self._body = body
-
-    async def receive_body(self) -> bytes:
-        """Return the body, then ``b""``."""
-        body, self._body = self._body, b""
-        return body
-
-    async def send_response(self, status: int, headers: Any, body: bytes) -> None:
-        """Keep the status."""
-        self.status: int | None = status
-
-    async def start_response(self, status: int, headers: Any) -> None:
-        """Keep the status."""
-        self.status = status
-
-    async def send_body(self, data: bytes) -> None:
-        """Do nothing."""
-
-    async def end_response(self) -> None:
-        """Do nothing."""
-
-    def abort(self) -> None:
-        """Do nothing."""
-
-    async def _finish(self) -> None:
-        pass
 
 
 @suggests_arguments

@@ -97,9 +97,9 @@ def encode_headers(headers: Iterable[tuple[str, str]]) -> Headers:
     return lines
 
 
-def decode_headers(lines: Iterable[tuple[bytes, bytes]]) -> datastructures.Headers:
+def decode_headers(headers: Iterable[tuple[bytes, bytes]]) -> datastructures.Headers:
     """Return the headers of the wire as text: UTF-8 where it is that, else latin-1."""
-    return datastructures.Headers([(name.decode("latin-1"), _decode(bytes(value))) for name, value in lines])
+    return datastructures.Headers([(name.decode("latin-1"), _decode(bytes(value))) for name, value in headers])
 
 
 def _decode(value: bytes) -> str:
@@ -107,3 +107,11 @@ def _decode(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         return value.decode("latin-1")
+
+
+def encode_value(value: str) -> bytes:
+    """Return a value of a request, which is UTF-8 only where latin-1 cannot encode it."""
+    try:
+        return str.encode(value, "latin-1")
+    except UnicodeEncodeError:
+        return str.encode(value)

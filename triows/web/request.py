@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Any, Generic, Literal, Self, TypeVar, cast, overload
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, cast, overload
 from urllib.parse import quote
 
 import trio
@@ -19,6 +19,7 @@ from ..protocol.disconnect import Disconnect
 from ..protocol.head import Head
 from ..protocol.hosts import default_port, is_host
 from .body import Body, BodyPieces
+from .clientless import ClientlessConnection, FedBody, head_of_parts
 from .foreign_names import REQUEST as FOREIGN
 from .foreign_names import ForeignNameGuard
 from .forms import FileStorage, FormParser, UrlencodedForm, multipart_form
@@ -27,7 +28,11 @@ from .quart_names import REQUEST, SET_BY_APP, refuse_definitions
 from .werkzeug_fixes import SafeRequest
 
 T = TypeVar("T")
+Fields = Headers | Mapping[str, str] | Iterable[tuple[str, str]]
+PushPromise = Callable[[str, Headers], Awaitable[None]]
+
 _UNSET: Any = object()
+_PUSHED_HEADERS = ("accept", "accept-encoding", "accept-language", "cache-control", "user-agent")
 
 
 class _Lazy(Generic[T]):
@@ -53,6 +58,8 @@ def _lazy(function: Callable[[Any], T]) -> T:
 class RequestBase(ForeignNameGuard, SafeRequest):
     """The common base of HTTP requests and websockets: the head of the request.
 
+    A server makes one of a connection; tests may make one of its parts, in Quart's order.
+
     :ivar connection: the connection underneath.
     :ivar url_rule: the rule that matched; None if no rule did.
     :ivar view_args: the URL variables for the view.
@@ -70,7 +77,26 @@ class RequestBase(ForeignNameGuard, SafeRequest):
         super().__init_subclass__(**options)
         refuse_definitions(cls, REQUEST)
 
-    def __init__(self, connection: Connection) -> None:
+    @overload
+    def __init__(self, connection: Connection, /) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        method: str,
+        scheme: str,
+        path: str,
+        query_string: bytes,
+        headers: Fields,
+        root_path: str,
+        http_version: str,
+        scope: Mapping[str, Any],
+    ) -> None: ...
+
+    def __init__(self, method: Any = None, *parts: Any, **named: Any) -> None:
+        self._begin(_clientless(method, *parts, **named) if parts or named else method)
+
+    def _begin(self, connection: Connection) -> None:
         # Not super().__init__(): it would build headers and other objects that most handlers never use.
         self.connection = connection
         head: Head = connection.head
@@ -85,8 +111,14 @@ class RequestBase(ForeignNameGuard, SafeRequest):
 
     @_lazy
     def headers(self) -> Headers:
-        """The request's headers; names compare without regard to case."""
-        return Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.head.headers])
+        """The request's headers; names compare without regard to case.
+
+        ``Host``, which HTTP/1.0 does not have, is empty in a request of HTTP/1.0 without it.
+        """
+        headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.head.headers])
+        if self.http_version == "1.0":
+            headers.setdefault("Host", "")
+        return headers
 
     @_lazy
     def host(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -234,8 +266,16 @@ def _quote_query(query: bytes) -> bytes:
     return quote(query, safe="%!$&'()*+,/:;=?@[]~-._\"<>\\^`{|}# ").encode("ascii")
 
 
+def _clientless(*parts: Any, **named: Any) -> ClientlessConnection:
+    return ClientlessConnection(head_of_parts(*parts, **named))
+
+
 class Request(RequestBase):
-    """An HTTP request. Whatever reads its body is awaited: ``await request.get_json()``, ``await request.form``."""
+    """An HTTP request. Whatever reads its body is awaited: ``await request.get_json()``, ``await request.form``.
+
+    One that a test makes of its parts has a body that the test feeds: ``request.body.append(data)``, and then
+    ``request.body.set_complete()``.
+    """
 
     _foreign = FOREIGN
     connection: HTTPConnection  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -243,18 +283,59 @@ class Request(RequestBase):
     """Most bytes of one form field that is not a file, or of a whole URL-encoded form (413 beyond)."""
     max_form_parts: int | None = 1_000
     """The most fields and files of a form (413 beyond)."""
+    _send_push_promise: PushPromise | None = None
+    _overrides_close: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         refuse_definitions(cls, SET_BY_APP, Request)
+        cls._overrides_close = cls.close is not Request.close
 
-    def __init__(self, connection: HTTPConnection) -> None:
-        super().__init__(connection)
+    @overload
+    def __init__(self, connection: HTTPConnection, /) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        method: str,
+        scheme: str,
+        path: str,
+        query_string: bytes,
+        headers: Fields,
+        root_path: str,
+        http_version: str,
+        scope: Mapping[str, Any],
+        *,
+        max_content_length: int | None = None,
+        body_timeout: float | None = None,
+        send_push_promise: PushPromise | None = None,
+    ) -> None: ...
+
+    def __init__(self, method: Any = None, *parts: Any, **named: Any) -> None:
+        if parts or named:
+            self._make(method, *parts, **named)
+        else:
+            self._begin(method)
         self._json: Any = _UNSET
         self._form_parser: FormParser | None = None
         self._form_pieces: BodyPieces | None = None
         self._form: MultiDict[str, str] | None = None
         self._files: MultiDict[str, FileStorage] | None = None
+
+    def _make(
+        self,
+        *parts: Any,
+        max_content_length: int | None = None,
+        body_timeout: float | None = None,
+        send_push_promise: PushPromise | None = None,
+        **named: Any,
+    ) -> None:
+        """Begin as a request without a client, whose body is fed: ``request.body.append(data)``."""
+        connection = _clientless(*parts, **named)
+        connection.body_timeout = body_timeout
+        self._begin(connection)
+        self.body = FedBody(self.content_length, max_content_length, connection=connection)
+        self._send_push_promise = send_push_promise
 
     @property
     def max_content_length(self) -> int | None:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -396,9 +477,20 @@ class Request(RequestBase):
         return trio.Lock()
 
     async def send_push_promise(self, path: str) -> None:
-        """Do nothing: browsers have given up HTTP/2 push. The method exists for Quart apps that call it."""
+        """Do nothing, since browsers have given up HTTP/2 push, but for a request that was made with a function.
 
-    def close(self) -> None:
+        That is called with the path, and with those headers that say what the client would accept.
+        """
+        if self._send_push_promise is not None:
+            headers = Headers([field for field in self.headers if field[0].lower() in _PUSHED_HEADERS])
+            await self._send_push_promise(path, headers)
+
+    @property
+    def needs_close(self) -> bool:
+        """Whether there is something to :meth:`close`; always, if a subclass overrides it."""
+        return self._form_parser is not None or self._overrides_close
+
+    async def close(self) -> None:
         """Close the form's files, which removes the temporary ones. The app calls it at the request's end."""
         if self._form_parser is not None:
             self._form_parser.close()

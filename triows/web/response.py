@@ -30,7 +30,7 @@ from .foreign_names import RESPONSE as FOREIGN
 from .foreign_names import ForeignNameGuard
 from .headers import ResponseHeaders, encode_headers
 from .json_codec import STANDARD_JSON, JSONCodec
-from .quart_names import RESPONSE, refuse_definitions
+from .quart_names import RESPONSE, RESPONSE_ONLY_CALLED, refuse_definitions
 from .server_sent_events import ServerSentEvent
 from .suggestions import suggests_arguments
 
@@ -64,6 +64,7 @@ class Response(ForeignNameGuard, SansIOResponse):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         refuse_definitions(cls, RESPONSE)
+        refuse_definitions(cls, RESPONSE_ONLY_CALLED, Response)
 
     def __init__(
         self,
@@ -292,6 +293,14 @@ class Response(ForeignNameGuard, SansIOResponse):
     async def freeze(self) -> None:
         """Read a streamed body to its end, so that it is complete: it may be kept, and sent several times."""
         self.set_data(await self.get_data())
+
+    async def make_sequence(self) -> None:
+        """Do what :meth:`freeze` does."""
+        await self.freeze()
+
+    def iter_encode(self) -> AsyncGenerator[bytes, None]:
+        """Return what :meth:`iter_body` does."""
+        return self.iter_body()
 
     async def add_etag(self, overwrite: bool = False, weak: bool = False) -> None:
         """Set the ETag to a hash of the body, if there is none or ``overwrite`` is True. A streamed body is read."""

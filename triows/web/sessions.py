@@ -7,7 +7,7 @@ rejected. Changes after accepting cannot reach the client, and the log reports t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from inspect import isawaitable
@@ -23,22 +23,24 @@ from .response import Response
 from .tagged_json import TaggedJSONSerializer
 
 
-class SessionMixin(dict[str, Any]):
-    """A session: a dict, with the attributes that the app and the session interface read.
+class SessionMixin(MutableMapping[str, Any]):
+    """What the app and a session interface read of a session, beside its items.
+
+    A class of your own has it behind what holds the items: ``class ServerSession(dict, SessionMixin)``.
 
     :ivar new: whether the client had no session before.
     :ivar modified: whether the session must be saved. Changing a value inside it in place is not seen: set it then.
     :ivar accessed: whether the session was read or changed, so that the response varies with the Cookie header.
     """
 
-    new = False
-    modified = True
-    accessed = True
+    new: bool = False
+    modified: bool = True
+    accessed: bool = True
 
     @property
     def permanent(self) -> bool:
         """Whether the session outlives the browser, by PERMANENT_SESSION_LIFETIME."""
-        return bool(dict.get(self, "_permanent", False))
+        return bool(self.get("_permanent", False))
 
     @permanent.setter
     def permanent(self, value: bool) -> None:
@@ -69,7 +71,7 @@ def note_access(session: object) -> None:
         pass
 
 
-class SecureCookieSession(SessionMixin):
+class SecureCookieSession(dict[str, Any], SessionMixin):
     """The session of :class:`SecureCookieSessionInterface`. It sets ``modified`` and ``accessed`` itself."""
 
     modified: bool = False
@@ -150,6 +152,8 @@ class SessionInterface:
     """
 
     null_session_class: type[SessionMixin] = NullSession
+    pickle_based: bool = False
+    """Whether sessions are pickled. Nothing here reads it; extensions do."""
 
     def open_session(self, app: Any, request: RequestBase) -> SessionMixin | Awaitable[SessionMixin | None] | None:
         """Return the session of a request or websocket; None if the app has no sessions."""
@@ -162,13 +166,13 @@ class SessionInterface:
         """
         raise NotImplementedError(f"{type(self).__name__} needs a save_session() method")
 
-    def make_null_session(self, app: Any) -> SessionMixin | Awaitable[SessionMixin]:
+    async def make_null_session(self, app: Any) -> SessionMixin:
         """Return the stand-in for a session if :meth:`open_session` has returned None."""
         return self.null_session_class()
 
-    def is_null_session(self, obj: object) -> bool:
+    def is_null_session(self, instance: object) -> bool:
         """Whether this is a stand-in that must not be saved."""
-        return isinstance(obj, self.null_session_class)
+        return isinstance(instance, self.null_session_class)
 
     def accept_headers(self, app: Any, session: SessionMixin) -> Headers:
         """Return the headers that save the session when a websocket is accepted. It cannot wait: accepting does not."""
@@ -310,7 +314,8 @@ class SecureCookieSessionInterface(SessionInterface):
         """Return the cookie's session: empty if it is missing, forged, too old or unreadable. None without a key."""
         if not app.secret_key:
             return None
-        if not any(name == b"cookie" for name, _ in request.head.headers):
+        # Where nobody has asked for the headers, and could have changed them, they need not be built.
+        if "headers" not in vars(request) and not any(name == b"cookie" for name, _ in request.head.headers):
             return self.session_class()
         cookie = request.cookies.get(self.get_cookie_name(app))
         signer = self.get_signing_serializer(app)

@@ -17,6 +17,7 @@ from werkzeug.routing import Rule as WerkzeugRule
 
 from triows import Blueprint, Triows, WebSocket, request, session, url_for, websocket
 
+from ...support.asgi import http
 from ...support.rejections import rejection
 from ...support.wire import Wire
 
@@ -324,7 +325,6 @@ async def test_a_rule_may_be_for_a_subdomain_of_the_servers_name() -> None:
     client = app.test_client()
     assert await (await client.get("/")).get_data() == b"main"
     assert await (await client.get("/", subdomain="ann")).get_data() == b"ann http://bob.example.com/"
-    assert await (await client.get("/", headers={"Host": "other.example"})).get_data() == b"main"
 
 
 async def test_a_websocket_may_be_for_a_subdomain() -> None:
@@ -359,11 +359,50 @@ def test_a_host_that_would_not_be_looked_at_is_refused() -> None:
         Triows(__name__, host_matching=True, subdomain_matching=True)
 
 
-async def test_a_foreign_host_is_404_where_subdomains_are_matched() -> None:
-    app = Triows(__name__, subdomain_matching=True)
+@pytest.mark.parametrize("subdomains", [True, False])
+async def test_a_host_outside_of_the_servers_name_is_404_with_one_warning(subdomains: bool) -> None:
+    app = Triows(__name__, subdomain_matching=subdomains)
     app.config["SERVER_NAME"] = "example.com"
     app.get("/", endpoint="main")(lambda: "main")
-    assert (await app.test_client().get("/", headers={"Host": "evil.example"})).status_code == 404
+
+    @app.errorhandler(404)
+    async def missing(error: Exception) -> tuple[str, int]:
+        return url_for("main", _external=True), 404
+
+    client = app.test_client()
+    with pytest.warns(UserWarning, match=r"the host 'evil\.example'.*SERVER_NAME.*'example\.com'"):
+        await client.get("/", headers={"Host": "evil.example"})
+    for host in ("evil.example", "evilexample.com", "example.com.evil", "evil.example:80"):
+        response = await client.get("/", headers={"Host": host})
+        assert (response.status_code, await response.get_data()) == (404, b"http://example.com/"), host
+    assert (await client.get("/", headers={"Host": "EXAMPLE.com:80"})).status_code == 200
+
+
+async def test_a_websocket_for_a_host_outside_of_the_servers_name_is_404() -> None:
+    app = Triows(__name__)
+    app.config["SERVER_NAME"] = "example.com"
+
+    @app.websocket("/")
+    async def ws() -> None:
+        await websocket.accept()
+
+    with pytest.warns(UserWarning, match="SERVER_NAME"):
+        response = await rejection(app, headers={"Host": "other.example"})
+    assert response.status_code == 404
+
+
+async def test_a_request_without_a_host_is_for_the_servers_name() -> None:
+    app = Triows(__name__)
+    app.config["SERVER_NAME"] = "example.com"
+
+    @app.get("/")
+    async def view() -> str:
+        return url_for("view", _external=True)
+
+    async with http(app, http_version="1.0", headers=[], server=("10.0.0.1", 80)) as server:
+        server.put("http.request")
+        sent = await server.rest()
+    assert (sent[0]["status"], sent[1]["body"]) == (200, b"http://example.com/")
 
 
 @pytest.mark.parametrize("host", ["", "a" * 300, "a b", "[", "]", "[::1", "a:b:c", "a:99999999", "ä", "%", "\\", "@"])

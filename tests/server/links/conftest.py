@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import trustme
 
+from ...support import tls
 from ...support.links import Links, needs_reactor, running
 
 
@@ -30,7 +31,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture(scope="package", params=[ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2], ids=["1.3", "1.2"])
 def client_context(request: pytest.FixtureRequest, authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.maximum_version = request.param
     authority.configure_trust(context)
     return context
@@ -38,6 +39,4 @@ def client_context(request: pytest.FixtureRequest, authority: trustme.CA) -> ssl
 
 @pytest.fixture(scope="package")
 def server_context(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost").configure_cert(context)
-    return context
+    return tls.server_context(authority)

@@ -193,7 +193,7 @@ async def test_plain_http_is_told_that_this_is_tls(
 async def test_a_client_that_does_not_trust_the_certificate_is_a_quiet_end(
     links: Links, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    links.client_context = ssl.create_default_context()
+    links.client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     link, client, recorder = links.make()
     with pytest.raises(ssl.SSLCertVerificationError):
         await client.handshake()

@@ -112,7 +112,7 @@ async def test_clients_that_come_while_it_restarts_are_served_by_the_next_proces
     write(place, GATED)
     options: dict[str, Any] = {}
     extra: list[str] = []
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         if kind == "tls":
             certfile, keyfile, authority = certificate(tmp_path)

@@ -34,13 +34,14 @@ from ...tasks.exception_groups import closes_coroutine, ends_program, leaves, sp
 from ...tasks.functions import call
 from ...web import signals
 from ...web.context import Context
+from ...web.debug_page import debug_response
 from ...web.request import RequestBase
 from ...web.response import Response
 from ...web.sessions import open_session, save_session
 from ..application import App
 from ..contexts import tear_down_app_context
 from ..routes.hooks import ErrorHandler, Hook, HookTable, Kind, run_teardown
-from ..routes.make_response import is_trapped, make_response, response_from
+from ..routes.make_response import is_trapped, make_response, response_from, show_missing_key
 from ..routes.views import View
 
 
@@ -49,10 +50,11 @@ class Pipeline(ABC):
 
     :ivar subject: the request or websocket.
     :ivar unhandled: the error that no error handler handled; teardown hooks are called with it.
+    :ivar processed: whether the after hooks of a websocket were called.
     :ivar unsaved: whether saving the session has failed, so that it is not tried again with the answer to that.
     """
 
-    __slots__ = ("app", "connection", "context", "subject", "unhandled", "unsaved")
+    __slots__ = ("app", "connection", "context", "processed", "subject", "unhandled", "unsaved")
 
     kind: ClassVar[Kind]
     _started: ClassVar[Signal]
@@ -69,6 +71,7 @@ class Pipeline(ABC):
         self.context: Context = context
         self.unhandled: BaseException | None = None
         self.unsaved: bool = False
+        self.processed: bool = False
         subject.json_provider = app.json
 
     async def run(self) -> None:
@@ -207,6 +210,8 @@ class Pipeline(ABC):
             if ends_program(rest) or closes_coroutine(rest):
                 raise raised
             errors = [error for error in leaves(rest) if not self._is_normal_end(error)]
+            for error in errors:
+                show_missing_key(self.app, error)
             await self._handle_errors(errors, cancelled=cancelled is not None)
         if cancelled is not None:
             raise cancelled
@@ -281,6 +286,8 @@ class Pipeline(ABC):
     ) -> Response:
         """Return the response of the handler of 500, for errors that no other has answered."""
         await self._record_unhandled(errors, log=log)
+        if self._shows_tracebacks:
+            return self._debug_response(errors)
         failure = InternalServerError(original_exception=errors[0] if len(errors) == 1 else self.unhandled)
         handler = self._find_handler(failure)
         if handler is None:
@@ -290,12 +297,21 @@ class Pipeline(ABC):
         except HTTPException as aborted:
             return await self._error_response([aborted], (*called, handler))
 
+    @property
+    def _shows_tracebacks(self) -> bool:
+        """Whether unhandled errors are answered by their traceback, and not by the handler of 500."""
+        return self.app.debug and self.app.config["PROPAGATE_EXCEPTIONS"] is not False
+
+    def _debug_response(self, errors: Sequence[BaseException]) -> Response:
+        html = "text/html" in self.subject.accept_mimetypes.values()
+        return debug_response(self._one_of(errors), self._name, html=html)
+
     async def _call_error_handler(self, handler: ErrorHandler, error: BaseException) -> Response:
         return await self._response_of(handler, await call(handler, error))
 
-    async def _finish_error(self, response: Response) -> None:
+    async def _finish_error(self, response: Response | None) -> None:
         """Finish with the response of an error handler; an error of the after hooks is logged, and not answered."""
-        processed: Response | None = response
+        processed = response
         try:
             processed = await self._process(response)
             if (finished := self._finished).receivers:
@@ -332,11 +348,15 @@ class Pipeline(ABC):
             return
         if log:
             self._log(errors)
-        error = errors[0] if len(errors) == 1 else BaseExceptionGroup(f"several errors in {self._name}", errors)
+        error = self._one_of(errors)
         if self.unhandled is None:
             self.unhandled = self.connection.error = error
         if (got_exception := self._got_exception).receivers:
             await signals.send_shielded(self.app.logger, got_exception, self.app, exception=error)
+
+    def _one_of(self, errors: Sequence[BaseException]) -> BaseException:
+        """Return the one error, or a group of several."""
+        return errors[0] if len(errors) == 1 else BaseExceptionGroup(f"several errors in {self._name}", errors)
 
     def _log(self, errors: Sequence[BaseException]) -> None:
         for error in errors:

@@ -1,4 +1,7 @@
-"""The entry from the servers into the app: the checks of the request, then the pipeline of the connection."""
+"""The entry from the servers into the app: the checks of the request, then the pipeline of the connection.
+
+And that from the app's own methods into the stages of the pipeline, where an app overrides some.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,12 @@ from typing import Any, cast
 from ...connection.base import Connection
 from ...connection.http import HTTPConnection
 from ...connection.websocket import WebSocketConnection
+from ...web.context import Context
 from ..application import App
 from ..cors import answer_preflight
 from .entry_checks import admit, answer_server_options, is_server_options, refuse
 from .http import RequestPipeline
-from .overrides import OverriddenPipeline, OverriddenRequestPipeline, OverriddenWebSocketPipeline
+from .overrides import OverriddenPipeline, OverriddenRequestPipeline, OverriddenWebSocketPipeline, StagedContext
 from .websocket import WebSocketPipeline
 
 
@@ -41,3 +45,17 @@ def _overridden(app: App, connection: Connection) -> OverriddenPipeline:
     if isinstance(connection, WebSocketConnection):
         return OverriddenWebSocketPipeline(app, app.websocket_class(connection))
     return OverriddenRequestPipeline(app, app.request_class(cast(HTTPConnection, connection)))
+
+
+def stages_of(app: App, context: Context | None) -> OverriddenPipeline:
+    """Return the stages of the request or websocket of a context."""
+    if isinstance(context, StagedContext):
+        return context.stages
+    if context is not None and context.request is not None:
+        return OverriddenRequestPipeline(app, context.request, context)
+    if context is not None and context.websocket is not None:
+        return OverriddenWebSocketPipeline(app, context.websocket, context)
+    raise RuntimeError(
+        "this method of the app needs a request or a websocket: call it in a handler, or inside"
+        " 'async with app.test_request_context(path):'"
+    )

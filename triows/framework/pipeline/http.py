@@ -108,4 +108,5 @@ class RequestPipeline(Pipeline):
         try:
             await super()._tear_down()
         finally:
-            self.subject.close()
+            if self.subject.needs_close:
+                await self.subject.close()  # noqa: ASYNC102 - it does not wait, unless a subclass overrides it

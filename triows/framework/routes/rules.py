@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, Literal, cast
 
 from werkzeug.exceptions import MethodNotAllowed, NotFound
@@ -23,7 +25,9 @@ from ...connection.limits import (
 )
 from ...tasks.functions import describe
 from ...web.cors import CORS
+from ...web.quart_names import refuse_definitions
 from ...web.request import RequestBase
+from ..quart_names import URL_MAP
 
 # Clients choose the host, path and method that adapters and rules are cached by, so that the caches need a bound.
 _MAX_ADAPTERS = 64
@@ -220,7 +224,7 @@ def check_options(rule: str, options: dict[str, Any], *, websocket: bool = False
     So does one that was meant to be the view function.
     """
     check_parts(options)
-    for name in options:
+    for name in options.keys() - _options(websocket=websocket) - _DECIDED[websocket].keys():
         if hint := did_you_mean(name, ("view_func",)):
             raise TypeError(f"the route {rule!r} has no option {name!r}{hint}")
     for name, remedy in _DECIDED[websocket].items():
@@ -228,6 +232,7 @@ def check_options(rule: str, options: dict[str, Any], *, websocket: bool = False
             raise TypeError(f"the {'websocket ' if websocket else ''}route {rule!r} has no option {name!r}: {remedy}")
 
 
+@cache
 def _options(*, websocket: bool) -> set[str]:
     """Return the options of a kind of route."""
     options = {
@@ -287,9 +292,14 @@ class URLMap(Map):
     :ivar note_rule: called with each rule that is added; None: nobody asks.
     """
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        refuse_definitions(cls, URL_MAP)
+
     def __init__(self, rules: Iterable[Any] | None = None, **options: Any) -> None:
         self.has_subdomains: bool = False
         self.note_rule: Callable[[Rule], None] | None = None
+        self._has_warned = False
         self._adapters: dict[tuple[str, str, str, str | None, bool], MapAdapter] = {}
         self._found: dict[tuple[MapAdapter, str, str, bool], Rule] = {}
         super().__init__(rules, **options)
@@ -333,16 +343,18 @@ class URLMap(Map):
     def adapter_for(self, subject: RequestBase, server_name: str | None, subdomains: bool) -> MapAdapter:
         """Return the adapter that matches this request and builds URLs for it.
 
-        :param server_name: the configured SERVER_NAME, if any, below which the rules' subdomains are.
-        :param subdomains: whether hosts outside of the SERVER_NAME are refused.
-        :raises werkzeug.exceptions.NotFound: if the host is outside of it.
+        :param server_name: the configured SERVER_NAME, if any, below which the rules' subdomains are. A request
+            without a Host field is for it.
+        :param subdomains: whether a host below the SERVER_NAME needs rules for its subdomain where no rule has one.
+        :raises werkzeug.exceptions.NotFound: if the host is neither the SERVER_NAME nor below it; the first such host
+            is the subject of a :exc:`UserWarning`.
         """
-        if not subdomains and not self.has_subdomains:
-            server_name = None
-        key = (subject.host, subject.root_path, subject.scheme, server_name, subdomains)
+        subdomains = subdomains or self.has_subdomains
+        host = subject.host if server_name is None or subject.head.host else ""
+        key = (host, subject.root_path, subject.scheme, server_name, subdomains)
         adapter = self._adapters.get(key)
         if adapter is None:
-            adapter = self._bind(subject, server_name, subdomains)
+            adapter = self._bind(subject, host, server_name, subdomains)
             if len(self._adapters) >= _MAX_ADAPTERS:
                 self._adapters.clear()
                 self._found.clear()
@@ -380,16 +392,28 @@ class URLMap(Map):
         """Return the methods of all rules together."""
         return {method for rule in self.iter_rules() for method in rule.methods or ()}
 
-    def _bind(self, subject: RequestBase, server_name: str | None, subdomains: bool) -> MapAdapter:
-        host = subject.host.lower()
+    def _bind(self, subject: RequestBase, host: str, server_name: str | None, subdomains: bool) -> MapAdapter:
+        host = host.lower()
         subdomain = None
         if server_name is not None and not self.host_matching:
             server_name = _without_default_port(server_name.lower(), subject.scheme)
-            if host == server_name or host.endswith(f".{server_name}"):
-                subdomain, host = host[: -len(server_name)].rstrip("."), server_name
-            elif subdomains:
+            host = host or server_name
+            if host != server_name and not host.endswith(f".{server_name}"):
+                self._warn_of_foreign_host(host, server_name)
                 raise NotFound()
+            if subdomains:
+                subdomain, host = host[: -len(server_name)].rstrip("."), server_name
         return self.bind(host, subject.root_path, subdomain, subject.scheme)
+
+    def _warn_of_foreign_host(self, host: str, server_name: str) -> None:
+        # Once: clients choose their hosts, and each other text would be another warning.
+        if not self._has_warned:
+            self._has_warned = True
+            warnings.warn(
+                f"the host {host!r:.100} of a request is neither app.config['SERVER_NAME'], {server_name!r}, nor below"
+                " it: such requests are answered with 404. There is no warning for the next ones",
+                stacklevel=2,
+            )
 
 
 def _without_default_port(host: str, scheme: str) -> str:

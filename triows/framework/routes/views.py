@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator, Mapping, MutableMapping
+from types import FunctionType
 from typing import Any, Self, get_type_hints
 
 from ...tasks.functions import call, describe, is_async, is_async_generator, unwrap
@@ -150,10 +151,13 @@ class ViewFunctions(MutableMapping[str, Callable[..., Any]]):
 def injected_parameters(function: Callable[..., Any], kind: type) -> tuple[str, ...]:
     """Return the parameters that are annotated with a kind of request, and get the request itself."""
     plain = unwrap(function)
+    own: dict[str, Any] = getattr(plain, "__annotations__", None) or {}  # an AsyncMock has None
+    if isinstance(plain, FunctionType) and own.keys() <= {"return"}:
+        return ()
     try:
-        annotations: dict[str, Any] = get_type_hints(plain)
+        annotations = get_type_hints(plain)
     except Exception:  # names that only type checkers import: the annotations' text has to do
-        annotations = dict(getattr(plain, "__annotations__", None) or {})  # an AsyncMock has None
+        annotations = own
     names = {kind.__name__, f"triows.{kind.__name__}"}
     return tuple(
         name

@@ -1,0 +1,131 @@
+"""Tracebacks with the frames of frameworks folded."""
+
+from __future__ import annotations
+
+import contextlib
+import linecache
+import traceback
+from collections.abc import Callable
+from traceback import FrameSummary
+
+import pytest
+import trio
+
+from triows import Triows
+from triows.tasks import tracebacks
+from triows.tasks.tracebacks import Fold, folded, format_exception
+
+TRIO, TRIOWS = trio.__file__, tracebacks.__file__
+
+
+def frames(*files: str) -> list[FrameSummary]:
+    return [FrameSummary(file, number, f"function{number}", line="") for number, file in enumerate(files, 1)]
+
+
+def shapes(*files: str) -> list[str]:
+    return [str(piece) if isinstance(piece, Fold) else piece.filename for piece in folded(frames(*files))]
+
+
+def test_runs_of_frames_of_frameworks_are_folded_and_the_apps_stay() -> None:
+    assert shapes(TRIO, TRIOWS, "/app/views.py", TRIOWS, "/app/models.py", TRIO) == [
+        "2 frames of trio and triows",
+        "/app/views.py",
+        "1 frame of triows",
+        "/app/models.py",
+        "1 frame of trio",
+    ]
+
+
+def test_what_stands_between_frames_of_frameworks_is_folded_with_them() -> None:
+    assert shapes("app.py", TRIO, contextlib.__file__, "<frozen importlib._bootstrap>", TRIO) == [
+        "app.py",
+        "4 frames of trio",
+    ]
+    assert shapes("app.py", contextlib.__file__) == ["app.py", "1 frame of Python"]
+
+
+def test_a_stack_of_a_framework_alone_is_left_as_it_is() -> None:
+    assert shapes(TRIO, TRIOWS) == [TRIO, TRIOWS]
+
+
+def test_a_folder_whose_name_begins_like_a_frameworks_is_the_apps() -> None:
+    place = TRIO.removesuffix("__init__.py").rstrip("/\\")
+    assert shapes(f"{place}_app/app.py") == [f"{place}_app/app.py"]
+
+
+async def raised(view: Callable[[], object]) -> BaseException:
+    app = Triows(__name__)
+    app.add_url_rule("/", "index", view)
+    with pytest.raises(BaseException) as info:
+        await app.test_client().get("/")
+    return info.value
+
+
+async def test_an_error_is_written_as_python_does_with_folds() -> None:
+    async def view() -> object:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(broken)
+        return ""
+
+    async def broken() -> None:
+        raise LookupError("lost")
+
+    lines = format_exception(await raised(view)).splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert sum("frames of" in line or "frame of" in line for line in lines) == 2  # the framework's, and the stack's
+    assert [line for line in lines if "in view" in line or "in broken" in line or "in raised" in line] == [
+        f'  File "{__file__}", line {number}, in {name}'
+        for number, name in ((line_of('.get("/")'), "raised"), (line_of("with contextlib.Async"), "view"))
+    ] + [f'  File "{__file__}", line {line_of(" LookupError(")}, in broken']
+    assert lines[-1] == "LookupError: lost"
+
+
+def line_of(text: str) -> int:
+    return next(number for number, line in enumerate(linecache.getlines(__file__), 1) if text in line)
+
+
+async def test_where_a_framework_has_raised_is_told() -> None:
+    async def view() -> object:
+        return await Triows(__name__).make_response(object())
+
+    (*_, fold, message) = format_exception(await raised(view)).splitlines()
+    assert fold.startswith("  [3 frames of triows, to ")
+    assert "make_response.py:" in fold
+    assert message.startswith("TypeError: the view returned object")
+
+
+async def test_the_tree_of_a_group_keeps_causes_and_notes() -> None:
+    async def view() -> object:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(child, "one")
+            nursery.start_soon(child, "two")
+        return ""
+
+    async def child(name: str) -> None:
+        try:
+            {}[name]
+        except KeyError as error:
+            error.add_note(f"note {name}")
+            raise ValueError(name) from error
+
+    text = format_exception(await raised(view))
+    for name in ("one", "two"):
+        assert f"    | KeyError: '{name}'\n    | note {name}\n" in text
+        assert f"    | ValueError: {name}\n" in text
+    assert text.count("direct cause") == 2
+    assert "triows/" not in text.replace("/triows/tests/", "").replace(__file__, "").partition("+-+")[2]
+
+
+def test_repeated_frames_are_counted() -> None:
+    def deeper(depth: int) -> int:
+        return deeper(depth + 1)
+
+    with pytest.raises(RecursionError) as info:
+        deeper(0)
+    assert "[Previous line repeated" in format_exception(info.value)
+
+
+def test_exceptions_that_cause_each_other_end() -> None:
+    one, other = ValueError("one"), ValueError("other")
+    one.__cause__, other.__cause__ = other, one
+    assert format_exception(one).count("ValueError") == len(traceback.format_exception(one)) - 1

@@ -1,0 +1,119 @@
+"""Tracebacks for the developer of an app: the frames of the app, and those of frameworks folded between them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from traceback import FrameSummary, StackSummary, TracebackException
+from typing import Any, NamedTuple
+
+_FRAMEWORKS = (__name__.partition(".")[0], "trio", "outcome", "werkzeug", "jinja2", "click", "blinker", "hypercorn")
+# Modules of the standard library that stand between the frames of a framework.
+_GLUE = ("contextlib", "functools", "importlib", "runpy", "threading")
+
+
+class Fold(NamedTuple):
+    """Frames of frameworks in a row.
+
+    :ivar frames: the frames, the outermost first.
+    :ivar packages: the names of their packages, each once.
+    """
+
+    frames: tuple[FrameSummary, ...]
+    packages: tuple[str, ...]
+
+    def __str__(self) -> str:
+        count = len(self.frames)
+        return f"{count} {'frame' if count == 1 else 'frames'} of {' and '.join(self.packages)}"
+
+
+def folded(stack: Sequence[FrameSummary]) -> list[FrameSummary | Fold]:
+    """Return the frames of a stack, those of frameworks in folds. A stack with no others is left as it is."""
+    result: list[FrameSummary | Fold] = []
+    run: list[tuple[FrameSummary, str]] = []
+    for frame in stack:
+        package = _package_of(frame.filename)
+        if package is None:
+            result += _fold(run)
+            run = []
+            result.append(frame)
+        else:
+            run.append((frame, package))
+    return [*result, *_fold(run)] if result else [*stack]
+
+
+def _fold(run: list[tuple[FrameSummary, str]]) -> list[Fold]:
+    if not run:
+        return []
+    packages = [package for _, package in run if package in _FRAMEWORKS]
+    return [Fold(tuple(frame for frame, _ in run), tuple(dict.fromkeys(packages or ["Python"])))]
+
+
+def format_exception(error: BaseException) -> str:
+    """Return the traceback of an error with folds, in the form of :func:`traceback.format_exception`.
+
+    The tree of an exception group is shown as Python does, with the causes and the notes of each exception in it.
+    """
+    summary = TracebackException.from_exception(error, compact=True)
+    for each in walk(summary):
+        each.stack = _FoldedStack(each.stack)
+    return "".join(summary.format())
+
+
+def walk(summary: TracebackException) -> Iterator[TracebackException]:
+    """Yield an exception, and all that it is a group, a consequence or a follower of."""
+    waiting = [summary]
+    while waiting:
+        current = waiting.pop()
+        yield current
+        waiting += filter(None, (current.__cause__, current.__context__, *(current.exceptions or ())))
+
+
+class _FoldedStack(StackSummary):
+    """A stack that is written with folds."""
+
+    def format(self, **options: Any) -> list[str]:
+        lines: list[str] = []
+        pieces = folded(self)
+        run: list[FrameSummary] = []  # formatted together, since Python counts repeated ones
+        for piece in pieces:
+            if isinstance(piece, FrameSummary):
+                run.append(piece)
+                continue
+            lines += StackSummary(run).format(**options)
+            run = []
+            lines.append(f"  [{piece}{_where(piece) if piece is pieces[-1] else ''}]\n")
+        return lines + StackSummary(run).format(**options)
+
+
+def _where(fold: Fold) -> str:
+    """Return where the exception was raised: that is worth a word, although it is none of the user's frames."""
+    raised = fold.frames[-1]
+    return f", to {raised.filename}:{raised.lineno} in {raised.name}"
+
+
+def _package_of(filename: str) -> str | None:
+    """Return the framework, or the module of the standard library, that a frame belongs to; None if it is neither."""
+    if filename.startswith("<frozen "):
+        return "importlib"
+    for place, package in _places().items():
+        if filename.startswith(place):
+            return package
+    return None
+
+
+@cache
+def _places() -> dict[str, str]:
+    """The beginnings of the paths of the frameworks' files, and of the standard library's."""
+    places = {}
+    for package in (*_FRAMEWORKS, *_GLUE):
+        module = sys.modules.get(package)
+        spec = find_spec(package) if module is None else getattr(module, "__spec__", None)
+        if spec is not None and spec.origin is not None:
+            path = Path(spec.origin)
+            places[f"{path.parent}{os.sep}" if path.name == "__init__.py" else str(path)] = package
+    return places
