@@ -49,6 +49,7 @@ from .lifespan import Lifespan
 from .limits import ConfiguredLimits, argument_hint
 from .middleware import WithMiddleware
 from .overridables import WithOverridables
+from .response_filters import WithResponseFilters
 from .routes import urls
 from .routes.arguments import check_unsettled_rules, check_view_arguments
 from .routes.blueprints import Blueprint, check_blueprint
@@ -59,7 +60,7 @@ from .routes.views import View, ViewFunctions
 from .templates import WithTemplates
 
 
-class App(WithOverridables, WithCommands, WithMiddleware, WithTemplates, WithInstance, Scaffold):
+class App(WithResponseFilters, WithOverridables, WithCommands, WithMiddleware, WithTemplates, WithInstance, Scaffold):
     """The base of :class:`triows.Triows`, without the ways to serve and to test it; see there for the parameters."""
 
     request_class: type[Request] = Request
@@ -117,6 +118,7 @@ class App(WithOverridables, WithCommands, WithMiddleware, WithTemplates, WithIns
         guarded_logger(self.name)  # before a dictConfig() that comes between the app and its first record
         self.json: JSONProvider = self.json_provider_class(self)
         self.url_map: URLMap = self.url_map_class(host_matching=host_matching)
+        self.url_map.note_rule = self.note_rule
         self.subdomain_matching = subdomain_matching
         self.view_functions = ViewFunctions(self._is_websocket)
         self.unsettled_rules: list[Rule] = []

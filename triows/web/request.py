@@ -350,6 +350,13 @@ class Request(RequestBase):
     def max_content_length(self, value: int | None) -> None:
         self.connection.max_body_size = value
 
+    @property
+    def last_event_id(self) -> str | None:
+        """The id of the last server-sent event that the client has got (``Last-Event-ID``); None if it tells none."""
+        value = self.headers.get("Last-Event-ID")
+        # UTF-8 (HTML, 9.2.4), and the headers are decoded as latin-1.
+        return None if value is None else value.encode("latin-1").decode("utf-8", "replace")
+
     @_lazy
     def body(self) -> Body:
         """The body: ``await`` it, or ``async for piece in request.body``."""

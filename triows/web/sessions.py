@@ -46,6 +46,22 @@ class SessionMixin(MutableMapping[str, Any]):
     def permanent(self, value: bool) -> None:
         self["_permanent"] = bool(value)
 
+    def regenerate(self) -> None:
+        """Give the session another id, and end the former one: see :class:`~triows.ServerSideSessions`.
+
+        :raises RuntimeError: if it has no id.
+        """
+        raise RuntimeError(f"a {type(self).__name__} has no id, as its cookie holds all of it; use ServerSideSessions")
+
+    async def save(self) -> None:
+        """Save the changes now, rather than with the response: see :class:`~triows.ServerSideSessions`.
+
+        :raises RuntimeError: if the session is kept in a cookie.
+        """
+        raise RuntimeError(
+            f"a {type(self).__name__} is saved with the response, as its cookie holds all of it; use ServerSideSessions"
+        )
+
 
 def note_access(session: object) -> None:
     """Note that a session is used. One of a class of its interface's own, a dict for one, may have no place for it."""
@@ -201,6 +217,18 @@ class SessionInterface:
         return session.modified or (session.permanent and app.config["SESSION_REFRESH_EACH_REQUEST"])
 
 
+def cookie_attributes(interface: SessionInterface, app: Any) -> dict[str, Any]:
+    """Return the attributes of the session's cookie, as ``set_cookie()`` and ``delete_cookie()`` take them."""
+    return {
+        "domain": interface.get_cookie_domain(app),
+        "httponly": interface.get_cookie_httponly(app),
+        "partitioned": interface.get_cookie_partitioned(app),
+        "path": interface.get_cookie_path(app),
+        "samesite": interface.get_cookie_samesite(app),
+        "secure": interface.get_cookie_secure(app),
+    }
+
+
 async def open_session(interface: SessionInterface, app: Any, request: RequestBase) -> SessionMixin:
     """Open the session of a request or websocket, by an interface of whichever kind."""
     session: SessionMixin | None
@@ -320,14 +348,7 @@ class SecureCookieSessionInterface(SessionInterface):
 
     def _write(self, app: Any, session: SessionMixin, response: Response) -> None:
         name = self.get_cookie_name(app)
-        attributes: dict[str, Any] = {
-            "domain": self.get_cookie_domain(app),
-            "httponly": self.get_cookie_httponly(app),
-            "partitioned": self.get_cookie_partitioned(app),
-            "path": self.get_cookie_path(app),
-            "samesite": self.get_cookie_samesite(app),
-            "secure": self.get_cookie_secure(app),
-        }
+        attributes = cookie_attributes(self, app)
         if session.accessed:
             response.vary.add("Cookie")
         if not session:

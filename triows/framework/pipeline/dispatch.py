@@ -13,6 +13,7 @@ from ...connection.http import HTTPConnection
 from ...connection.websocket import WebSocketConnection
 from ...web.context import Context
 from ..application import App
+from ..cors import answer_preflight
 from .entry_checks import admit, answer_server_options, is_server_options, refuse
 from .http import RequestPipeline
 from .overrides import OverriddenPipeline, OverriddenRequestPipeline, OverriddenWebSocketPipeline, StagedContext
@@ -31,6 +32,8 @@ def handle(app: App, connection: Connection) -> Coroutine[Any, Any, None]:
         return refuse(connection, refusal)
     if is_server_options(connection):
         return answer_server_options(connection, app.url_map.methods())
+    if app.answers_preflights and (answer := answer_preflight(app, connection)) is not None:
+        return answer
     if app.overrides_pipeline:
         return _overridden(app, connection).run()
     if isinstance(connection, WebSocketConnection):

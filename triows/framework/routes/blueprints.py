@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from ...connection.checks import did_you_mean
 from ...connection.limits import REQUEST_LIMITS, WEBSOCKET_LIMITS, check_limits, pop_limits
 from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_async
+from ...web.cors import CORS
 from ...web.suggestions import suggests_arguments
 from .. import quart_names
 from ..commands import AppWithCommands, WithBlueprintCommands, check_cli_group
@@ -34,6 +35,7 @@ class BlueprintApp(AppWithCommands, Protocol):
     url_default_functions: HookTable
     template_context_processors: HookTable
 
+    def add_cors(self, name: str | None, policy: CORS) -> None: ...
     @property
     def add_url_rule(self) -> Callable[..., None]: ...
     @property
@@ -294,6 +296,8 @@ class Blueprint(WithBlueprintCommands, WithAppTemplates, Scaffold):
             app.hooks[kind].merge(hooks, full_name)
         app.url_value_preprocessors.setdefault(full_name, []).extend(self.url_value_preprocessors.get(None, ()))
         app.url_default_functions.setdefault(full_name, []).extend(self.url_default_functions.get(None, ()))
+        if None in self.cors_policies:
+            app.add_cors(full_name, self.cors_policies[None])
         self._add_templates(app, full_name)
         for code, handlers in self.error_handlers.get(None, {}).items():
             app.error_handlers.setdefault(full_name, {}).setdefault(code, {}).update(handlers)

@@ -9,6 +9,8 @@ from types import EllipsisType
 from typing import Any, ClassVar, TypeVar, cast
 
 from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_async, describe
+from ...web.cors import CORS
+from ..cors import WithCORS
 from ..files import WithFiles
 from ..folders import root_path_of
 from ..quart_names import QuartNameGuard
@@ -61,7 +63,7 @@ def bare(*names: str | EllipsisType) -> Callable[[M], M]:
     return decorate
 
 
-class Scaffold(WithTables, WithFiles, QuartNameGuard):
+class Scaffold(WithCORS, WithTables, WithFiles, QuartNameGuard):
     """The decorators that :class:`~triows.Triows` and :class:`~triows.Blueprint` have in common.
 
     Hooks may be async; synchronous ones run in a worker thread.
@@ -77,6 +79,7 @@ class Scaffold(WithTables, WithFiles, QuartNameGuard):
         self.error_handlers: HandlerTable = handler_table()
         self.url_value_preprocessors: HookTable = hook_table()
         self.url_default_functions: HookTable = hook_table()
+        self.cors_policies: dict[str | None, CORS] = {}
 
     def _check_setup(self) -> None:
         """Raise an error if it is too late to add routes, hooks or handlers."""
@@ -135,8 +138,9 @@ class Scaffold(WithTables, WithFiles, QuartNameGuard):
         :param rule: the path, with variables: ``"/users/<int:id>"`` (werkzeug's converters).
         :param methods: the methods, ``["GET"]`` by default; HEAD comes with GET, OPTIONS by itself.
         :param endpoint: the name for ``url_for``; the function's name by default.
-        :param options: the limits ``max_body_size``, ``body_timeout`` and ``min_body_rate`` for this route, and
-            ``defaults``, ``strict_slashes``, ``host``, ``subdomain`` ... of werkzeug's rules.
+        :param options: the limits ``max_body_size``, ``body_timeout`` and ``min_body_rate`` for this route; ``cors``,
+            its :class:`~triows.CORS` or False for none; ``compress``, see :meth:`Triows.compress`; and ``defaults``,
+            ``strict_slashes``, ``host``, ``subdomain`` ... of werkzeug's rules.
         :raises TypeError: if a limit has a wrong type.
         :raises ValueError: if a limit makes no sense, or the rule is malformed.
         :raises AssertionError: if the endpoint has another function already.
