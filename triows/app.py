@@ -171,7 +171,7 @@ class Triows(App):
 
         :param debug: what to set :attr:`debug` to. None: what ``TRIOWS_DEBUG`` says, where it is set.
         :param use_reloader: whether to run the program again in a process of its own, and to restart that when a Python
-            file changes (needs ``triows[reload]``). In the process that watches, the program ends here.
+            file changes. In the process that watches, the program ends here.
         :param loop: nothing else than None: Trio needs no loop.
         :param certfile: the certificate chain (PEM), for TLS.
         :param keyfile: its private key (PEM), unless it is in ``certfile``.

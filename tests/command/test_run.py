@@ -5,7 +5,6 @@ Tests triows/__main__.py, triows/command/listening.py and triows/command/logs.py
 
 from __future__ import annotations
 
-import builtins
 import configparser
 import json
 import logging
@@ -409,20 +408,6 @@ def test_a_program_of_ones_own_is_run_again_as_it_was_started(monkeypatch: pytes
 def test_dev_may_do_without_reloading(tmp_path: Path, served: list[dict[str, Any]]) -> None:
     assert triows("dev", write(tmp_path / "chat.py"), "--no-reload").exit_code == 0
     assert served[0]["app"].debug
-
-
-def test_reloading_without_watchfiles_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *args: Any, **kwargs: Any) -> Any:
-        if name == "watchfiles":
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    line = complaint(write(tmp_path / "chat.py"), "--reload")
-    assert line == "--reload needs watchfiles: pip install 'triows[reload]'"
-    assert said("dev", "chat.py") == "triows dev needs watchfiles: pip install 'triows[reload]'"
 
 
 def test_reloading_says_at_once_what_cannot_be(tmp_path: Path) -> None:

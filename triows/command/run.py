@@ -53,7 +53,7 @@ def _options(*, reload: bool) -> list[click.Parameter]:
             ["--reload/--no-reload"],
             default=reload,
             show_default=True,
-            help="Restart when a Python file changes (needs triows[reload]).",
+            help="Restart when a Python file changes.",
         ),
         env_file_option(),
         click.Option(
@@ -108,7 +108,7 @@ def _run(context: click.Context, /, target: str | None, reload: bool, **options:
         _refuse_beside_descriptors(context, "host", "port", "reuse_port", "socket_mode")
     parent = reloading.take_parent()
     if reload and parent is None:
-        sys.exit(_run_reloading(context, info, options))
+        sys.exit(_run_reloading(info, options))
     _serve(info, parent, **options)
 
 
@@ -118,7 +118,7 @@ def _refuse_beside_descriptors(context: click.Context, *names: str) -> None:
             raise CommandError(f"--fd is given, a socket that listens already: leave out --{name.replace('_', '-')}")
 
 
-def _run_reloading(context: click.Context, info: ScriptInfo, options: dict[str, Any]) -> int:
+def _run_reloading(info: ScriptInfo, options: dict[str, Any]) -> int:
     """Run the app in a process of its own, and restart that when files change; return the exit code."""
     folders = [Path.cwd()]
     if info.create_app is None:
@@ -130,12 +130,8 @@ def _run_reloading(context: click.Context, info: ScriptInfo, options: dict[str, 
     else:
         run = restarting.rerun_program
     listening: dict[str, Any] = {name: options[name] for name in ("host", "port", "fds", "reuse_port", "socket_mode")}
-    try:
-        with listening_failures(options["host"], options["port"]):
-            return run(folders, process.print_line, **listening)
-    except ImportError as error:
-        what = "triows dev" if context.command is dev_command else "--reload"
-        raise CommandError(f"{what} needs watchfiles: pip install 'triows[reload]'") from error
+    with listening_failures(options["host"], options["port"]):
+        return run(folders, process.print_line, **listening)
 
 
 def _serve(

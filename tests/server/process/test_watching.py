@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -64,7 +65,7 @@ def watch() -> Iterator[Callable[..., Watch]]:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "_LOOK_EVERY", 0.01)
+    monkeypatch.setattr(watching, "_PAUSE", 0.01)
     monkeypatch.setattr(watching, "_TICK", 20)
 
 
@@ -236,6 +237,18 @@ def test_without_notifications_the_files_are_looked_at(
     write(path, "x = 22\n")
     assert changes.sees()
     assert changes.notes == [f"there are no notifications of changes, so files are looked at: {error}"]
+
+
+def test_without_watchfiles_the_files_are_looked_at(
+    tmp_path: Path, watch: Callable[..., Watch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "watchfiles", None)
+    path = write(tmp_path / "app.py")
+    changes = watch(tmp_path)
+    changes.settle()
+    write(path, "x = 22\n")
+    assert changes.changes() == [str(path)]
+    assert changes.notes == ["files are looked at each second: pip install 'triows[reload]' reloads at once"]
 
 
 def test_a_folder_that_goes_before_it_is_watched_is_not_worth_a_note(

@@ -117,7 +117,6 @@ class Reloader:
     :param command: what a child runs.
     :param folders: those whose Python files are watched.
     :param say: prints a line.
-    :raises ImportError: if watchfiles is not installed.
     """
 
     def __init__(self, command: Sequence[str], folders: Sequence[Path], say: Callable[[str], object]) -> None:

@@ -32,7 +32,6 @@ def run_reloading(
 
     :param folders: those whose Python files are watched.
     :param say: prints a line.
-    :raises ImportError: if watchfiles is not installed.
     :raises ListenError: if the address cannot be listened on.
     :raises ListenSettingError: if it makes no sense.
     """

@@ -14,10 +14,16 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-_LOOK_EVERY = 1.0  # seconds between two looks where there are no notifications
 _TICK = 200  # milliseconds between two values of the iteration while nothing happens
+_PAUSE = 0.2  # seconds between two values where there are no notifications
+_PAUSES_BETWEEN_LOOKS = 5
 # There the system watches whole trees by itself, and reads no folder for that.
 _WATCHES_TREES = sys.platform in ("darwin", "win32")
+
+_SUFFIXES = (".py", ".pyw", ".pyx", ".pyd")
+_IGNORED_FOLDERS = frozenset(
+    ("__pycache__", ".git", ".hg", ".svn", ".tox", ".nox", ".venv", ".idea", "node_modules", "site-packages")
+).union((".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis"))
 
 Files = dict[str, tuple[int, int]]
 
@@ -35,17 +41,19 @@ class PythonFiles:
     value, which has none, comes when the files have been looked at, and there are several in a second, until ``stop``
     is set.
 
+    Without watchfiles there are no notifications, and the files are looked at each second.
+
     :param note: called with a line of text for each folder that cannot be read, and if there are no notifications.
-    :raises ImportError: if watchfiles is not installed.
     """
 
     def __init__(self, roots: Sequence[Path], stop: Stop, note: Callable[[str], object]) -> None:
-        from watchfiles import Change, DefaultFilter, PythonFilter, watch
-
-        self._added = Change.added
-        self._is_watched = DefaultFilter()
-        self._is_python = PythonFilter()
-        self._watch = watch
+        try:
+            from watchfiles import Change, watch
+        except ImportError:
+            self._watch = None
+        else:
+            self._watch = watch
+            self._added = Change.added
         self._roots = [os.fspath(root) for root in roots]
         self._stop = stop
         self._note = note
@@ -67,6 +75,10 @@ class PythonFiles:
 
     def _wake(self) -> Iterator[bool]:
         """Whether to look at the files, several times in a second. It ends with the notifications."""
+        if self._watch is None:
+            self._note_once("files", "files are looked at each second: pip install 'triows[reload]' reloads at once")
+            yield from self._tick()
+            return
         try:
             for folder in self._folders:
                 folder.encode()  # watchfiles knows no other names
@@ -82,14 +94,21 @@ class PythonFiles:
         except (OSError, RuntimeError, UnicodeError) as error:  # the system's limit, for instance
             if not isinstance(error, FileNotFoundError):  # a folder that has just gone
                 self._note_once("files", f"there are no notifications of changes, so files are looked at: {error}")
-            time.sleep(_LOOK_EVERY)
-            yield True
+            yield from self._tick()
+
+    def _tick(self) -> Iterator[bool]:
+        """Look once, after a while."""
+        for left in reversed(range(_PAUSES_BETWEEN_LOOKS)):
+            time.sleep(_PAUSE)
+            yield not left
+            if self._stop.is_set():
+                return
 
     def _matters(self, change: int, path: str) -> bool:
-        if self._is_python(self._added, path):
+        if path.endswith(_SUFFIXES):
             return True
         if change == self._added:
-            return Path(path).is_dir() and self._is_watched(self._added, path)
+            return Path(path).is_dir() and Path(path).name not in _IGNORED_FOLDERS
         return path in self._folders
 
     def _look(self) -> Files:
@@ -107,9 +126,9 @@ class PythonFiles:
                     continue
                 seen.add(identity)
                 self._folders.add(folder)
-                names[:] = [name for name in names if name not in self._is_watched.ignore_dirs]
+                names[:] = [name for name in names if name not in _IGNORED_FOLDERS]
                 for path in (os.path.join(folder, name) for name in entries):
-                    if self._is_python(self._added, path) and (state := _state(path)) is not None:
+                    if path.endswith(_SUFFIXES) and (state := _state(path)) is not None:
                         files[path] = state
         return files
 
