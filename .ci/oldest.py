@@ -11,7 +11,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)>=([0-9.]+)")
+REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)>=([0-9.]+)(?:; .+)?")  # the condition behind it is pip's matter
 
 settings = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())
 project = settings["project"]

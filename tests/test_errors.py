@@ -350,3 +350,9 @@ def test_a_copy_of_a_config_is_a_config() -> None:
     other["MINE"] = 1
     assert type(other) is Config
     assert "MINE" not in app.config
+
+
+def test_the_first_argument_of_a_disconnect_is_its_code_as_in_quart() -> None:
+    error = WebsocketDisconnectError(1001, "bye")
+    assert (error.args[0], str(error)) == (1001, "the websocket has ended with 1001: bye")
+    assert str(WebsocketDisconnectError(1006)) == "the websocket has ended with 1006"

@@ -20,7 +20,7 @@ import trio
 from trio.testing import MockClock
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
-from triows import WebsocketResponseError
+from triows import ServerSentEvent, WebsocketResponseError
 from triows.errors import WebsocketDisconnectError
 from triows.testing import TestClient, TestWebSocket
 
@@ -134,7 +134,9 @@ def test_the_readme_lists_it(name: str) -> None:
     assert f"examples/{name}/app.py:app" in (EXAMPLES / "README.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", ["chat", "echo", "guestbook", "hypercorn_app", "ticker", "upload", "video"])
+@pytest.mark.parametrize(
+    "name", ["chat", "echo", "events", "guestbook", "hypercorn_app", "login", "ticker", "upload", "video"]
+)
 async def test_there_is_a_page(name: str, load: Load) -> None:
     response = await load(f"{name}/app.py").app.test_client().get("/")
     assert response.status_code == 200
@@ -585,6 +587,74 @@ async def test_guestbook_finds_its_templates_from_anywhere(tmp_path: Path) -> No
     async with running("-m", "triows", "run", f"{file}:app", "--port", "0", cwd=tmp_path) as (_, address):
         page = await get(address, "/")
     assert b"<title>Guestbook</title>" in page
+
+
+# events
+
+
+async def test_events_show_what_is_written_and_what_was_missed(load: Load) -> None:
+    client = load("events/app.py").app.test_client()
+    async with client.request("/events") as connection:
+        await connection.send_complete()
+        assert await connection.receive_event() == ServerSentEvent(retry=1000)
+        assert (await client.post("/notes", form={"text": "one"})).status_code == 204
+        assert await connection.receive_event() == ServerSentEvent('{"text": "one"}', event="note", id="1")
+        await connection.disconnect()
+    for text in ("two", "three"):
+        await client.post("/notes", form={"text": text})
+    for last, expected in (("1", ["2", "3"]), ("2", ["3"]), ("9", ["1", "2", "3"]), ("x", ["1", "2", "3"])):
+        async with client.request("/events", headers={"Last-Event-ID": last}) as connection:
+            await connection.send_complete()
+            events = [await connection.receive_event() for _ in range(1 + len(expected))]
+            assert [event.id for event in events if event is not None] == [None, *expected]
+            await connection.disconnect()
+
+
+@pytest.mark.parametrize("form", [{}, {"text": " "}, {"text": "x" * 501}])
+async def test_events_refuse_what_is_no_note(form: dict[str, str], load: Load) -> None:
+    assert (await load("events/app.py").app.test_client().post("/notes", form=form)).status_code == 400
+
+
+# login
+
+
+async def test_login_lets_members_in_and_the_logout_ends_their_websockets(load: Load) -> None:
+    async with load("login/app.py").app.test_app() as test_app:
+        client, stranger = test_app.test_client(), test_app.test_client()
+        response = await client.post("/login", form={"name": "ada", "password": "lovelace"})
+        assert (response.status_code, response.headers["Location"]) == (303, "/")
+        assert await (await client.get("/me")).get_json() == {"name": "ada"}
+        assert "<title>Members</title>" in await (await client.get("/")).get_data(as_text=True)
+        cookie = client.cookie_jar and next(iter(client.cookie_jar)).value
+        async with client.websocket("/ws") as ws:
+            assert await ws.receive() == "Hello, ada!"
+            assert (await client.post("/logout")).status_code == 303
+            with pytest.raises(WebsocketDisconnectError):
+                await ws.receive()
+            assert (ws.close_code, ws.close_reason) == (4001, "logged out")
+        assert (await client.get("/me")).status_code == 401
+        assert (await stranger.get("/me", headers={"Cookie": f"session={cookie}"})).status_code == 401
+
+
+@pytest.mark.parametrize("form", [{"name": "ada", "password": "x"}, {"name": "nobody", "password": "lovelace"}])
+async def test_login_refuses_strangers(form: dict[str, str], load: Load) -> None:
+    client = load("login/app.py").app.test_client()
+    assert (await client.post("/login", form=form)).status_code == 403
+    for method, path in (("GET", "/me"), ("POST", "/logout")):
+        assert (await client.open(path, method=method)).status_code == 401
+    with pytest.raises(WebsocketResponseError, match="401"):
+        async with client.websocket("/ws") as ws:
+            await ws.receive()
+
+
+async def test_login_gives_another_id_to_who_had_one(load: Load) -> None:
+    client = load("login/app.py").app.test_client()
+    ids = []
+    for _ in range(2):
+        response = await client.post("/login", form={"name": "grace", "password": "hopper"})
+        ids.append(response.headers["Set-Cookie"].partition(";")[0])
+    assert ids[0] != ids[1]
+    assert (await client.post("/login", form={"name": "ada", "password": "x" * 1025})).status_code == 400
 
 
 # blog

@@ -27,6 +27,8 @@ from .web.body import Body as Body
 from .web.context import has_app_context as has_app_context
 from .web.context import has_request_context as has_request_context
 from .web.context import has_websocket_context as has_websocket_context
+from .web.cors import CORS as CORS
+from .web.event_source import EventSourceResponse as EventSourceResponse
 from .web.files import safe_join as safe_join
 from .web.files import send_file as send_file
 from .web.files import send_from_directory as send_from_directory
@@ -51,6 +53,11 @@ from .web.helpers import url_for as url_for
 from .web.json import JSONProvider as JSONProvider
 from .web.request import Request as Request
 from .web.response import Response as Response
+from .web.server_sent_events import ServerSentEvent as ServerSentEvent
+from .web.server_side_sessions import ServerSideSessions as ServerSideSessions
+from .web.session_stores import MemorySessionStore as MemorySessionStore
+from .web.session_stores import RedisSessionStore as RedisSessionStore
+from .web.session_stores import SessionStore as SessionStore
 from .web.sessions import SessionInterface as SessionInterface
 from .web.sessions import SessionMixin as SessionMixin
 from .web.templates import get_template_attribute as get_template_attribute

@@ -1,5 +1,5 @@
 """``python -m triows`` is ``triows``."""
 
-from .cli import main
+from .command.main import main
 
 main(prog_name="triows")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import os
 import ssl
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import trio
@@ -14,10 +17,10 @@ from .connection.base import Connection
 from .connection.checks import did_you_mean
 from .framework.application import App
 from .framework.contexts import AsyncContext
+from .framework.environment import debug_of_environment
 from .framework.overridables import Stages
 from .framework.pipeline import dispatch
 from .framework.pipeline.contexts import RequestContext, WebSocketContext
-from .framework.pipeline.overrides import stages_of
 from .framework.quart_names import RUN
 from .tasks.context import Proxy
 from .web.context import Context, current_context
@@ -100,7 +103,7 @@ class Triows(App):
     def _stages(self, context: Context | AsyncContext | None) -> Stages:
         if isinstance(context, AsyncContext):
             context = context.context
-        return stages_of(self, current_context() if context is None else context)
+        return dispatch.stages_of(self, current_context() if context is None else context)
 
     async def _asgi_app(self, scope: Any, receive: Any, send: Any) -> None:
         from .asgi.adapter import asgi_app
@@ -109,9 +112,13 @@ class Triows(App):
 
     # Tests
 
-    def test_client(self, **options: Any) -> TestClient:
-        """Return a test client, which talks to the app over streams in memory."""
-        return self.test_client_class(self, **options)
+    def test_client(self, use_cookies: bool = True, **options: Any) -> TestClient:
+        """Return a test client, which talks to the app over streams in memory.
+
+        :param use_cookies: whether it keeps the cookies of responses, and sends them.
+        :param options: what else a ``test_client_class`` of your own takes.
+        """
+        return self.test_client_class(self, use_cookies=use_cookies, **options)
 
     def test_app(self) -> TestApp:
         """Return the app for tests: ``async with app.test_app() as test_app:`` lets it live in the block."""
@@ -145,21 +152,94 @@ class Triows(App):
 
     # Serving
 
-    def run(self, host: str = "127.0.0.1", port: int = 8000, **options: Any) -> None:
+    def run(
+        self,
+        host: str | None = "127.0.0.1",
+        port: int = 8000,
+        debug: bool | None = None,
+        use_reloader: bool = False,
+        loop: None = None,
+        ca_certs: str | os.PathLike[str] | None = None,
+        certfile: str | os.PathLike[str] | None = None,
+        keyfile: str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> None:
         """Serve until SIGINT or SIGTERM, in a Trio run of its own.
 
         Sockets that systemd passes (``LISTEN_FDS``) take the place of ``host`` and ``port``, and systemd is told when
         the app serves and when it stops. In a module that ``triows run`` loads, this does nothing, and the log says so.
 
-        :param options: ``certfile`` and ``keyfile`` or ``ssl_context`` for TLS, and what :meth:`serve` takes.
+        :param debug: what to set :attr:`debug` to. None: what ``TRIOWS_DEBUG`` says, where it is set.
+        :param use_reloader: whether to run the program again in a process of its own, and to restart that when a Python
+            file changes. In the process that watches, the program ends here.
+        :param loop: nothing else than None: Trio needs no loop.
+        :param certfile: the certificate chain (PEM), for TLS.
+        :param keyfile: its private key (PEM), unless it is in ``certfile``.
+        :param ca_certs: authorities (PEM), one of which must have issued each client's certificate.
+        :param options: ``ssl_context`` in place of the files, and what :meth:`serve` takes.
         """
+        from .server.process import loading, reloading, restarting
         from .server.process import runner as process
 
-        if process.ignores_run(sys._getframe(1)):
+        if loading.ignores_run(sys._getframe(1)):
             return
+        if loop is not None:
+            raise TypeError(f"run() has no option 'loop': {RUN['loop']}")
         _check_options("run()", options, process.run)
+        self._take_debug(debug)
+        parent = reloading.take_parent()
         with self.served_natively():
-            process.run(self, host, port, **options)
+            if use_reloader and parent is None:
+                listening = {name: options[name] for name in ("fds", "reuse_port", "socket_mode") if name in options}
+                folders = [Path.cwd(), Path(self.root_path)]
+                sys.exit(restarting.rerun_program(folders, process.print_line, host, port, **listening))
+            files: dict[str, Any] = {"ca_certs": ca_certs, "certfile": certfile, "keyfile": keyfile}
+            process.run(self, host, port, parent=parent, **files, **options)
+
+    async def run_task(
+        self,
+        host: str | None = "127.0.0.1",
+        port: int = 8000,
+        debug: bool | None = None,
+        ca_certs: str | os.PathLike[str] | None = None,
+        certfile: str | os.PathLike[str] | None = None,
+        keyfile: str | os.PathLike[str] | None = None,
+        shutdown_trigger: Callable[[], Awaitable[Any]] | None = None,
+    ) -> None:
+        """Serve until cancelled, or until ``await shutdown_trigger()`` returns, which begins an orderly shutdown.
+
+        As :meth:`serve`, with Quart's arguments, which :meth:`run` explains. It handles no signals.
+        """
+        from .server.certificates import server_context
+
+        context = server_context(certfile, keyfile, ca_certs)
+        self._take_debug(debug)
+        if shutdown_trigger is None:
+            await self.serve(host, port, ssl_context=context)
+            return
+        async with trio.open_nursery() as nursery:
+            server = await nursery.start(partial(self._serve_in, nursery), host, port, context)
+            await shutdown_trigger()
+            server.shutdown()
+
+    async def _serve_in(
+        self,
+        nursery: trio.Nursery,
+        host: str | None,
+        port: int,
+        ssl_context: ssl.SSLContext | None,
+        *,
+        task_status: trio.TaskStatus[Server],
+    ) -> None:
+        """Serve, and cancel the nursery afterwards: whoever waits there for a reason to stop has none any more."""
+        await self.serve(host, port, ssl_context=ssl_context, task_status=task_status)
+        nursery.cancel_scope.cancel()
+
+    def _take_debug(self, debug: bool | None) -> None:
+        if debug is None:
+            debug = debug_of_environment()
+        if debug is not None:
+            self.debug = debug
 
     async def serve(
         self,
@@ -177,7 +257,8 @@ class Triows(App):
 
         :param options: ``fds``, descriptors of sockets that listen already, which are taken over in place of ``host``
             and ``port``; ``reuse_port=True``, to let other processes listen on the same port; ``socket_mode=0o660``,
-            the permissions of a Unix socket's file, for ``unix:PATH``; ``access_log=False``.
+            the permissions of a Unix socket's file, for ``unix:PATH``; ``access_log=False``; ``root_path="/chat"``,
+            the path under which a proxy has mounted the app, whether or not it takes it away from the requests' paths.
         :raises ListenError: if the address cannot be listened on. It is an :exc:`OSError`.
         :raises ValueError: if there is no such port or mode, or a descriptor is none of a listening TCP or Unix socket.
         """

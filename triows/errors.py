@@ -143,9 +143,12 @@ class WebsocketDisconnectError(TriowsError):
     """
 
     def __init__(self, code: int, reason: str = "") -> None:
-        super().__init__(f"the websocket has ended with {code}" + (f": {reason}" if reason else ""))
+        super().__init__(code, reason)
         self.code = code
         self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the websocket has ended with {self.code}" + (f": {self.reason}" if self.reason else "")
 
 
 class HTTPDisconnectError(TriowsError):

@@ -12,7 +12,18 @@ from typing import Any
 
 import trio
 
-from triows import Response, Triows, WebSocket, WebSocketClosed, abort, g, request, websocket
+from triows import (
+    EventSourceResponse,
+    Response,
+    ServerSentEvent,
+    Triows,
+    WebSocket,
+    WebSocketClosed,
+    abort,
+    g,
+    request,
+    websocket,
+)
 
 from .file_routes import add_file_routes
 from .http_routes import add_routes
@@ -570,6 +581,17 @@ def make_app(**limits: Any) -> Triows:
                 say("stream-ended", request.disconnect.kind if request.disconnect else None)
 
         return pieces()
+
+    @app.get("/events")
+    async def server_sent_events() -> EventSourceResponse:
+        async def source() -> Any:
+            try:
+                yield ServerSentEvent("one", id="1")
+                await trio.sleep_forever()
+            finally:
+                say("events-ended", request.disconnect.kind if request.disconnect else None)
+
+        return EventSourceResponse(source())
 
     @app.get("/known-length")
     async def known_length() -> Any:

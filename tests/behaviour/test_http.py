@@ -191,6 +191,19 @@ async def test_a_client_that_leaves_with_the_whole_response_leaves_nothing_undon
     assert await target.log() == []
 
 
+async def test_events_arrive_at_once_and_their_source_ends_with_the_client(target: Target) -> None:
+    wire = await target.connect()
+    await wire.send(f"GET {target.with_key('/events')} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    head = await wire.read_head()
+    assert (head.status, head.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    for event in (b":\n\n", b"data: one\nid: 1\n\n"):
+        chunk = b"%x\r\n%b\r\n" % (len(event), event)
+        assert await wire.read(len(chunk)) == chunk
+    await wire.stream.aclose()
+    assert await target.record("events-ended") == ["lost"]
+    assert await target.log() == []
+
+
 # Contexts
 
 

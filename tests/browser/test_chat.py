@@ -2,52 +2,22 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from .servers import ExampleServer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 pytestmark = pytest.mark.browser
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-class ChatServer:
-    """``triows run examples/chat/app.py:app``; started again, it gets the port that it had."""
-
-    def __init__(self) -> None:
-        self.port = 0
-        self._process: subprocess.Popen[str] | None = None
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "triows", "run", "examples/chat/app.py:app", "--port", str(self.port)]
-        self._process = subprocess.Popen(
-            [*command, "--no-access-log"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
-        assert found, f"triows run printed {line!r}"
-        self.port = int(found[1])
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.communicate(timeout=30)
-            assert self._process.returncode == 0
-            self._process = None
-
 
 @pytest.fixture
-def server() -> Iterator[ChatServer]:
-    server = ChatServer()
+def server() -> Iterator[ExampleServer]:
+    server = ExampleServer("chat")
     server.start()
     yield server
     server.stop()
@@ -57,7 +27,7 @@ Open = Callable[..., "Page"]
 
 
 @pytest.fixture
-def open_page(browser: Browser, server: ChatServer) -> Iterator[Open]:
+def open_page(browser: Browser, server: ExampleServer) -> Iterator[Open]:
     """Open the chat in a browser of its own: windows share nothing. What goes wrong in a page fails the test."""
     contexts: list[BrowserContext] = []
     errors: list[str] = []
@@ -164,7 +134,7 @@ def test_a_name_that_is_taken_is_refused(open_page: Open) -> None:
     expect_names(other, "Ada", "Ida")
 
 
-def test_the_page_comes_back_when_the_server_does(open_page: Open, server: ChatServer) -> None:
+def test_the_page_comes_back_when_the_server_does(open_page: Open, server: ExampleServer) -> None:
     ada, grace = open_page("Ada"), open_page("Grace")
     say(ada, "Before.")
     expect_message(grace, "Before.")
@@ -182,7 +152,7 @@ def test_the_page_comes_back_when_the_server_does(open_page: Open, server: ChatS
     expect_names(grace, "Ada", "Grace")
 
 
-def test_the_page_can_be_told_to_try_at_once(open_page: Open, server: ChatServer) -> None:
+def test_the_page_can_be_told_to_try_at_once(open_page: Open, server: ExampleServer) -> None:
     ada = open_page("Ada")
     ada.clock.install(time=0)
     ada.clock.pause_at(1)  # of itself it does not try again

@@ -1,4 +1,4 @@
-"""The commands of an app. Tests triows/framework/click_groups.py and triows/quart/cli.py too."""
+"""The commands of an app. Tests triows/framework/click_groups.py too."""
 
 from __future__ import annotations
 

@@ -127,3 +127,49 @@ async def test_a_test_request_is_of_the_subdomain_that_is_asked_for(app: Triows)
     app.config["SERVER_NAME"] = "example.com"
     async with app.test_request_context("/", subdomain="sub"):
         assert request.host == "sub.example.com"
+
+
+async def test_a_copy_of_an_app_context_has_the_same_g(app: Triows) -> None:
+    context = app.app_context()
+    context.g.value = 1
+    async with context.copy():
+        assert g.value == 1
+        assert current_app.name == "tested"
+    assert not has_app_context()
+
+
+async def test_a_copy_of_a_request_context_has_the_same_request_and_session(app: Triows) -> None:
+    context = app.test_request_context("/users/7")
+    async with context:
+        session["name"] = "ann"
+        g.value = 1
+        copied = context.copy()
+    assert not has_request_context()
+    async with copied:
+        assert (request.view_args, session["name"], g.value) == ({"number": 7}, "ann", 1)
+
+
+async def test_match_request_may_be_overridden(app: Triows) -> None:
+    class Matched(RequestContext):
+        def match_request(self) -> None:
+            super().match_request()
+            calls.append(self.request.endpoint)
+
+    calls: list[str | None] = []
+    async with app.test_request_context("/users/7") as other:
+        context = Matched(app, other.request)
+        await context.push()
+        await context.auto_pop(None)
+    assert calls == ["user"]
+
+
+async def test_a_copy_of_a_websocket_context_has_the_same_websocket(app: Triows) -> None:
+    @app.websocket("/ws")
+    async def ws() -> None:
+        here = websocket.current()
+        copied = app.websocket_context(here).copy()
+        async with copied:
+            await websocket.send("same" if websocket.current() is here else "other")
+
+    async with app.test_client().websocket("/ws") as client:
+        assert await client.receive() == "same"

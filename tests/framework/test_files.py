@@ -180,6 +180,28 @@ async def test_send_static_file_may_be_overridden_and_used_by_other_routes(root:
         assert (await app.test_client().get(path)).headers["X-Mine"] == "file.txt"
 
 
+@pytest.mark.parametrize("owner", ["app", "blueprint"])
+async def test_an_override_of_send_static_file_may_name_its_parameter_as_it_likes(root: Path, owner: str) -> None:
+    class Override:
+        async def send_static_file(self, f: str) -> str:
+            return f"mine {f}"
+
+    app = type("App", (Override, Triows), {})(__name__, root_path=str(root))
+    app.register_blueprint(
+        type("Part", (Override, Blueprint), {})(
+            "part", __name__, root_path=str(root), static_folder="static", url_prefix="/part"
+        )
+    )
+    path = "/static/file.txt" if owner == "app" else "/part/static/file.txt"
+    assert await text_of(app, path) == "mine file.txt"
+
+
+async def test_send_static_file_may_be_replaced_at_any_time(root: Path) -> None:
+    app = Triows(__name__, root_path=str(root))
+    app.send_static_file = lambda filename: f"mine {filename}"  # type: ignore[assignment,method-assign,return-value]
+    assert await text_of(app, "/static/file.txt") == "mine file.txt"
+
+
 # Hosts
 
 

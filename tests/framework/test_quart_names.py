@@ -11,6 +11,7 @@ import pytest
 
 from triows import Blueprint, Config, Request, Response, Triows, WebSocket, g, websocket
 from triows.framework import quart_names as absent
+from triows.quart.routing import QuartMap
 from triows.web import quart_names as of_web
 
 from ..support import quart_names
@@ -233,3 +234,30 @@ async def test_classes_may_be_set_on_the_class_and_on_the_app() -> None:
             assert await socket.receive() == "websocket"
         assert isinstance(await app.make_response("text"), MyResponse)
         assert isinstance(await app.make_response({"a": 1}), MyResponse)
+
+
+# What is there to be called, and not to be overridden
+
+
+@pytest.mark.parametrize("name", sorted(absent.APP_ONLY_CALLED))
+def test_what_triows_never_calls_cannot_be_overridden(name: str) -> None:
+    with pytest.raises(TypeError, match=rf"^App overrides '{name}', .* no effect: \w"):
+        type("App", (Triows,), {name: lambda *args: None})
+    with pytest.raises(AttributeError, match=rf"^'{name}' of a Triows cannot be replaced: \w"):
+        setattr(Triows(__name__), name, lambda *args: None)
+
+
+def test_a_map_cannot_bind_requests_itself() -> None:
+    with pytest.raises(TypeError, match=r"^Map defines 'bind_to_request'.*create_url_adapter"):
+        type("Map", (QuartMap,), {"bind_to_request": lambda *args: None})
+
+
+@pytest.mark.parametrize("name", sorted(of_web.RESPONSE_ONLY_CALLED))
+def test_a_response_cannot_replace_what_is_never_called(name: str) -> None:
+    with pytest.raises(TypeError, match=rf"^Mine defines '{name}', which has no effect in triows: \w"):
+        type("Mine", (Response,), {name: lambda *args: None})
+
+
+@pytest.mark.parametrize("owner", [Triows("name"), Blueprint("name", "name")])
+def test_attributes_are_read_without_getattr_which_would_slow_all_of_them(owner: Any) -> None:
+    assert not hasattr(type(owner), "__getattr__")

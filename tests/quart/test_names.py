@@ -11,6 +11,7 @@ triows/quart/wrappers/request.py and triows/quart/wrappers/websocket.py.
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
@@ -31,8 +32,12 @@ import triows.quart.views
 from triows.framework import contexts
 from triows.framework.pipeline import contexts as pipeline_contexts
 from triows.quart import Quart, json
+from triows.quart.blueprints import BlueprintSetupState
+from triows.quart.config import ConfigAttribute
 from triows.tasks import functions
 from triows.web import globals as web_globals
+
+from ..support.quart_names import PARAMETERS
 
 FOLDER = Path(triows.quart.__file__).parent
 MODULES = [
@@ -122,6 +127,12 @@ async def test_json_is_that_of_the_app_or_triowss_own() -> None:
         def dumps(self, obj: Any, **kwargs: Any) -> str:
             return super().dumps(obj, **kwargs).upper()
 
+        def dump(self, obj: Any, fp: Any, **kwargs: Any) -> None:
+            dumped.append(obj)
+            super().dump(obj, fp, **kwargs)
+
+    dumped: list[Any] = []
+
     def there_and_back(value: Any) -> Any:
         file = StringIO()
         json.dump(value, file)
@@ -136,3 +147,94 @@ async def test_json_is_that_of_the_app_or_triowss_own() -> None:
     app.json = Loud(app)
     async with app.app_context():
         assert there_and_back({"a": 1}) == {"A": 1}
+    assert dumped == [{"a": 1}]
+
+
+# What Quart takes by a name, and triows does not: tests of an HTTP version, which the client does not choose, and
+# parameters that docs/from_quart.rst explains.
+WITHOUT = {
+    "QuartClient.open": {"http_version"},
+    "QuartClient.request": {"http_version"},
+    "QuartClient.websocket": {"http_version"},
+    "make_test_scope": {"_preserve_context"},
+}
+
+
+def test_what_quart_takes_by_a_name_is_taken_by_that_name() -> None:
+    missing = {}
+    for path, wanted in PARAMETERS.items():
+        *owners, name = path.split(".")
+        owner: Any = import_module(".".join(["triows.quart", *(part for part in owners if part.islower())]))
+        for part in owners:
+            owner = owner if part.islower() else getattr(owner, part)
+        known = inspect.signature(getattr(owner, name)).parameters
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+            without = WITHOUT.get(f"{owners[-1]}.{name}" if owners else name, WITHOUT.get(name, set()))
+            if unknown := set(wanted) - known.keys() - without:
+                missing[path] = unknown
+    assert missing == {}
+
+
+def test_hooks_and_error_handlers_are_taken_by_quarts_names() -> None:
+    app, blueprint = Quart(__name__), triows.Blueprint("part", __name__)
+    calls: dict[str, Any] = {}
+    for owner in (app, blueprint):
+        owner.before_request(f=lambda: None)
+        owner.after_request(f=lambda response: response)
+        owner.before_websocket(func=lambda: None)
+        owner.register_error_handler(code_or_exception=404, f=lambda error: "")
+        owner.errorhandler(code_or_exception=ValueError)(lambda error: "")
+    blueprint.app_errorhandler(code=403)(lambda error: "")
+    blueprint.record_once(func=lambda setup: calls.update(name=setup.name))
+    app.before_serving(func=lambda: None)
+    app.register_blueprint(blueprint)
+    assert calls == {"name": "part"}
+    assert len(app.before_request_funcs[None]) == len(app.before_request_funcs["part"]) == 1
+
+
+def test_a_hook_by_another_name_is_refused() -> None:
+    app = Quart(__name__)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'function'"):
+        app.before_request(function=print)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    with pytest.raises(TypeError, match="multiple values for argument 'f'"):
+        app.before_request(print, f=print)  # type: ignore[misc]  # pyright: ignore[reportCallIssue]
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "remedy"),
+    [
+        ("formparser", "FormDataParser", "request.form"),
+        ("formparser", "MultiPartParser", "request.body"),
+        ("helpers", "find_package", "importlib"),
+        ("cli", "locate_app", "load_app"),
+        ("debug", "TEMPLATE", "of your own"),
+        ("logging", "LocalQueueHandler", "logging.handlers"),
+        ("typing", "Event", "trio.Event"),
+        ("typing", "ASGIHTTPProtocol", "app.asgi_app"),
+        ("utils", "cancel_tasks", "cancel_scope"),
+        ("utils", "restart", "triows dev"),
+        ("wrappers.request", "SERVER_PUSH_HEADERS_TO_COPY", "do nothing"),
+    ],
+)
+def test_the_import_of_what_is_not_there_says_what_to_do(module: str, name: str, remedy: str) -> None:
+    with pytest.raises(ImportError, match=rf"^triows.quart.{module} has no '{name}': .*{remedy}"):
+        exec(f"from triows.quart.{module} import {name}", {})
+    assert not hasattr(import_module(f"triows.quart.{module}"), "other")
+
+
+def test_an_attribute_of_an_app_may_stand_for_a_setting() -> None:
+    class App(Quart):
+        greeting = ConfigAttribute[str]("GREETING")
+        loud = ConfigAttribute("GREETING", str.upper)
+
+    app = App(__name__)
+    app.greeting = "hello"
+    assert (app.greeting, app.loud, app.config["GREETING"]) == ("hello", "HELLO", "hello")
+    assert isinstance(App.greeting, ConfigAttribute)
+
+
+def test_the_setup_of_a_blueprint_is_of_quarts_class() -> None:
+    part, seen = triows.Blueprint("part", __name__), []
+    part.record(seen.append)
+    Quart(__name__).register_blueprint(part)
+    assert isinstance(seen[0], BlueprintSetupState)

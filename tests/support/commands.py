@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import signal
@@ -15,6 +16,9 @@ from typing import Any
 import pytest
 import trio
 import trustme
+from click.testing import CliRunner, Result
+
+from triows.command.main import main
 
 from .processes import kill_group
 
@@ -46,6 +50,25 @@ def certificate(folder: Path, name: str = "localhost") -> tuple[str, str, trustm
         blob.write_to_path(str(certfile), append=bool(number))
     issued.private_key_pem.write_to_path(str(keyfile))
     return str(certfile), str(keyfile), authority
+
+
+# Before version 8.2, Click put both streams into one unless it was told not to.
+APART: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
+
+
+def triows(*arguments: str, input: str | None = None) -> Result:
+    """Run the command in this process."""
+    return CliRunner(**APART).invoke(main, arguments, input=input)
+
+
+def complaint(*arguments: str) -> str:
+    """The block that the command says before it ends with exit code 2; nothing is on stdout."""
+    result = triows(*arguments)
+    assert result.exit_code == 2, (result.output, result.exception)
+    assert isinstance(result.exception, SystemExit)
+    assert result.stdout == ""
+    assert result.stderr.startswith("triows: ")
+    return result.stderr.removeprefix("triows: ").removesuffix("\n")
 
 
 class Command:

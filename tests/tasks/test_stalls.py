@@ -122,8 +122,13 @@ async def test_a_computation_that_held_up_the_watching_thread_too_is_found_in_on
 
 async def test_a_process_that_was_stopped_is_nobodys_stall(log: Callable[[], list[str]]) -> None:
     look = Look()
-    # The task waits for the thread as it should: the loop is not held up.
-    await trio.to_thread.run_sync(look.watched.check, 1, 60)
+
+    def check() -> None:
+        while look.watched.loop.activity().task is not None:
+            pass  # the task is still on its way to where it waits for this thread
+        look.watched.check(1, 60)
+
+    await trio.to_thread.run_sync(check)
     look.end(60)
     assert log() == []
 
@@ -443,10 +448,16 @@ def test_a_process_that_was_stopped_has_no_stall(worked: float, since: float, mo
             looks.append((due, now))
             watcher._watched.clear()
 
-    clock, processor = iter((0.0, 100.0)), iter((0.0, worked))
-    monkeypatch.setattr(
-        stalls, "time", SimpleNamespace(monotonic=lambda: next(clock), process_time=lambda: next(processor))
-    )
+    here, clock, processor = threading.get_ident(), iter((0.0, 100.0)), iter((0.0, worked))
+    real = time.monotonic, time.process_time
+
+    def monotonic() -> float:
+        return next(clock) if threading.get_ident() == here else real[0]()  # a watcher of before may be ending
+
+    def process_time() -> float:
+        return next(processor) if threading.get_ident() == here else real[1]()
+
+    monkeypatch.setattr(stalls, "time", SimpleNamespace(monotonic=monotonic, process_time=process_time))
     watcher._watched[object()] = Loop()  # type: ignore[index, assignment]
     watcher._run()
     assert looks == [(since, 100.0)]

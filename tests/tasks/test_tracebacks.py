@@ -13,7 +13,7 @@ import trio
 
 from triows import Triows
 from triows.tasks import tracebacks
-from triows.tasks.tracebacks import Fold, folded, format_exception
+from triows.tasks.tracebacks import Fold, folded, format_exception, format_from_app
 
 TRIO, TRIOWS = trio.__file__, tracebacks.__file__
 
@@ -129,3 +129,32 @@ def test_exceptions_that_cause_each_other_end() -> None:
     one, other = ValueError("one"), ValueError("other")
     one.__cause__, other.__cause__ = other, one
     assert format_exception(one).count("ValueError") == len(traceback.format_exception(one)) - 1
+
+
+def test_the_way_to_the_app_may_be_left_out() -> None:
+    def called() -> None:
+        {}["name"]
+
+    def framework() -> None:
+        exec(compile("call()", trio.__file__, "exec"), {"call": called})
+
+    with pytest.raises(KeyError) as info:
+        framework()
+    info.value.__traceback__ = info.value.__traceback__.tb_next.tb_next  # type: ignore[union-attr]
+    assert "[1 frame of trio]" in format_exception(info.value)
+    assert "trio" not in format_from_app(info.value)
+
+
+def test_a_syntax_error_without_a_frame_of_the_apps_says_itself_where_it_is() -> None:
+    with pytest.raises(SyntaxError) as info:
+        compile("a = ", "chat.py", "exec")
+    info.value.__traceback__ = None
+    assert format_from_app(info.value).startswith('  File "chat.py", line 1\n')
+
+
+def test_another_error_without_a_frame_of_the_apps_is_left_as_it_is() -> None:
+    with pytest.raises(KeyError) as info:
+        exec(compile("{}['name']", trio.__file__, "exec"))
+    info.value.__traceback__ = info.value.__traceback__.tb_next  # type: ignore[union-attr]
+    assert "KeyError: 'name'" in format_from_app(info.value)
+    assert trio.__file__ in format_from_app(info.value)

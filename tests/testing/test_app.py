@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from triows import Triows
-from triows.testing import LifespanError
+from triows.testing import LifespanError, TestApp
 
 
 async def test_the_client_does_not_start_the_app_up(app: Triows) -> None:
@@ -78,3 +80,25 @@ async def test_failures_to_start_and_to_stop_are_lifespan_errors(app: Triows) ->
     with pytest.raises(KeyError):
         async with app.test_app():
             raise KeyError
+
+
+async def test_a_start_up_beyond_its_timeout_is_an_error(app: Triows, autojump_clock: MockClock) -> None:
+    app.before_serving(partial(trio.sleep, 10))
+    with pytest.raises(LifespanError, match="within startup_timeout, 6 seconds"):
+        await TestApp(app, startup_timeout=6).startup()
+    async with TestApp(app, startup_timeout=11):
+        await trio.sleep(100)
+
+
+async def test_a_shutdown_beyond_its_timeout_is_cut(
+    app: Triows, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.after_serving
+    async def stop() -> None:
+        await trio.sleep(5)
+
+    async with TestApp(app, shutdown_timeout=3):
+        began = trio.current_time()
+    assert trio.current_time() == began + 3
+    assert "longer than shutdown_timeout, 3.0 seconds" in caplog.text
+    assert app.config["SHUTDOWN_TIMEOUT"] == 10

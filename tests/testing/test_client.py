@@ -15,6 +15,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from triows import Response, Triows, current_app, g, redirect, request, session, websocket
+from triows.quart.testing.utils import sentinel
 from triows.testing import FileStorage, TestClient, WebsocketResponseError
 
 # HTTP
@@ -176,6 +177,55 @@ async def test_a_redirect_that_keeps_the_method_keeps_the_body(app: Triows) -> N
 
     response = await app.test_client().post("/from", data="body", follow_redirects=True)
     assert await response.get_data() == b"body"
+
+
+class Capitals(TestClient):
+    """Sends text as JSON in capitals, as an extension's client sends its models."""
+
+    async def _make_request(self, path: str, method: str, *arguments: Any) -> Response:
+        headers, data, form, files, query_string, json, *others = arguments
+        json = json if json is sentinel else json.upper()
+        return await super()._make_request(path, method, headers, data, form, files, query_string, json, *others)
+
+
+async def test_what_a_subclass_makes_of_a_request_is_sent(app: Triows) -> None:
+    @app.post("/")
+    async def described() -> Any:
+        return {"json": await request.get_json(silent=True), "args": request.args}
+
+    app.test_client_class = Capitals
+    client = app.test_client()
+    assert await (await client.post("/", json="a", query_string={"b": "c"})).get_json() == {
+        "json": "A",
+        "args": {"b": "c"},
+    }
+    assert await (await client.post("/", data="no json")).get_json() == {"json": None, "args": {}}
+
+
+async def test_what_a_subclass_makes_of_a_request_is_sent_after_a_redirect_too(app: Triows) -> None:
+    @app.post("/<any('from', 'to'):place>")
+    async def moved(place: str) -> Any:
+        return redirect("to?x=1", 307) if place == "from" else {"json": await request.get_json()}
+
+    response = await Capitals(app).post("/from", json="a", follow_redirects=True)
+    assert await response.get_json() == {"json": "A"}
+
+
+async def test_a_subclass_may_answer_by_itself(app: Triows) -> None:
+    class Offline(TestClient):
+        async def _make_request(self, *arguments: Any) -> Response:
+            return redirect("/elsewhere")
+
+    assert (await Offline(app).get("/", follow_redirects=True)).location == "/elsewhere"
+
+
+async def test_a_subclass_asks_for_no_other_http_version(app: Triows) -> None:
+    class Newer(TestClient):
+        async def _make_request(self, *arguments: Any) -> Response:
+            return await super()._make_request(*(("2" if value == "1.1" else value) for value in arguments))
+
+    with pytest.raises(ValueError, match=r"http_version is '2'; the test client speaks HTTP/1\.1"):
+        await Newer(app).get("/")
 
 
 async def test_redirects_in_a_circle_end(app: Triows) -> None:

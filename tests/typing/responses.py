@@ -6,7 +6,17 @@ from typing import Any, assert_type
 
 from werkzeug.sansio.response import Response as SansIOResponse
 
-from triows import JSONProvider, Response, Triows, request, websocket
+from triows import (
+    CORS,
+    Blueprint,
+    EventSourceResponse,
+    JSONProvider,
+    Response,
+    ServerSentEvent,
+    Triows,
+    request,
+    websocket,
+)
 
 
 async def later() -> AsyncIterator[bytes]:
@@ -55,6 +65,40 @@ async def use(response: Response) -> None:
     response.get_data().decode()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     response.max_age = 5  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
 
+
+# Server-sent events
+
+
+async def events() -> AsyncIterator[ServerSentEvent | str]:
+    yield ServerSentEvent({"a": 1}, event="news", id="1", retry=1000, comment="why")
+    yield "text"
+
+
+EventSourceResponse(events(), keepalive=None)
+EventSourceResponse(events(), 200, {"X-Header": "value"}, keepalive=30)
+EventSourceResponse(later())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+EventSourceResponse(events)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+EventSourceResponse(events(), timeout=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+assert_type(ServerSentEvent("text").data, str | dict[Any, Any] | list[Any] | None)
+assert_type(ServerSentEvent("text").id, str | None)
+assert_type(ServerSentEvent("text").encode(), bytes)
+ServerSentEvent(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+ServerSentEvent("text", "news")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+assert_type(request.last_event_id, str | None)
+
+# CORS and compression
+
+app = Triows(__name__)
+policy = CORS(["https://example.com"], methods=["PUT"], headers=["X-Token"], credentials=True, max_age=None)
+assert_type(policy.origins, tuple[str, ...])
+assert_type(policy.methods, tuple[str, ...] | None)
+assert_type(app.cors("*", expose_headers=["X-Total"]), None)
+assert_type(Blueprint("part", __name__).cors(["https://example.com"]), None)
+assert_type(app.compress(codings=["gzip"], mimetypes=["text/*"], min_size=100, gzip_level=6), None)
+app.cors()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+app.cors(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+app.compress(level=6)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+CORS("*", credentials="yes")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 # JSON
 

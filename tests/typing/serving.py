@@ -13,6 +13,8 @@ app = Triows(__name__)
 
 def run() -> None:
     assert_type(app.run("127.0.0.1", 8000, access_log=False), None)
+    assert_type(app.run("::1", 80, True, True, None, "ca.pem", "cert.pem", "key.pem"), None)
+    app.run(loop=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     app.run(8000)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
@@ -27,6 +29,20 @@ async def in_a_nursery() -> None:
         server.port = 80  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
         nursery.start_soon(app.serve, "127.0.0.1", 0)
         nursery.start_soon(app.serve, 0)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def as_in_quart(stop: trio.Event) -> None:
+    assert_type(await app.run_task("127.0.0.1", 0, debug=True, shutdown_trigger=stop.wait), None)
+    await app.run_task(shutdown_trigger=stop)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+@app.shell_context_processor
+def names() -> dict[str, int]:
+    return {"answer": 42}
+
+
+assert_type(names(), dict[str, int])
+assert_type(app.make_shell_context(), dict[str, Any])
 
 
 async def by_call(task_status: trio.TaskStatus[Server]) -> None:

@@ -1,10 +1,21 @@
 """Sessions, and where they are kept."""
 
-from collections.abc import Awaitable
 from datetime import datetime
 from typing import Any, assert_type
 
-from triows import Response, SessionInterface, SessionMixin, Triows, session
+import coredis
+
+from triows import (
+    MemorySessionStore,
+    RedisSessionStore,
+    Response,
+    ServerSideSessions,
+    SessionInterface,
+    SessionMixin,
+    SessionStore,
+    Triows,
+    session,
+)
 
 assert_type(session, SessionMixin)
 assert_type(session.new, bool)
@@ -45,6 +56,34 @@ async def use(interface: SessionInterface, app: Triows) -> None:
     assert_type(interface.get_cookie_partitioned(app), bool)
     assert_type(interface.get_expiration_time(app, session), datetime | None)
     assert_type(interface.is_null_session(session), bool)
-    assert_type(interface.make_null_session(app), SessionMixin | Awaitable[SessionMixin])
+    assert_type(await interface.make_null_session(app), SessionMixin)
     app.session_interface = InMemory()
     interface.get_cookie_name()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+# On the server
+
+
+class Store:
+    """A store of a user's own."""
+
+    async def load(self, key: str) -> str | None:
+        return None
+
+    async def save(self, key: str, data: str, lifetime: float, *, new: bool) -> None: ...
+    async def touch(self, key: str, lifetime: float) -> None: ...
+    async def delete(self, key: str) -> None: ...
+
+
+class NoStore:
+    async def load(self, key: str) -> bytes | None:
+        return None
+
+
+async def keep_on_the_server(app: Triows) -> None:
+    stores: list[SessionStore] = [Store(), MemorySessionStore(100), RedisSessionStore(coredis.Redis(), prefix="s:")]
+    app.session_interface = ServerSideSessions(stores[0])
+    ServerSideSessions(NoStore())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert_type(session.regenerate(), None)
+    assert_type(await session.save(), None)
+    assert_type(await stores[0].load("key"), str | None)

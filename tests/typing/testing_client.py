@@ -5,7 +5,7 @@ from typing import Any, assert_type
 import trio
 from werkzeug.datastructures import Headers
 
-from triows import Response, Triows
+from triows import Response, ServerSentEvent, Triows
 from triows.testing import (
     FileStorage,
     HTTPDisconnectError,
@@ -74,6 +74,9 @@ async def a_connection() -> None:
         assert_type(await connection.send(b"body"), None)
         assert_type(await connection.send_complete(), None)
         assert_type(await connection.receive(), bytes)
+        assert_type(await connection.receive_event(), ServerSentEvent | None)
+        async for event in connection.events():
+            assert_type(event, ServerSentEvent)
         assert_type(await connection.as_response(), Response)
         assert_type(await connection.disconnect(), None)
         assert_type(connection.stall(), None)

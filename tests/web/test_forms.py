@@ -12,6 +12,7 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from triows import Request, Triows, request
+from triows.web.forms import FileStorage as FormFile
 from triows.web.forms import MultipartForm
 
 from .requests import make_request
@@ -40,7 +41,7 @@ async def test_multipart_forms_are_parsed_from_any_pieces(step: int) -> None:
     assert (await request.form)["field"] == "value"
     file = (await request.files)["file"]
     assert (file.filename, file.content_type, file.read()) == ("a.txt", "text/plain", b"content")
-    request.close()
+    await request.close()
 
 
 async def test_large_files_go_to_disk_and_are_saved(tmp_path: Path) -> None:
@@ -50,7 +51,7 @@ async def test_large_files_go_to_disk_and_are_saved(tmp_path: Path) -> None:
     assert not isinstance(file.stream, BytesIO)
     await file.save(tmp_path / "saved")
     assert (tmp_path / "saved").read_bytes() == content
-    request.close()
+    await request.close()
 
 
 @pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=B"])
@@ -187,3 +188,25 @@ async def test_white_space_behind_a_delimiter_does_not_let_the_line_end_into_the
     form = MultipartForm(b"B", max_field_size=300, max_parts=10)
     await form.read(pieces())
     assert form.fields == [("a", "value")]
+
+
+async def test_a_file_may_be_loaded_from_another(tmp_path: Path) -> None:
+    (tmp_path / "other.txt").write_bytes(b"more" * 10_000)
+    file = FormFile(BytesIO())
+    await file.load(tmp_path / "other.txt", buffer_size=1000)
+    file.seek(0)
+    assert (file.filename, file.read()) == ("other.txt", b"more" * 10_000)
+
+
+async def test_a_subclass_of_the_request_may_do_more_when_it_is_closed(app: Triows) -> None:
+    closed = []
+
+    class Mine(Request):
+        async def close(self) -> None:
+            closed.append(self.path)
+            await super().close()
+
+    app.request_class = Mine
+    app.get("/", endpoint="view")(lambda: "")
+    await app.test_client().get("/")
+    assert closed == ["/"]

@@ -80,14 +80,14 @@ async def test_readers_in_any_order_see_what_each_sees_alone(kind: str) -> None:
     for name, read in READERS.items():
         request = request_of(kind)
         alone[name] = await read(request)
-        request.close()
+        await request.close()
     for order in permutations(READERS, 2 if kind == "large file" else 3):
         request = request_of(kind)
         for name in (*order, order[0]):
             assert await READERS[name](request) == alone[name], order
         await request.get_data()
         assert await iterate(request) == await iterate(request) == BODIES[kind][1]
-        request.close()
+        await request.close()
 
 
 @pytest.mark.parametrize("kind", BODIES)
@@ -103,8 +103,8 @@ async def test_tasks_that_read_at_once_see_what_each_sees_alone(kind: str) -> No
     for name in READERS:
         alone = request_of(kind)
         assert found[name] == await READERS[name](alone)
-        alone.close()
-    request.close()
+        await alone.close()
+    await request.close()
 
 
 @pytest.mark.parametrize("form_first", [True, False])
@@ -149,7 +149,7 @@ async def test_a_form_that_was_parsed_stays_when_its_body_is_dropped() -> None:
     form, files = await read_form(request), await read_files(request)
     assert await request.get_data(cache=False) == BODIES["large file"][1]
     assert (await request.get_data(), await read_form(request), await read_files(request)) == (b"", form, files)
-    request.close()
+    await request.close()
 
 
 async def test_iteration_takes_pieces_and_leaves_the_rest_for_all_others() -> None:
@@ -253,7 +253,7 @@ async def test_a_cancellation_at_any_checkpoint_of_a_form_loses_nothing(kind: st
     assert await read_files(request) == await read_files(expected)
     assert await request.get_data() == body
     for each in (request, expected):
-        each.close()
+        await each.close()
 
 
 class CancelAfter(trio.abc.Instrument):
@@ -309,7 +309,7 @@ async def test_the_memory_of_a_large_form_is_that_of_its_fields() -> None:
         assert peak < 3 * size
     finally:
         tracemalloc.stop()
-        request.close()
+        await request.close()
 
 
 async def test_a_form_after_the_bytes_costs_no_second_body() -> None:
@@ -323,7 +323,7 @@ async def test_a_form_after_the_bytes_costs_no_second_body() -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-        request.close()
+        await request.close()
     assert peak - before < 4 << 20
 
 
@@ -335,7 +335,7 @@ async def test_the_work_for_a_form_after_the_bytes_grows_with_the_body_alone() -
         with mock.patch.object(KeptBody, "read", autospec=True, side_effect=KeptBody.read) as read:
             await request.form
         reads.append(read.call_count)
-        request.close()
+        await request.close()
     assert reads[1] <= 4 * reads[0]
 
 
@@ -367,7 +367,7 @@ async def test_the_temporary_files_are_gone_at_the_end() -> None:
 async def test_a_body_on_disk_is_gone_with_its_request() -> None:
     request = request_of("large file")
     await request.form
-    request.close()
+    await request.close()
     for _ in range(2):
         with pytest.raises(RuntimeError, match="before the request ends"):
             await request.get_data()

@@ -1,4 +1,4 @@
-"""Requests: their heads, bodies and hosts."""
+"""Requests: their heads, bodies and hosts; triows/web/lazy.py too."""
 
 from __future__ import annotations
 

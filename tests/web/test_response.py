@@ -210,3 +210,16 @@ async def test_the_app_says_from_which_size_on_a_cookie_is_warned_of() -> None:
 def test_a_body_of_another_type_is_refused() -> None:
     with pytest.raises(TypeError, match="int 5"):
         Response(5)  # type: ignore[arg-type]
+
+
+async def test_a_streamed_body_may_be_made_complete_or_iterated_over() -> None:
+    async def pieces() -> AsyncIterator[str]:
+        yield "a"
+        yield "b"
+
+    response = Response(pieces())
+    assert [piece async for piece in response.iter_encode()] == [b"a", b"b"]
+    response = Response(pieces())
+    await response.make_sequence()
+    assert not response.is_streamed
+    assert [piece async for piece in response.iter_encode()] == [b"ab"]

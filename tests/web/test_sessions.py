@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,7 @@ from triows.testing import WebsocketResponseError
 from triows.testing.request_context import pipeline_for
 from triows.web.request import RequestBase
 from triows.web.sessions import NullSession, SecureCookieSession, SecureCookieSessionInterface
-from triows.web.tagged_json import TaggedJSONSerializer
+from triows.web.tagged_json import JSONTag, TaggedJSONSerializer
 
 
 def make_app(secret: str | None = "secret") -> Triows:
@@ -369,3 +369,122 @@ async def test_a_cookie_that_cannot_be_set_at_a_websockets_end_is_reported(
         await ws.wait_closed()
     assert "SessionInterface" in caplog.text or "InMemory" in caplog.text
     assert "none can be set any more" in caplog.text
+
+
+# Classes of sessions
+
+
+def test_a_session_of_ones_own_is_a_dict_beside_the_mixin() -> None:
+    class ServerSession(dict[str, Any], SessionMixin):
+        pass
+
+    kept = ServerSession(user="Ann")
+    assert (kept.new, kept.modified, kept.accessed, kept.permanent) == (False, True, True, False)
+    kept.permanent = True
+    assert kept == {"user": "Ann", "_permanent": True}
+    assert kept.permanent
+
+
+def test_a_session_of_ones_own_may_keep_its_items_elsewhere() -> None:
+    class Stored(SessionMixin):
+        def __init__(self) -> None:
+            self.items_kept: dict[str, Any] = {}
+
+        def __getitem__(self, key: str) -> Any:
+            return self.items_kept[key]
+
+        def __setitem__(self, key: str, value: Any) -> None:
+            self.items_kept[key] = value
+
+        def __delitem__(self, key: str) -> None:
+            del self.items_kept[key]
+
+        def __iter__(self) -> Iterator[str]:
+            return iter(self.items_kept)
+
+        def __len__(self) -> int:
+            return len(self.items_kept)
+
+    stored = Stored()
+    stored.setdefault("user", "Ann")
+    stored.permanent = True
+    assert stored.get("user") == "Ann"
+    assert (stored.permanent, stored.pop("_permanent"), len(stored)) == (True, True, 1)
+
+
+def test_the_classes_of_sessions_are_sessions() -> None:
+    interface = SecureCookieSessionInterface()
+    assert issubclass(SecureCookieSession, SessionMixin)
+    assert interface.is_null_session(NullSession())
+    assert not interface.is_null_session(SecureCookieSession())
+    assert interface.pickle_based is False
+
+
+async def test_the_null_session_of_an_interface_is_awaited() -> None:
+    assert isinstance(await SessionInterface().make_null_session(None), NullSession)
+
+
+# Tags of one's own
+
+
+class TagSet(JSONTag):
+    key = " s"
+
+    def check(self, value: Any) -> bool:
+        return isinstance(value, set)
+
+    def to_json(self, value: Any) -> Any:
+        return [self.serializer.tag(item) for item in sorted(value)]
+
+    def to_python(self, value: Any) -> Any:
+        return set(value)
+
+
+def test_a_tag_of_ones_own_is_used_at_any_depth() -> None:
+    serializer = TaggedJSONSerializer()
+    serializer.register(TagSet)
+    value = {"a": [{(1, b"x"), (2, b"y")}], " s": {"b": set()}}
+    text = serializer.dumps(value)
+    assert '" s"' in text
+    assert serializer.loads(text) == value
+
+
+def test_a_tag_may_stand_before_those_that_are_there_and_take_plain_values() -> None:
+    class TagShout(JSONTag):
+        key = " shout"
+
+        def check(self, value: Any) -> bool:
+            return isinstance(value, str) and value.endswith("!")
+
+        def to_json(self, value: Any) -> Any:
+            return value[:-1]
+
+        def to_python(self, value: Any) -> Any:
+            return f"{value}!"
+
+    serializer = TaggedJSONSerializer()
+    serializer.register(TagShout, index=0)
+    assert isinstance(serializer.order[0], TagShout)
+    assert serializer.dumps(["hey!"]) == '[{" shout":"hey"}]'
+    assert serializer.loads('[{" shout":"hey"}]') == ["hey!"]
+
+
+def test_a_key_is_given_once_unless_by_force() -> None:
+    class TagOther(TagSet):
+        key = " t"
+
+    serializer = TaggedJSONSerializer()
+    with pytest.raises(KeyError, match="' t' already, TagTuple; give TagOther another key"):
+        serializer.register(TagOther)
+    serializer.register(TagOther, force=True, index=0)
+    assert serializer.loads(serializer.dumps({1, 2})) == {1, 2}
+
+
+def test_a_tag_without_methods_says_what_it_needs() -> None:
+    class TagNothing(JSONTag):
+        pass
+
+    tag = TagNothing(TaggedJSONSerializer())
+    for method in (tag.check, tag.to_json, tag.to_python):
+        with pytest.raises(NotImplementedError, match=r"TagNothing needs a \w+\(\) method"):
+            method(1)

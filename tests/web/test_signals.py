@@ -226,6 +226,28 @@ async def test_a_rendered_template_is_signalled(app: Triows, path: str) -> None:
         assert values["template"].name is None
 
 
+async def test_a_rendered_template_is_signalled_with_its_whole_context(app: Triows) -> None:
+    @app.context_processor
+    def processor() -> dict[str, str]:
+        return {"processed": "yes"}
+
+    with heard("before_render_template", "template_rendered") as record:
+        await app.test_client().get("/template")
+    for _, _, values in record:
+        context = values["context"]
+        assert {"g", "request", "session", "processed", "word"} == context.keys()
+        assert (context["request"].path, context["processed"]) == ("/template", "yes")  # after the request
+
+
+async def test_what_a_receiver_sets_in_the_context_is_rendered(app: Triows) -> None:
+    def receiver(sender: Any, template: Any, context: dict[str, Any]) -> None:
+        context["word"] = "changed"
+
+    with signals.before_render_template.connected_to(receiver):
+        response = await app.test_client().get("/template")
+    assert await response.get_data() == b"changed"
+
+
 async def test_errors_of_background_tasks_and_of_the_apps_life_are_signalled(app: Triows) -> None:
     async def crash() -> None:
         raise ValueError("background")

@@ -17,19 +17,26 @@ from .websocket import serve_websocket
 
 
 async def asgi_app(app: App, scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve one ASGI scope: ``http``, ``websocket`` or ``lifespan``."""
+    """Serve one ASGI scope: ``http``, ``websocket`` or ``lifespan``.
+
+    With PROPAGATE_EXCEPTIONS the error that no error handler took is raised, after the client has got the 500 or the
+    Close frame: for the middleware around the app.
+    """
     if not trio.lowlevel.in_trio_run():
         await refuse(scope, receive, send)
         return
+    error: BaseException | None = None
     match scope["type"]:
         case "http":
-            await serve_http(app, scope, receive, send)
+            error = await serve_http(app, scope, receive, send)
         case "websocket":
-            await serve_websocket(app, scope, receive, send)
+            error = await serve_websocket(app, scope, receive, send)
         case "lifespan":
             await _serve_lifespan(app, receive, send)
         case other:
             raise ValueError(f"the ASGI scope {other!r} is not known here")
+    if error is not None and app.config["PROPAGATE_EXCEPTIONS"]:
+        raise error
 
 
 async def _serve_lifespan(app: App, receive: Receive, send: Send) -> None:

@@ -21,7 +21,8 @@ from .scope import GONE, Event, Receive, Scope, Send, head_of, response_start
 _BODY_BUFFER = 65536  # bytes of a request's body that are fetched before the handler reads them
 
 
-async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> None:
+async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> BaseException | None:
+    """Serve a request, and return the error that no error handler took."""
     connection = ASGIHTTPConnection(head_of(scope), app.limits, receive, send)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(connection.listen, app.config["DRAIN_TIMEOUT"])
@@ -34,6 +35,7 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
     if connection.truncated:
         # Returning would end the response in order, and the client would take it for whole.
         raise RuntimeError(f"the response to {connection.head.raw_path!r} broke off")
+    return connection.error
 
 
 class ASGIHTTPConnection(HTTPConnection):

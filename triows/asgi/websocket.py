@@ -39,7 +39,8 @@ def _timers_of_this_run() -> Timers:
         return timers
 
 
-async def serve_websocket(app: App, scope: Scope, receive: Receive, send: Send) -> None:
+async def serve_websocket(app: App, scope: Scope, receive: Receive, send: Send) -> BaseException | None:
+    """Serve a websocket, and return the error that no error handler took."""
     transport = ASGITransport(receive, send, denial="websocket.http.response" in (scope.get("extensions") or {}))
     head = head_of(scope)
     if scope.get("subprotocols") and not head.subprotocols:
@@ -66,6 +67,7 @@ async def serve_websocket(app: App, scope: Scope, receive: Receive, send: Send) 
             transport.stop_timer()
             _log_end(connection, perf_counter() - began, show_query=app.config["ACCESS_LOG_QUERY"])
         services.cancel_scope.cancel()
+    return connection.error
 
 
 def _log_end(connection: WebSocketConnection, seconds: float, *, show_query: bool) -> None:

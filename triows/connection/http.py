@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+import trio
+
 from ..protocol.disconnect import Disconnect
 from ..protocol.head import Head
 from ..protocol.headers import Headers
@@ -26,13 +28,15 @@ class HTTPConnection(Connection):
     :ivar max_body_size: bytes that the body may have; None for any number.
     """
 
-    __slots__ = ("content_length", "limits", "max_body_size")
+    __slots__ = ("_endless", "_shutting_down", "content_length", "limits", "max_body_size")
 
     def __init__(self, head: Head, limits: ServerLimits = _DEFAULT_LIMITS) -> None:
         super().__init__(head)
         self.limits: ServerLimits = limits
         self.content_length: int = 0
         self.max_body_size: int | None = limits.max_body_size
+        self._endless: trio.CancelScope | None = None
+        self._shutting_down = False
 
     @property
     def response_started(self) -> bool:
@@ -82,6 +86,21 @@ class HTTPConnection(Connection):
     @abstractmethod
     async def end_response(self) -> None:
         """End a streamed response."""
+
+    def until_shutdown(self, scope: trio.CancelScope) -> None:
+        """Cancel ``scope`` when the server shuts down: the response's body, which is sent in there, has no end.
+
+        Under an ASGI server nothing is known of the shutdown, and that server cancels the request.
+        """
+        self._endless = scope
+        if self._shutting_down:
+            self.shut_down()
+
+    def shut_down(self) -> None:
+        """End a body that has no end of its own: the server shuts down. All others may be sent to their end."""
+        self._shutting_down = True
+        if self._endless is not None:
+            self._endless.cancel(reason="the server shuts down")
 
     def end_by(self, disconnect: Disconnect) -> None:
         """See :meth:`Connection.end_by`. A second call does nothing."""

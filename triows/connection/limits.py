@@ -60,7 +60,8 @@ class WebSocketLimits:
     for ``Compression()``, and is held as that."""
     origins: tuple[str, ...] | None = None
     """Origins that browsers may connect from, and no others: ``"https://example.com"``, ``"https://*.example.com"`` for
-    all hosts below that name, ``"null"``, ``"*"`` for all. None: the same origin only."""
+    all hosts below that name, ``"self"`` for the host's own, ``"null"``, ``"*"`` for all. None: ``"self"``, and what
+    the route's CORS allows with credentials."""
     subprotocols: tuple[str, ...] = ()
     """Subprotocols that the route speaks, the preferred one first."""
 

@@ -34,7 +34,6 @@ from ..tasks.error_log import guarded_logger
 from ..tasks.functions import TEARDOWN_REMEDY, check_no_generator, describe
 from ..web.context import Context, current_context
 from ..web.json import JSONProvider
-from ..web.quart_names import refuse_definitions
 from ..web.request import Request
 from ..web.response import Response
 from ..web.sessions import SecureCookieSessionInterface, SessionInterface
@@ -45,12 +44,13 @@ from .background import BackgroundNursery
 from .commands import WithCommands
 from .config import DEFAULT_CONFIG, Config
 from .contexts import AsyncContext
-from .files import DEFAULT_STATIC_FOLDER, WithInstance, serves_static, static_rule
+from .files import DEFAULT_STATIC_FOLDER, WithInstance, serves_static, static_rule, static_view
 from .lifespan import Lifespan
 from .limits import ConfiguredLimits, argument_hint
 from .middleware import WithMiddleware
 from .operation import WithOperation
 from .overridables import WithOverridables
+from .response_filters import WithResponseFilters
 from .routes import urls
 from .routes.arguments import check_unsettled_rules, check_view_arguments
 from .routes.blueprints import Blueprint, check_blueprint
@@ -61,7 +61,16 @@ from .routes.views import View, ViewFunctions
 from .templates import WithTemplates
 
 
-class App(WithOverridables, WithCommands, WithMiddleware, WithOperation, WithTemplates, WithInstance, Scaffold):
+class App(
+    WithResponseFilters,
+    WithOverridables,
+    WithCommands,
+    WithMiddleware,
+    WithOperation,
+    WithTemplates,
+    WithInstance,
+    Scaffold,
+):
     """The base of :class:`triows.Triows`, without the ways to serve and to test it; see there for the parameters."""
 
     request_class: type[Request] = Request
@@ -83,6 +92,7 @@ class App(WithOverridables, WithCommands, WithMiddleware, WithOperation, WithTem
     views: dict[str, View]
 
     _without_effect = quart_names.APP
+    _only_called = quart_names.APP_ONLY_CALLED
     _missing = quart_names.APP_CALLS
     _read_when_made = quart_names.APP_READ_WHEN_MADE
 
@@ -118,6 +128,7 @@ class App(WithOverridables, WithCommands, WithMiddleware, WithOperation, WithTem
         guarded_logger(self.name)  # before a dictConfig() that comes between the app and its first record
         self.json: JSONProvider = self.json_provider_class(self)
         self.url_map: URLMap = self.url_map_class(host_matching=host_matching)
+        self.url_map.note_rule = self.note_rule
         self.subdomain_matching = subdomain_matching
         self.view_functions = ViewFunctions(self._is_websocket)
         self.unsettled_rules: list[Rule] = []
@@ -132,7 +143,7 @@ class App(WithOverridables, WithCommands, WithMiddleware, WithOperation, WithTem
         self._lifespan = Lifespan(self)
         self._limits = ConfiguredLimits(self)
         if serves_static(self, host_matching, static_host):
-            self.add_url_rule(static_rule(self), "static", self.send_static_file, host=static_host)
+            self.add_url_rule(static_rule(self), "static", static_view(self), host=static_host)
 
     def __repr__(self) -> str:
         return f"<Triows {self.name!r}>"
@@ -347,42 +358,42 @@ class App(WithOverridables, WithCommands, WithMiddleware, WithOperation, WithTem
     # The app's own life
 
     @bare()
-    def before_serving(self, function: F) -> F:
-        """Call ``function()`` when the app starts up. An error of it stops the start.
+    def before_serving(self, func: F) -> F:
+        """Call ``func()`` when the app starts up. An error of it stops the start.
 
         :raises RuntimeError: if the app has started up already.
         """
-        return self._lifespan.add_before(function)
+        return self._lifespan.add_before(func)
 
     @bare()
-    def after_serving(self, function: F) -> F:
-        """Call ``function()`` when the app shuts down, after the second halves of ``while_serving``."""
-        return self._lifespan.add_after(function)
+    def after_serving(self, func: F) -> F:
+        """Call ``func()`` when the app shuts down, after the second halves of ``while_serving``."""
+        return self._lifespan.add_after(func)
 
     @bare()
-    def while_serving(self, function: F) -> F:
+    def while_serving(self, func: F) -> F:
         """Run an async generator function: up to its ``yield`` at start-up, and on from there at shutdown."""
-        return self._lifespan.add_during(function)
+        return self._lifespan.add_during(func)
 
     @bare(...)
-    def lifespan(self, function: F) -> F:
+    def lifespan(self, func: F) -> F:
         """Register an async context manager function, around everything that the app does.
 
         It is an async generator function with one ``yield``, or one decorated with
         :func:`contextlib.asynccontextmanager`, and may take the app as its argument. Nurseries may be open across the
         ``yield``.
         """
-        return self._lifespan.add_around(function)
+        return self._lifespan.add_around(func)
 
     @bare("error")
-    def teardown_appcontext(self, function: F) -> F:
-        """Call ``function(error)`` at the end of each app context, in the order of registration, as in Quart.
+    def teardown_appcontext(self, f: F) -> F:
+        """Call ``f(error)`` at the end of each app context, in the order of registration, as in Quart.
 
         Requests, websockets, background functions, the app's own life and :meth:`app_context` have one each.
         """
-        check_no_generator(function, TEARDOWN_REMEDY)
-        self.teardown_functions.append(function)
-        return function
+        check_no_generator(f, TEARDOWN_REMEDY)
+        self.teardown_functions.append(f)
+        return f
 
     @property
     def before_serving_funcs(self) -> list[Callable[..., Any]]:
@@ -407,8 +418,8 @@ class App(WithOverridables, WithCommands, WithMiddleware, WithOperation, WithTem
         """
         return self._lifespan.nursery
 
-    def add_background_task(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        """Call ``function(*args, **kwargs)`` in the background; if it is not async, in a worker thread.
+    def add_background_task(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """Call ``func(*args, **kwargs)`` in the background; if it is not async, in a worker thread.
 
         The call has an app context of its own, with another ``g``; it sees the request that it was started in. A crash
         is logged.
@@ -419,12 +430,12 @@ class App(WithOverridables, WithCommands, WithMiddleware, WithOperation, WithTem
             nursery = self.nursery
         except NoNurseryError:
             raise NoNurseryError(
-                f"add_background_task({describe(function)}) needs an app that serves; in tests, use 'async with"
+                f"add_background_task({describe(func)}) needs an app that serves; in tests, use 'async with"
                 " app.test_app():' around the client, and under an ASGI server leave its lifespan events on"
             ) from None
         outer = current_context()
         context = Context(self) if outer is None else outer.for_background()
-        start = partial(nursery.start_call, function, args, kwargs, AsyncContext(self, context))
+        start = partial(nursery.start_call, func, args, kwargs, AsyncContext(self, context))
         if trio.lowlevel.in_trio_task():
             start()
         else:  # in the worker thread of a view or hook that is not async
@@ -454,7 +465,7 @@ class App(WithOverridables, WithCommands, WithMiddleware, WithOperation, WithTem
     def _check(self) -> None:
         self._choose_log_format()
         # Attributes may have been set on the class since it was made.
-        refuse_definitions(type(self), quart_names.APP)
+        self._refuse_definitions()
         self._note_overrides()
         self.url_map.check(self.config["SERVER_NAME"])
         check_unsettled_rules(self)

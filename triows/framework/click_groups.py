@@ -26,13 +26,18 @@ class ScriptInfo:
     def load_app(self) -> Any:
         """Return the app.
 
-        :raises click.UsageError: if the command was not called by ``app.cli``.
+        :raises click.UsageError: if there is none.
         """
         if self._app is None:
-            if self.create_app is None:
-                raise click.UsageError("this command has no app: add it to app.cli, and call app.cli()")
-            self._app = self.create_app()
+            self._app = self.find_app() if self.create_app is None else self.create_app()
         return self._app
+
+    def find_app(self) -> Any:
+        """Find the app of a program that has given no ``create_app``.
+
+        :raises click.UsageError: always; the command ``triows`` knows how to find one.
+        """
+        raise click.UsageError("this command has no app: add it to app.cli, and call app.cli()")
 
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from ..tasks.functions import check_not_async
+from ..web.globals import g
 
 if TYPE_CHECKING:
     from .click_groups import AppCommands, BlueprintCommands
+
+
+F = TypeVar("F", bound=Callable[[], Mapping[str, Any]])
 
 
 class WithCommands:
@@ -22,6 +29,24 @@ class WithCommands:
         from .click_groups import AppCommands
 
         return AppCommands(self)
+
+    @cached_property
+    def shell_context_processors(self) -> list[Callable[[], Mapping[str, Any]]]:
+        """The functions of :meth:`shell_context_processor`."""
+        return []
+
+    def shell_context_processor(self, function: F) -> F:
+        """Let ``function()`` return names, in a dict, for the namespace of ``triows shell``."""
+        check_not_async(function, "return what can be awaited, and await it in the shell")
+        self.shell_context_processors.append(function)
+        return function
+
+    def make_shell_context(self) -> dict[str, Any]:
+        """Return the namespace of ``triows shell``: ``app``, ``g``, and what the context processors add."""
+        names: dict[str, Any] = {"app": self, "g": g}
+        for processor in self.shell_context_processors:
+            names.update(processor())
+        return names
 
 
 class AppWithCommands(Protocol):

@@ -44,7 +44,8 @@ DEFAULT_CONFIG: dict[str, Any] = {
     "MAX_FORM_PARTS": 1_000,
     "PERMANENT_SESSION_LIFETIME": timedelta(days=31),
     "PREFERRED_URL_SCHEME": "http",
-    # Read by the test client: None raises handlers' errors in the test.
+    # Whether errors that no error handler takes are raised: in tests, and to the ASGI middleware and server around the
+    # app. None: in tests alone.
     "PROPAGATE_EXCEPTIONS": None,
     # Whether the app answers OPTIONS itself, for the routes that are added after the setting.
     "PROVIDE_AUTOMATIC_OPTIONS": True,
@@ -282,7 +283,11 @@ _FLAGS: Mapping[str, bool] = {
 }
 
 
-def _flag(name: str, value: Any) -> bool:
+def read_flag(name: str, value: Any) -> bool:
+    """Return a switch, whose value may be a word of an environment variable.
+
+    :raises TypeError: if the value is neither true nor false.
+    """
     if isinstance(value, str):
         value = _FLAGS.get(value.strip().lower(), value)
     if value not in (True, False, None):  # 1 and 0 are equal to them
@@ -291,7 +296,7 @@ def _flag(name: str, value: Any) -> bool:
 
 
 def _flag_or_none(name: str, value: Any) -> bool | None:
-    return None if value is None else _flag(name, value)
+    return None if value is None else read_flag(name, value)
 
 
 def _without_effect(setting: tuple[tuple[Any, ...], str], name: str, value: Any) -> Any:
@@ -361,13 +366,13 @@ _CHECKS: Mapping[str, Check] = {
             "SESSION_REFRESH_EACH_REQUEST",
             "TESTING",
         ),
-        _flag,
+        read_flag,
     ),
-    "PROVIDE_AUTOMATIC_OPTIONS": _flag,
+    "PROVIDE_AUTOMATIC_OPTIONS": read_flag,
     "TEMPLATES_AUTO_RELOAD": _flag_or_none,
     "TRAP_BAD_REQUEST_ERRORS": _flag_or_none,
-    "TRAP_HTTP_EXCEPTIONS": _flag,
-    "USE_X_SENDFILE": _flag,
+    "TRAP_HTTP_EXCEPTIONS": read_flag,
+    "USE_X_SENDFILE": read_flag,
     **{key: partial(_without_effect, setting) for key, setting in SETTINGS.items()},
     "LOG_FORMAT": _log_format,
     "MAX_CONTENT_LENGTH": _size_or_none,

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Token
 from logging import Logger
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ..tasks.context import TaskContext
 from ..web import signals
@@ -100,6 +100,19 @@ class AsyncContext:
                     self._app.logger, signals.appcontext_popped, self._app
                 )
 
+    async def auto_pop(self, exc: BaseException | None) -> None:
+        """Do what :meth:`pop` does: nothing preserves a context in triows but the test client, which has its own."""
+        await self.pop(exc)
+
+    def copy(self) -> Self:
+        """Return a context like this one, with the same ``g``, which is not pushed."""
+        other = self._copy()
+        other.context.g = self.context.g
+        return other
+
+    def _copy(self) -> Self:
+        return type(self)(self._app)
+
     async def _tear_down(self, error: BaseException | None) -> None:
         await tear_down_app_context(self._app, error)
 
@@ -139,11 +152,15 @@ class SubjectContext(AsyncContext):
         await super()._begin()
         if len(self._tokens) > 1:
             return
-        self._stages.match()
+        self.match_request()
         if self.context.session is None:
             await self._stages.open_session()
         if self._preprocess:
             self._stages.preprocess_url_values()
+
+    def match_request(self) -> None:
+        """Find the rule for the URL. The first push calls it; a subclass may override it."""
+        self._stages.match()
 
     async def _tear_down(self, error: BaseException | None) -> None:
         await self._stages.tear_down(error)

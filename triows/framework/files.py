@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol, Self, TypeVar, cast, overload
 
 import trio
 
+from ..tasks.functions import call
 from ..web.context import require_context
 from ..web.files import send_static
 from ..web.response import Response
@@ -126,6 +127,15 @@ class WithFiles:
 def static_rule(owner: WithFiles) -> str:
     """Return the rule of the static files of an app or a blueprint."""
     return f"{owner.static_url_path}/<path:filename>"
+
+
+def static_view(owner: WithFiles) -> Callable[[str], Awaitable[Response]]:
+    """Return the view of the static files, which calls what an app or a blueprint has as ``send_static_file()`` now."""
+
+    async def static(filename: str) -> Response:
+        return cast(Response, await call(owner.send_static_file, filename))
+
+    return static
 
 
 def serves_static(app: WithFiles, host_matching: bool, static_host: str | None) -> bool:

@@ -16,6 +16,7 @@ from ..connection.limits import (
     WebSocketLimits,
     from_checked,
 )
+from ..web.cors import CORS
 from .config import DEFAULT_CONFIG, Config
 from .routes.rules import Rule
 
@@ -24,6 +25,8 @@ class LimitedApp(Protocol):
     """The app whose limits these are. Its config may be replaced by another."""
 
     config: Config
+
+    def cors_of(self, rule: Rule | None) -> CORS | None: ...
 
 
 class ConfiguredLimits:
@@ -52,6 +55,10 @@ class ConfiguredLimits:
         config = self._app.config
         if rule.limits is None or rule.limits[0] != config.revision:
             values = {**_values(config, WEBSOCKET_LIMITS), **rule.own_limits}
+            policy = self._app.cors_of(rule)
+            # A handshake carries the visitor's cookies: a policy without credentials says nothing of it.
+            if values["origins"] is None and policy is not None and policy.credentials:
+                values["origins"] = ("self", *policy.origins)
             rule.limits = config.revision, from_checked(WebSocketLimits, values)
         return rule.limits[1]
 

@@ -21,6 +21,7 @@ from ..web.request import RequestBase
 from ..web.response import Response
 from .config import DEFAULT_CONFIG, Config
 from .contexts import AsyncContext
+from .environment import debug_of_environment
 from .routes import urls
 from .routes.hooks import run_teardown
 from .routes.make_response import is_trapped, response_from
@@ -51,7 +52,8 @@ class Stages(Protocol):
 class WithOverridables:
     """The methods of an app that may be replaced.
 
-    ``request_context`` and ``websocket_context`` are by default the current one, as in Quart.
+    ``request_context`` and ``websocket_context`` are by default the current one, as in Quart. They are annotated as
+    Any, so that an override may name one of the classes of contexts.
 
     :ivar overrides: the names of those that a subclass or an assignment has replaced.
     :ivar overrides_make_response: whether :meth:`make_response` is one of them; only then it is awaited.
@@ -117,7 +119,10 @@ class WithOverridables:
             ``root_path``.
         """
         root_path = self.instance_path if instance_relative else self.root_path
-        return self.config_class(root_path, {**DEFAULT_CONFIG, **self.default_config})
+        defaults = {**DEFAULT_CONFIG, **self.default_config}
+        if (debug := debug_of_environment()) is not None:
+            defaults["DEBUG"] = debug
+        return self.config_class(root_path, defaults)
 
     def make_aborter(self) -> Aborter:
         """Return what :func:`triows.abort` calls, when the app is made: an ``aborter_class``."""
@@ -135,7 +140,7 @@ class WithOverridables:
         adapter: MapAdapter = self.url_map.adapter_for(request, self.config["SERVER_NAME"], self.subdomain_matching)
         return adapter
 
-    async def full_dispatch_request(self, request_context: Context | AsyncContext | None = None) -> Response:
+    async def full_dispatch_request(self, request_context: Any = None) -> Response:
         """Return the response to the request: of the before hooks, the view or an error handler, and the after hooks.
 
         The errors that no error handler takes are raised.
@@ -144,29 +149,29 @@ class WithOverridables:
         assert response is not None
         return response
 
-    async def full_dispatch_websocket(self, websocket_context: Context | AsyncContext | None = None) -> Response | None:
+    async def full_dispatch_websocket(self, websocket_context: Any = None) -> Response | None:
         """Run the before hooks, the handler, its error handlers and the after hooks of the websocket.
 
         :returns: the response in place of an acceptance, if any.
         """
         return await self._stages(websocket_context).full_dispatch()
 
-    async def preprocess_request(self, request_context: Context | AsyncContext | None = None) -> Any:
+    async def preprocess_request(self, request_context: Any = None) -> Any:
         """Call the URL value preprocessors and the before hooks; return the first hook's answer, or None."""
         return await self._stages(request_context).preprocess()
 
-    async def preprocess_websocket(self, websocket_context: Context | AsyncContext | None = None) -> Any:
+    async def preprocess_websocket(self, websocket_context: Any = None) -> Any:
         """Call the URL value preprocessors and the before hooks; return the first hook's answer, or None."""
         return await self._stages(websocket_context).preprocess()
 
-    async def dispatch_request(self, request_context: Context | AsyncContext | None = None) -> Any:
+    async def dispatch_request(self, request_context: Any = None) -> Any:
         """Call the view of the request, and return what the view returns.
 
         :raises werkzeug.exceptions.HTTPException: by :meth:`raise_routing_exception`, if the request has no view.
         """
         return await self._stages(request_context).dispatch()
 
-    async def dispatch_websocket(self, websocket_context: Context | AsyncContext | None = None) -> Any:
+    async def dispatch_websocket(self, websocket_context: Any = None) -> Any:
         """Call the handler of the websocket, and return what the handler returns.
 
         :raises werkzeug.exceptions.HTTPException: by :meth:`raise_routing_exception`, if the websocket has no handler.
@@ -187,15 +192,15 @@ class WithOverridables:
         """
         return self.options_response(self._stages(None).context)
 
-    async def make_response(self, value: Any) -> Response:
+    async def make_response(self, result: Any) -> Response:
         """Return the response for the return value of a view.
 
         :raises TypeError: if a view may not return that.
         """
-        return response_from(self, value)  # type: ignore[arg-type]
+        return response_from(self, result)  # type: ignore[arg-type]
 
     async def finalize_request(
-        self, result: Any, request_context: Context | AsyncContext | None = None, from_error_handler: bool = False
+        self, result: Any, request_context: Any = None, from_error_handler: bool = False
     ) -> Response:
         """Return the response for what a view, a hook or an error handler has returned, after the after hooks.
 
@@ -206,22 +211,18 @@ class WithOverridables:
         return response
 
     async def finalize_websocket(
-        self, result: Any, websocket_context: Context | AsyncContext | None = None, from_error_handler: bool = False
+        self, result: Any, websocket_context: Any = None, from_error_handler: bool = False
     ) -> Response | None:
         """Return the response for what a handler, a hook or an error handler has returned, after the after hooks."""
         return await self._stages(websocket_context).finalize(result, from_error_handler)
 
-    async def process_response(
-        self, response: Response, request_context: Context | AsyncContext | None = None
-    ) -> Response:
+    async def process_response(self, response: Response, request_context: Any = None) -> Response:
         """Call the after hooks with the response and save the session; return the response or another."""
         processed = await self._stages(request_context).process(response)
         assert processed is not None
         return processed
 
-    async def postprocess_websocket(
-        self, response: Response | None, websocket_context: Context | AsyncContext | None = None
-    ) -> Response | None:
+    async def postprocess_websocket(self, response: Response | None, websocket_context: Any = None) -> Response | None:
         """Call the after hooks with the response, None after an acceptance, and save the session."""
         return await self._stages(websocket_context).process(response)
 
@@ -258,21 +259,17 @@ class WithOverridables:
         else:
             self._stages(context).log(error)
 
-    def trap_http_exception(self, error: Exception) -> bool:
+    def trap_http_exception(self, e: Exception) -> bool:
         """Whether an HTTP error without a handler is a fault of the view, as other exceptions are."""
-        return isinstance(error, HTTPException) and is_trapped(self, error)  # type: ignore[arg-type]
+        return isinstance(e, HTTPException) and is_trapped(self, e)  # type: ignore[arg-type]
 
     # Teardown
 
-    async def do_teardown_request(
-        self, exc: BaseException | None, request_context: Context | AsyncContext | None = None
-    ) -> None:
+    async def do_teardown_request(self, exc: BaseException | None, request_context: Any = None) -> None:
         """Call the teardown hooks of the request; an error of a hook is logged."""
         await self._stages(request_context).tear_down_hooks(exc)
 
-    async def do_teardown_websocket(
-        self, exc: BaseException | None, websocket_context: Context | AsyncContext | None = None
-    ) -> None:
+    async def do_teardown_websocket(self, exc: BaseException | None, websocket_context: Any = None) -> None:
         """Call the teardown hooks of the websocket; an error of a hook is logged."""
         await self._stages(websocket_context).tear_down_hooks(exc)
 

@@ -6,13 +6,13 @@ apps and blueprints that raises the remedies.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..web.foreign_names import AbsentName
 from ..web.quart_names import REQUEST, refuse_definitions
 
 _CARRIERS = "what carries requests is no part of the app; wrap app.asgi_app"
-_COMMANDS = "add commands to app.cli, and call app.cli() in a program"
 
 APP: Mapping[str, str] = {
     "should_ignore_error": "raise the error again in an override of handle_user_exception()",
@@ -25,14 +25,17 @@ APP: Mapping[str, str] = {
     "lock_class": REQUEST["lock_class"],
     "background_tasks": "use app.nursery, which has child_tasks",
     "while_serving_gens": "use @app.while_serving",
-    "make_shell_context": _COMMANDS,
-    "shell_context_processors": _COMMANDS,
 }
 """Names that Quart calls or reads on an app, and triows does not."""
 
+APP_ONLY_CALLED: Mapping[str, str] = {
+    "app_context": "use app_ctx_globals_class, or receivers of the signals appcontext_pushed and appcontext_popped",
+    "request_context": "override create_url_adapter() or preprocess_request()",
+    "websocket_context": "override create_url_adapter() or preprocess_websocket()",
+}
+"""Methods that Quart calls for each request or websocket, and triows does not."""
+
 APP_CALLS: Mapping[str, str] = {
-    "shell_context_processor": _COMMANDS,
-    "run_task": "await app.serve(host, port)",
     "startup": "use 'async with app.serving():'",
     "shutdown": "use 'async with app.serving():', or server.shutdown() of what app.serve() has started",
     "shutdown_event": "tasks in app.nursery are cancelled when the app shuts down",
@@ -50,6 +53,9 @@ APP_READ_WHEN_MADE: Mapping[str, str] = {
     "url_map_class": "define it in a subclass of Triows",
 }
 """Names that an app reads while it is made, and never again."""
+
+URL_MAP: Mapping[str, str] = {"bind_to_request": "override create_url_adapter() of the app"}
+"""Names that Quart calls on a URL map, and triows does not."""
 
 BLUEPRINT: Mapping[str, str] = {
     "deferred_functions": "use blueprint.record(function)",
@@ -85,16 +91,14 @@ ELSEWHERE: Mapping[str, str] = {
 """Names of frameworks that are no relatives of Quart's, on an app or a blueprint. A user may set each of them."""
 
 RUN: Mapping[str, str] = {
-    "debug": "set app.debug = True before; tracebacks go to the log",
-    **dict.fromkeys(("use_reloader", "reload"), "run 'triows run --reload module.py' in a terminal"),
+    "reload": "give use_reloader=True",
     **dict.fromkeys(("use_debugger", "use_evalex"), "there is no debugger in the browser; use breakpoint()"),
     "loop": "the app runs on Trio, with trio.run(), which needs no loop",
-    "ca_certs": "make an ssl.SSLContext, and give it as ssl_context",
     "ssl": "give certfile and keyfile, or ssl_context",
     "threaded": "each request runs in a task; ordinary functions are called in threads",
     **dict.fromkeys(("processes", "workers"), "start as many processes with reuse_port=True"),
-    "log_level": "set it with logging.getLogger('triows.error').setLevel()",
-    "load_dotenv": "load the file before",
+    "log_level": "set it with logging.getLogger('triows').setLevel(), or run 'triows run --log-level LEVEL'",
+    "load_dotenv": "load the file before, or run 'triows run --env-file FILE'",
 }
 """Options of other frameworks' ``run()``, each with what to do instead."""
 
@@ -110,14 +114,33 @@ SETTINGS: Mapping[str, tuple[tuple[Any, ...], str]] = {
 """Quart's settings without an effect here: the values that are accepted beside None and False, and the remedy."""
 
 
+class _AbsentName(AbsentName):
+    """A name of another framework that is not there."""
+
+    what = "is not there"
+
+    def message(self, owner: str) -> str:
+        """Return the text of the error."""
+        return _message(owner, self.name, self.what, self.remedy)
+
+
+class _QuartName(_AbsentName):
+    """A name of Quart's that is not there."""
+
+    what = "is Quart's and not there"
+
+
 class QuartNameGuard:
     """A base class that refuses Quart's names where they would have no effect.
 
-    They are refused where a subclass defines them, where they are assigned, and where they are read.
+    They are refused where a subclass defines them, where they are assigned, and where they are read. Each is a
+    descriptor for the last of these: a ``__getattr__()`` would make all attributes slower, see :mod:`.foreign_names`.
     """
 
     _without_effect: ClassVar[Mapping[str, str]] = {}
     """Names that may not be defined, assigned or read."""
+    _only_called: ClassVar[Mapping[str, str]] = {}
+    """Names of methods that users call, and that may not be overridden or assigned."""
     _missing: ClassVar[Mapping[str, str]] = {}
     """Names that are not there to be read; a subclass may define them."""
     _read_when_made: ClassVar[Mapping[str, str]] = {}
@@ -127,25 +150,42 @@ class QuartNameGuard:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        refuse_definitions(cls, cls._without_effect)
+        cls._refuse_definitions()
+        if "_without_effect" in vars(cls):
+            quart = {name: _QuartName(name, remedy) for name, remedy in {**cls._missing, **cls._without_effect}.items()}
+            foreign = {name: _AbsentName(name, remedy) for name, remedy in cls._foreign.items()}
+            for name, absent in {**foreign, **quart}.items():
+                if not hasattr(cls, name):
+                    setattr(cls, name, absent)
 
-    if not TYPE_CHECKING:  # or every attribute would be there
+    @classmethod
+    def _refuse_definitions(cls) -> None:
+        """Raise TypeError if the class or one of its bases defines what would have no effect."""
+        refuse_definitions(cls, cls._without_effect)
+        for name, remedy in cls._only_called.items():
+            definers = [base for base in cls.__mro__ if name in vars(base)]
+            if len(definers) > 1:
+                raise TypeError(
+                    f"{definers[0].__name__} overrides {name!r}, which triows itself never calls, so that this would"
+                    f" have no effect: {remedy}"
+                )
+
+    def __dir__(self) -> Iterable[str]:
+        absent = {*self._without_effect, *self._missing, *self._foreign}
+        return [name for name in super().__dir__() if name not in absent or hasattr(self, name)]
+
+    if not TYPE_CHECKING:
 
         def __setattr__(self, name: str, value: Any) -> None:
+            owner = type(self).__name__
             if name in self._without_effect:
-                raise AttributeError(_message(self, name, "has no effect in triows", self._without_effect[name]))
+                raise AttributeError(_message(owner, name, "has no effect in triows", self._without_effect[name]))
+            if name in self._only_called:
+                raise AttributeError(_message(owner, name, "cannot be replaced", self._only_called[name]))
             if name in self._read_when_made:
-                raise AttributeError(_message(self, name, "is read while it is made", self._read_when_made[name]))
+                raise AttributeError(_message(owner, name, "is read while it is made", self._read_when_made[name]))
             super().__setattr__(name, value)
 
-        def __getattr__(self, name: str) -> Any:
-            remedy = self._without_effect.get(name) or self._missing.get(name)
-            if remedy is not None:
-                raise AttributeError(_message(self, name, "is Quart's and not there", remedy))
-            if name in self._foreign:
-                raise AttributeError(_message(self, name, "is not there", self._foreign[name]))
-            return self.__getattribute__(name)  # raises what brought us here, also from within a property
 
-
-def _message(owner: object, name: str, what: str, remedy: str) -> str:
-    return f"{name!r} of a {type(owner).__name__} {what}: {remedy}"
+def _message(owner: str, name: str, what: str, remedy: str) -> str:
+    return f"{name!r} of a {owner} {what}: {remedy}"

@@ -73,14 +73,14 @@ class WithTemplateFolder:
         self._jinja_loader = loader
 
     @bare()
-    def context_processor(self, function: F) -> F:
-        """Call ``function()`` before each rendering; it returns a dict of variables for the template.
+    def context_processor(self, f: F) -> F:
+        """Call ``f()`` before each rendering; it returns a dict of variables for the template.
 
         A blueprint's concerns the templates of its own routes only. What is given to ``render_template()`` comes first,
         then the variables of blueprints, then those of the app.
         """
         self._check_setup()
-        return add_hook(self.template_context_processors, function)
+        return add_hook(self.template_context_processors, f)
 
 
 class _DefaultEnvironment:
@@ -205,20 +205,20 @@ class WithTemplates(WithTemplateFolder):
 
     # What templates may call
 
-    def add_template_filter(self, function: Callable[..., Any], name: str | None = None) -> None:
+    def add_template_filter(self, f: Callable[..., Any], name: str | None = None) -> None:
         """Add a filter: what :meth:`template_filter` does, without a decorator."""
         self._check_setup()
-        self.jinja_env.filters[_name_of(function, name)] = function
+        self.jinja_env.filters[_name_of(f, name)] = f
 
-    def add_template_test(self, function: Callable[..., Any], name: str | None = None) -> None:
+    def add_template_test(self, f: Callable[..., Any], name: str | None = None) -> None:
         """Add a test: what :meth:`template_test` does, without a decorator."""
         self._check_setup()
-        self.jinja_env.tests[_name_of(function, name)] = function
+        self.jinja_env.tests[_name_of(f, name)] = f
 
-    def add_template_global(self, function: Callable[..., Any], name: str | None = None) -> None:
+    def add_template_global(self, f: Callable[..., Any], name: str | None = None) -> None:
         """Add a global: what :meth:`template_global` does, without a decorator."""
         self._check_setup()
-        self.jinja_env.globals[_name_of(function, name)] = function
+        self.jinja_env.globals[_name_of(f, name)] = f
 
     def template_filter(self, name: str | None = None) -> Callable[[F], F]:
         """Make the decorated function a filter of templates: ``{{ value|name }}``. It may be async.
@@ -243,9 +243,9 @@ class TemplateSetupApp(Protocol):
 
     template_context_processors: HookTable
 
-    def add_template_filter(self, function: Callable[..., Any], name: str | None = None) -> None: ...
-    def add_template_test(self, function: Callable[..., Any], name: str | None = None) -> None: ...
-    def add_template_global(self, function: Callable[..., Any], name: str | None = None) -> None: ...
+    def add_template_filter(self, f: Callable[..., Any], name: str | None = None) -> None: ...
+    def add_template_test(self, f: Callable[..., Any], name: str | None = None) -> None: ...
+    def add_template_global(self, f: Callable[..., Any], name: str | None = None) -> None: ...
 
 
 class TemplateSetup(Protocol):
@@ -267,29 +267,29 @@ class WithAppTemplates(WithTemplateFolder):
         app.template_context_processors.setdefault(full_name, []).extend(processors)
 
     @bare()
-    def app_context_processor(self, function: F) -> F:
+    def app_context_processor(self, f: F) -> F:
         """``context_processor`` for all templates of the app."""
 
         def add(setup: TemplateSetup) -> None:
-            add_hook(setup.app.template_context_processors, function)
+            add_hook(setup.app.template_context_processors, f)
 
         self._record_once(add)
-        return function
+        return f
 
-    def add_app_template_filter(self, function: Callable[..., Any], name: str | None = None) -> None:
+    def add_app_template_filter(self, f: Callable[..., Any], name: str | None = None) -> None:
         """``add_template_filter`` of the app."""
-        name = _name_of(function, name)
-        self._record_once(lambda setup: setup.app.add_template_filter(function, name))
+        name = _name_of(f, name)
+        self._record_once(lambda setup: setup.app.add_template_filter(f, name))
 
-    def add_app_template_test(self, function: Callable[..., Any], name: str | None = None) -> None:
+    def add_app_template_test(self, f: Callable[..., Any], name: str | None = None) -> None:
         """``add_template_test`` of the app."""
-        name = _name_of(function, name)
-        self._record_once(lambda setup: setup.app.add_template_test(function, name))
+        name = _name_of(f, name)
+        self._record_once(lambda setup: setup.app.add_template_test(f, name))
 
-    def add_app_template_global(self, function: Callable[..., Any], name: str | None = None) -> None:
+    def add_app_template_global(self, f: Callable[..., Any], name: str | None = None) -> None:
         """``add_template_global`` of the app."""
-        name = _name_of(function, name)
-        self._record_once(lambda setup: setup.app.add_template_global(function, name))
+        name = _name_of(f, name)
+        self._record_once(lambda setup: setup.app.add_template_global(f, name))
 
     def app_template_filter(self, name: str | None = None) -> Callable[[F], F]:
         """``template_filter`` of the app."""

@@ -23,11 +23,12 @@ def origin_allowed(origin: str, host: str, allowed: tuple[str, ...] | None) -> b
 
     :param origin: the Origin header.
     :param host: the Host header.
-    :param allowed: the allowed origins, each as :func:`parse_origin_pattern` returns it; ``"*"`` allows all.
+    :param allowed: the allowed origins, each as :func:`parse_origin_pattern` returns it; ``"*"`` allows all, and
+        ``"self"`` what is allowed without them.
     """
     if allowed is None:
         return _is_same(origin, host)
-    if "*" in allowed:
+    if "*" in allowed or ("self" in allowed and _is_same(origin, host)):
         return True
     page = _normalised(origin)
     return page is not None and (page in allowed or any(_is_below(page, pattern) for pattern in allowed))
@@ -61,11 +62,11 @@ def _is_below(page: str, pattern: str) -> bool:
 
 
 def parse_origin_pattern(text: str) -> str:
-    """Return an item of ``origins`` as :func:`origin_allowed` takes it: an origin, ``https://*.name``, null or ``*``.
+    """Return an item of ``origins`` as :func:`origin_allowed` takes it: an origin, ``https://*.name``, null, self or *.
 
     :raises ValueError: if it is none of these; the message says what one looks like.
     """
-    if text == "*":
+    if text in ("*", "self"):
         return text
     scheme, wildcard, rest = text.partition("://*.")
     # Names below another one are found by their end: an IPv6 address has none below it.

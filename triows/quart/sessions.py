@@ -7,3 +7,5 @@ from ..web.sessions import SecureCookieSession as SecureCookieSession
 from ..web.sessions import SecureCookieSessionInterface as SecureCookieSessionInterface
 from ..web.sessions import SessionInterface as SessionInterface
 from ..web.sessions import SessionMixin as SessionMixin
+
+session_json_serializer = SecureCookieSessionInterface.serializer

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.datastructures import Headers
 from werkzeug.sansio.response import Response as SansIOResponse
 
+from ..web.quart_names import refuse_imports as _refuse_imports
 from ..web.response import Response
 
 if TYPE_CHECKING:
@@ -82,6 +83,16 @@ _OF_TESTS = {
 }
 
 if not TYPE_CHECKING:
+    _refuse = _refuse_imports(
+        __name__,
+        {
+            "Event": "events are Trio's: trio.Event",
+            **dict.fromkeys(
+                ("ASGIHTTPProtocol", "ASGILifespanProtocol", "ASGIWebsocketProtocol"),
+                "what carries requests is no part of the app; wrap app.asgi_app",
+            ),
+        },
+    )
 
     def __getattr__(name: str) -> Any:
         # What tests need is imported when a test asks for it: that is a third of all that an app would import.
@@ -89,7 +100,7 @@ if not TYPE_CHECKING:
             from .. import testing
 
             return getattr(testing, _OF_TESTS[name])
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return _refuse(name)
 
 
 # ASGI

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from werkzeug.datastructures import Headers
 
@@ -12,6 +12,7 @@ from ..tasks.functions import is_async
 from ..tasks.functions import run_sync as run_sync
 from ..tasks.functions import run_sync_iterable as run_sync_iterable
 from ..web.headers import decode_headers as decode_headers
+from ..web.quart_names import refuse_imports as _refuse_imports
 
 is_coroutine_function = is_async
 
@@ -24,3 +25,16 @@ def file_path_to_path(*paths: str | bytes | os.PathLike[Any]) -> Path:
 def encode_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
     """Return the headers as ASGI has them: the names in small letters, and both as bytes."""
     return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
+if not TYPE_CHECKING:
+    __getattr__ = _refuse_imports(
+        __name__,
+        {
+            "cancel_tasks": "call cancel() of the nursery's cancel_scope",
+            "raise_task_exceptions": "a nursery raises the errors of its tasks",
+            "observe_changes": "use 'triows dev'",
+            "restart": "use 'triows dev'",
+            "MustReloadError": "use 'triows dev'",
+        },
+    )

@@ -177,7 +177,9 @@ class HTTP1Connection:
         if isinstance(self._current, WebSocketConnection):
             self._current.end_by(Disconnect(GOING_AWAY, "", "shutdown"))
         else:
-            if self._current is None and (self._fresh or self.input):
+            if isinstance(self._current, Exchange):
+                self._current.shut_down()
+            elif self._fresh or self.input:
                 # The client has just connected, or sent half a head, and cannot know of the shutdown: serve it still.
                 self._grant_last_chance()
             self._wake_reader()
@@ -209,6 +211,8 @@ class HTTP1Connection:
                 return self._upgrade(parsed)
             exchange = Exchange(self, parsed, self._head(parsed, "https" if self.endpoints.secure else "http"))
             self._current = exchange
+            if self._last_chance:
+                exchange.shut_down()
             if self.lost:
                 exchange.end_by(Disconnect(ABNORMAL, "", "lost"))  # the link reported it before the exchange began
             try:

@@ -36,6 +36,7 @@ from .links.socket import SocketLink
 from .links.stream import StreamLink
 from .links.tls import TLSLink
 from .listeners import SocketFile, address_of, client_name, open_listeners, own_name, unix_path
+from .mounting import mounted
 from .service import ClientConnection, Endpoints, Service
 
 _REJECTED_AT_ONCE = 100  # clients beyond max_connections that may send their request before they read the 503
@@ -56,6 +57,7 @@ class Server:
         *,
         ssl_context: ssl.SSLContext | None = None,
         access_log: bool = True,
+        root_path: str = "",
         use_reactor: bool | None = None,
     ) -> None:
         if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
@@ -77,7 +79,7 @@ class Server:
         self._rejected: list[SocketLink] = []  # clients that have their 503, and may still be sending
         self.last_resort: Callable[[], None] | None = None
         self.service: Service = Service(
-            handle=app.handle,
+            handle=mounted(app.handle, root_path),
             timers=self._timers,
             counters=app.counters,
             access_log=access_log,
@@ -363,6 +365,7 @@ async def serve(
     socket_mode: int | None = None,
     ssl_context: ssl.SSLContext | None = None,
     access_log: bool = True,
+    root_path: str = "",
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Listen and serve; see :meth:`triows.Triows.serve`."""
@@ -371,7 +374,13 @@ async def serve(
     file = None if path is None else SocketFile(path)
     try:
         await serve_listeners(
-            app, listeners, ssl_context=ssl_context, access_log=access_log, file=file, task_status=task_status
+            app,
+            listeners,
+            ssl_context=ssl_context,
+            access_log=access_log,
+            root_path=root_path,
+            file=file,
+            task_status=task_status,
         )
     finally:
         if file is not None:
@@ -384,6 +393,7 @@ async def serve_listeners(
     *,
     ssl_context: ssl.SSLContext | None = None,
     access_log: bool = True,
+    root_path: str = "",
     file: SocketFile | None = None,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -392,7 +402,8 @@ async def serve_listeners(
         for listener in listeners:
             await stack.enter_async_context(listener)
         await stack.enter_async_context(app.serving())
-        await Server(app, ssl_context=ssl_context, access_log=access_log).run(listeners, task_status, file=file)
+        server = Server(app, ssl_context=ssl_context, access_log=access_log, root_path=root_path)
+        await server.run(listeners, task_status, file=file)
 
 
 async def serve_stream(app: App, stream: trio.abc.Stream, *, access_log: bool = True) -> None:

@@ -13,11 +13,10 @@ import sys
 from typing import Any, TextIO
 
 from .json_log import JSONFormatter
-from .tracebacks import format_exception
+from .terminal import STYLES, shows_colours, styled
+from .tracebacks import FULL_TRACEBACKS, format_exception
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-
-_FULL_TRACEBACKS = "TRIOWS_FULL_TRACEBACKS"  # a variable that keeps the frames of frameworks, if it is not empty
 
 
 _LOG_FORMAT = "TRIOWS_LOG_FORMAT"  # a variable that chooses one of these
@@ -29,7 +28,7 @@ class _Folding(logging.Formatter):
 
     def formatException(self, ei: Any) -> str:
         """Return the traceback of an error; the whole of it if ``TRIOWS_FULL_TRACEBACKS`` is set."""
-        if ei[1] is None or os.environ.get(_FULL_TRACEBACKS):
+        if ei[1] is None or os.environ.get(FULL_TRACEBACKS):
             return super().formatException(ei)
         return format_exception(ei[1]).rstrip("\n")
 
@@ -39,7 +38,30 @@ class DefaultJSONFormatter(_Folding, JSONFormatter):
 
 
 class DefaultFormatter(_Folding):
-    """Formats as the standard library does, with the frames of frameworks folded in tracebacks."""
+    """Formats as the standard library does, with the frames of frameworks folded in tracebacks.
+
+    If ``sys.stderr`` is a terminal, level and name are coloured. The id of the request stands behind the line.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_FORMAT)
+        self._stream: TextIO | None = None
+        self._coloured = False
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line = self._line(record)
+        request_id = getattr(record, "request_id", None)
+        return line if request_id is None else f"{line} [{request_id}]"
+
+    def _line(self, record: logging.LogRecord) -> str:
+        if sys.stderr is not self._stream:  # asked once: it takes longer than the rest
+            self._stream, self._coloured = sys.stderr, shows_colours(sys.stderr)
+        style = record.levelname.lower()
+        if not self._coloured or style not in STYLES:
+            return super().formatMessage(record)
+        level, name = styled("%(levelname)s", style), styled("%(name)s", "faint")
+        return f"%(asctime)s {level} {name}: %(message)s" % record.__dict__
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, and the traceback, which is not left in the record for the other handlers to write."""
@@ -48,12 +70,6 @@ class DefaultFormatter(_Folding):
             return super().format(record)
         finally:
             record.exc_text = kept
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        """Return the line, with the id of the request or websocket behind it, if that has one."""
-        request_id = getattr(record, "request_id", None)
-        line = super().formatMessage(record)
-        return line if request_id is None else f"{line} [{request_id}]"
 
 
 def has_level_handler(logger: logging.Logger) -> bool:
@@ -83,7 +99,7 @@ class DefaultHandler(logging.StreamHandler[TextIO]):
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
-        self.setFormatter(DefaultFormatter(_FORMAT))
+        self.setFormatter(DefaultFormatter())
         self.log_format: str | None = None
         self._json = DefaultJSONFormatter()
         self._doubted: str | None = None  # the value of the variable that was complained of

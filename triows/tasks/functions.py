@@ -117,15 +117,15 @@ async def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     return await result if inspect.isawaitable(result) else result
 
 
-def run_sync(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Return an async function that calls ``function`` in a worker thread, in the context of its caller.
+def run_sync(func: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Return an async function that calls ``func`` in a worker thread, in the context of its caller.
 
     A cancellation waits for the thread to end. The items of a generator are made in threads too, one call for each.
     """
 
-    @wraps(function)
+    @wraps(func)
     async def in_thread(*args: P.args, **kwargs: P.kwargs) -> Any:
-        result = await _call_in_thread(partial(function, *args, **kwargs))
+        result = await _call_in_thread(partial(func, *args, **kwargs))
         if inspect.isawaitable(result):
             return await result
         return run_sync_iterable(result) if inspect.isgenerator(result) else result
@@ -133,10 +133,10 @@ def run_sync(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
     return in_thread
 
 
-async def run_sync_iterable(iterator: Iterator[T]) -> AsyncGenerator[T, None]:
+async def run_sync_iterable(iterable: Iterator[T]) -> AsyncGenerator[T, None]:
     """Iterate asynchronously over an iterator, each of whose items is made in a worker thread."""
     end: Any = object()
-    while (item := await trio.to_thread.run_sync(next, iterator, end)) is not end:
+    while (item := await trio.to_thread.run_sync(next, iterable, end)) is not end:
         yield item
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -12,6 +13,8 @@ from traceback import FrameSummary, StackSummary, TracebackException
 from typing import Any, NamedTuple
 
 _FRAMEWORKS = (__name__.partition(".")[0], "trio", "outcome", "werkzeug", "jinja2", "click", "blinker", "hypercorn")
+FULL_TRACEBACKS = "TRIOWS_FULL_TRACEBACKS"
+"""A variable of the environment that keeps the frames of frameworks, if it is not empty."""
 # Modules of the standard library that stand between the frames of a framework.
 _GLUE = ("contextlib", "functools", "importlib", "runpy", "threading")
 
@@ -62,6 +65,22 @@ def format_exception(error: BaseException) -> str:
     for each in walk(summary):
         each.stack = _FoldedStack(each.stack)
     return "".join(summary.format())
+
+
+def format_from_app(error: BaseException) -> str:
+    """Return what :func:`format_exception` does, from the first frame on that is none of a framework's.
+
+    So the way to the app's code is left out, unless ``TRIOWS_FULL_TRACEBACKS`` is set. A syntax error without such a
+    frame says itself where it is.
+    """
+    if os.environ.get(FULL_TRACEBACKS):
+        return "".join(traceback.format_exception(error))
+    inside = error.__traceback__
+    while inside is not None and _package_of(inside.tb_frame.f_code.co_filename) is not None:
+        inside = inside.tb_next
+    if inside is not None or isinstance(error, SyntaxError):
+        error = error.with_traceback(inside)
+    return format_exception(error)
 
 
 def walk(summary: TracebackException) -> Iterator[TracebackException]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Iterator, MutableMapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from math import inf
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -15,6 +17,8 @@ from .client import TestClient
 class AppUnderTest(Protocol):
     """A :class:`triows.Triows`: it lives in ``serving()``, and makes the clients that talk to it."""
 
+    @property
+    def config(self) -> MutableMapping[str, Any]: ...
     def serving(self) -> AbstractAsyncContextManager[object]: ...
     def test_client(self, **options: Any) -> TestClient: ...
 
@@ -24,12 +28,19 @@ class TestApp:
 
     In the block, the start-up functions have run and ``app.nursery`` is available. An error that ends the app in the
     middle of the block is raised as it is. Enter and leave the block in one task.
+
+    :param startup_timeout: seconds that the start-up may take; None: as long as it likes.
+    :param shutdown_timeout: seconds that each part of the shutdown may take, in place of SHUTDOWN_TIMEOUT.
     """
 
     __test__ = False  # pytest takes any class named Test... for a collection of tests
 
-    def __init__(self, app: AppUnderTest) -> None:
+    def __init__(
+        self, app: AppUnderTest, startup_timeout: float | None = None, shutdown_timeout: float | None = None
+    ) -> None:
         self.app = app
+        self.startup_timeout: float | None = startup_timeout
+        self.shutdown_timeout: float | None = shutdown_timeout
         self._life = AsyncExitStack()
 
     def test_client(self, **options: Any) -> TestClient:
@@ -39,12 +50,21 @@ class TestApp:
     async def startup(self) -> None:
         """Start the app up.
 
-        :raises LifespanError: from the error with which a start-up function failed.
+        :raises LifespanError: from the error with which a start-up function failed, and beyond the timeout.
         """
+        timeout = self.startup_timeout
+        # Around the whole life, as scopes are nested: one that ends with the start-up would be inside of the app's.
+        scope = self._life.enter_context(trio.CancelScope())
+        scope.deadline = inf if timeout is None else trio.current_time() + timeout
         try:
             await self._life.enter_async_context(self.app.serving())
-        except Exception as error:
-            raise LifespanError(f"the app failed to start: {error!r}") from error
+        except BaseException as error:
+            if await self._life.__aexit__(type(error), error, error.__traceback__):  # noqa: ASYNC102 - only the scope's
+                raise LifespanError(f"the app failed to start within startup_timeout, {timeout} seconds") from None
+            if isinstance(error, Exception):
+                raise LifespanError(f"the app failed to start: {error!r}") from error
+            raise
+        scope.deadline = inf
 
     async def shutdown(self) -> None:
         """Shut the app down; calling it again does nothing.
@@ -61,8 +81,22 @@ class TestApp:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         try:
-            return await self._life.__aexit__(kind, error, traceback)  # noqa: ASYNC102 - shields itself
+            with self._shutdown_limited():
+                return await self._life.__aexit__(kind, error, traceback)  # noqa: ASYNC102 - shields itself
         except Exception as failure:
             if failure is error or isinstance(error, trio.Cancelled):
                 raise  # the block's own error, or the one that ended the app, and with it the block
             raise LifespanError(f"the app failed to stop: {failure!r}") from failure
+
+    @contextmanager
+    def _shutdown_limited(self) -> Iterator[None]:
+        if self.shutdown_timeout is None:
+            yield
+            return
+        config = self.app.config
+        former = config["SHUTDOWN_TIMEOUT"]
+        config["SHUTDOWN_TIMEOUT"] = self.shutdown_timeout
+        try:
+            yield
+        finally:
+            config["SHUTDOWN_TIMEOUT"] = former

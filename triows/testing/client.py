@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextvars
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from contextvars import Token
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from http.cookiejar import CookieJar
@@ -37,7 +38,24 @@ from .websocket import TestWebSocket
 
 _MAX_REDIRECTS = 20
 _METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
+_HTTP_VERSION = "1.1"
 _SameSite = Literal["Strict", "Lax", "None"]
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A request as it is sent, but for its cookies."""
+
+    target: Target
+    method: str
+    headers: Headers
+    body: bytes
+    root_path: str
+    scope_base: Mapping[str, Any] | None
+
+
+_sent: ContextVar[list[_Request]] = ContextVar("triows.testing.sent")
+"""The requests of the call of ``open()`` that runs: a redirect is relative to the last, and repeats its body."""
 
 
 class TestClient:
@@ -104,49 +122,105 @@ class TestClient:
         :param subdomain: put before the app's SERVER_NAME, else before ``localhost``.
         :raises HTTPDisconnectError: if the connection ends before the response is complete.
         """
+        sent: list[_Request] = []
+        token = _sent.set(sent)
+        try:
+            response = await self._make_request(
+                path,
+                method,
+                headers,
+                data,
+                form,
+                files,
+                query_string,
+                json,
+                scheme,
+                root_path,
+                _HTTP_VERSION,
+                scope_base,
+                auth,
+                subdomain,
+            )
+        finally:
+            _sent.reset(token)
+        if not follow_redirects or not sent:  # without a request, an override has made the response by itself
+            return response
+        request = sent[-1]
+        for _ in range(_MAX_REDIRECTS):
+            location = response.headers.get("location")
+            if response.status_code not in (301, 302, 303, 307, 308) or location is None:
+                return response
+            request = self._redirected(request, response.status_code, location)
+            response = await self._exchange(request)
+        raise RuntimeError(
+            f"{path!r} led to more than {_MAX_REDIRECTS} redirects, the last to {request.target.resource!r}"
+        )
+
+    async def _make_request(
+        self,
+        path: str,
+        method: str,
+        headers: HeadersLike | None,
+        data: str | bytes | None,
+        form: Form | None,
+        files: Files | None,
+        query_string: Query | None,
+        json: Any,
+        scheme: str,
+        root_path: str,
+        http_version: str,
+        scope_base: Mapping[str, Any] | None,
+        auth: Auth | None = None,
+        subdomain: str | None = None,
+    ) -> Response:
+        """Make the first request of :meth:`open`.
+
+        Name and parameters are Quart's: extensions override the method to take other values, and call it with these.
+
+        :param json: ``quart.testing.utils.sentinel`` stands for no value.
+        :raises ValueError: if ``http_version`` is another than 1.1.
+        """
+        if http_version != _HTTP_VERSION:
+            raise ValueError(f"http_version is {http_version!r}; the test client speaks HTTP/{_HTTP_VERSION}")
         body, body_headers = make_test_body_with_headers(data=data, form=form, files=files, json=json, app=self.app)
         made = make_headers(headers, auth)
         for name, value in body_headers:
             made.setdefault(name, value)
         target = make_target(self.app, path, query_string, scheme, subdomain, made)
-        for _ in range(_MAX_REDIRECTS):
-            response = await self._exchange(target, method, made, body, root_path, scope_base)
-            location = response.headers.get("location")
-            if not follow_redirects or response.status_code not in (301, 302, 303, 307, 308) or location is None:
-                return response
-            previous = target
-            target = _redirected(self.app, target, location)
-            if target.host != previous.host:
-                made.remove("authorization")  # the credentials are for the other host
-            made["host"] = target.host
-            if response.status_code == 303 or (response.status_code in (301, 302) and method == "POST"):
-                # RFC 9110, section 15.4: for 303 as it says, for 301 and 302 as browsers do.
-                method, body = "HEAD" if method == "HEAD" else "GET", b""
-                for name in ("content-type", "content-length"):
-                    made.remove(name)
-        raise RuntimeError(f"{path!r} led to more than {_MAX_REDIRECTS} redirects, the last to {target.resource!r}")
+        request = _Request(target, method, made, body, root_path, scope_base)
+        if (sent := _sent.get(None)) is not None:
+            sent.append(request)
+        return await self._exchange(request)
 
-    async def _exchange(
-        self,
-        target: Target,
-        method: str,
-        headers: Headers,
-        body: bytes,
-        root_path: str,
-        scope_base: Mapping[str, Any] | None,
-    ) -> Response:
-        headers = headers.copy()
+    def _redirected(self, request: _Request, status: int, location: str) -> _Request:
+        """Return the request that follows a redirect."""
+        url = urldefrag(urljoin(request.target.url, location)).url
+        headers = request.headers.copy()
+        headers["host"] = urlsplit(url).netloc
+        target = make_target(self.app, url, None, request.target.scheme, None, headers)
+        if target.host != request.target.host:
+            headers.remove("authorization")  # the credentials are for the other host
+        request = replace(request, target=target, headers=headers)
+        if status == 303 or (status in (301, 302) and request.method == "POST"):
+            # RFC 9110, section 15.4: for 303 as it says, for 301 and 302 as browsers do.
+            for name in ("content-type", "content-length"):
+                headers.remove(name)
+            request = replace(request, method="HEAD" if request.method == "HEAD" else "GET", body=b"")
+        return request
+
+    async def _exchange(self, request: _Request) -> Response:
+        target, headers, body = request.target, request.headers.copy(), request.body
         cookies.add_cookies(self.cookie_jar, headers, target.url)
-        if (body or method in _METHODS_WITH_BODY) and "transfer-encoding" not in headers:
+        if (body or request.method in _METHODS_WITH_BODY) and "transfer-encoding" not in headers:
             headers.setdefault("Content-Length", str(len(body)))
-        request = h11.Request(method=method, target=target.resource, headers=encode_headers(headers))
+        head = h11.Request(method=request.method, target=target.resource, headers=encode_headers(headers))
         keep_cookies = partial(cookies.keep_cookies, self.cookie_jar, url=target.url)
-        endpoint = target.endpoint(root_path, scope_base)
+        endpoint = target.endpoint(request.root_path, request.scope_base)
         if self._kept is not None:
-            served, connection = await self._kept.exchange(endpoint, request, body, keep_cookies)
+            served, connection = await self._kept.exchange(endpoint, head, body, keep_cookies)
         else:
             async with serve(self.app, endpoint) as served:
-                connection = TestHTTPConnection(self.app, served, request, keep_cookies)
+                connection = TestHTTPConnection(self.app, served, head, keep_cookies)
                 await connection.exchange(body)
                 await connection.close()
         if served.connection is not None:
@@ -394,9 +468,3 @@ class TestClient:
             token = context.push()
             if self._token is None and self._block is trio.lowlevel.current_task().context:
                 self._token, self._first = token, context
-
-
-def _redirected(app: App, target: Target, location: str) -> Target:
-    url = urldefrag(urljoin(target.url, location)).url
-    host = urlsplit(url).netloc
-    return make_target(app, url, None, target.scheme, None, Headers({"host": host}))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NoReturn
 
 import h11
@@ -11,8 +12,10 @@ from werkzeug.datastructures import Headers
 
 from ..errors import HTTPDisconnectError
 from ..framework.application import App
+from ..protocol.event_stream import EventReader
 from ..web.headers import decode_headers
 from ..web.response import Response
+from ..web.server_sent_events import ServerSentEvent
 from .serving import Endpoint, Served, serve
 
 _MAX_HEAD = 1 << 20  # bytes
@@ -86,6 +89,22 @@ class KeptConnection:
         self._endpoint = None
 
 
+class _Events:
+    """The events of a response. It is no generator, which would have to be closed."""
+
+    def __init__(self, receive: Callable[[], Awaitable[ServerSentEvent | None]]) -> None:
+        self._receive = receive
+
+    def __aiter__(self) -> _Events:
+        return self
+
+    async def __anext__(self) -> ServerSentEvent:
+        event = await self._receive()
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+
 class TestHTTPConnection:
     """A request under way: ``async with client.request(path, method="POST") as connection:``.
 
@@ -117,6 +136,8 @@ class TestHTTPConnection:
         self._request = request
         self._rest: list[bytes] = []
         self._ended = False
+        self._reader = EventReader()
+        self._events: deque[ServerSentEvent] = deque()
 
     # The request
 
@@ -192,6 +213,30 @@ class TestHTTPConnection:
                 return bytes(event.data)
             self._ended = isinstance(event, h11.EndOfMessage)
         return b""
+
+    async def receive_event(self) -> ServerSentEvent | None:
+        """Wait for the next server-sent event; None is the end of the response. A cancellation loses nothing.
+
+        What a browser would not dispatch, but for an id or ``retry`` in it, comes without ``data``; comments do not.
+
+        :raises HTTPDisconnectError: if the connection ends before the response does.
+        """
+        while not self._events:
+            piece = await self.receive()
+            if not piece:
+                return None
+            for data, event, identity, retry in self._reader.feed(piece):
+                if (data, identity, retry) != (None, None, None):
+                    type_ = None if data is None else event
+                    self._events.append(ServerSentEvent(data, event=type_, id=identity, retry=retry))
+        return self._events.popleft()
+
+    def events(self) -> AsyncIterator[ServerSentEvent]:
+        """Iterate over the server-sent events of the response: ``async for event in connection.events():``.
+
+        The iteration may end early, and go on later.
+        """
+        return _Events(self.receive_event)
 
     async def _next_event(self) -> object:
         while True:

@@ -200,13 +200,13 @@ class TestWebSocket(ForeignNameGuard):
         except ConnectionClosed:
             await self._raise_end_in_order()
 
-    async def send(self, message: str | bytes) -> None:
+    async def send(self, data: str | bytes) -> None:
         """Send a message. Waits while the server takes nothing. If it is cancelled, nothing was sent.
 
         :raises WebsocketDisconnectError: if the connection has ended.
         :raises WebsocketResponseError: if the handshake was answered with an HTTP response.
         """
-        message = as_message(message)
+        message = as_message(data)
         wire = await self._opened()
         try:
             await wire.send_message(message)

@@ -231,6 +231,7 @@ class _Sending:
         elif body is None:
             body = FileBody(partial(_reopen, opened), size, name=repr(path))
         response = await self._response(app, body, size)
+        response.note_file()
         if by_server:
             response.headers["X-Sendfile"] = quote(opened.path)
         if self.add_etags:

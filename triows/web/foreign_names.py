@@ -68,16 +68,27 @@ WEBSOCKET: Mapping[str, str] = {
 """What other frameworks and libraries have on a websocket."""
 
 
-class _ForeignName:
-    """What is not there, and says what is meant. An attribute of the object itself goes before it."""
+class AbsentName:
+    """What is not there, and says what is meant. An attribute of the object itself goes before it.
+
+    :ivar name: the name.
+    :ivar remedy: what to do instead.
+    """
 
     def __init__(self, name: str, remedy: str) -> None:
-        self._name = name
-        self._remedy = remedy
+        self.name: str = name
+        self.remedy: str = remedy
 
     def __get__(self, instance: Any, owner: type) -> Any:
         subject = owner if instance is None else instance
-        raise AttributeError(f"a {owner.__name__} has no {self._name!r}: {self._remedy}", name=self._name, obj=subject)
+        raise AttributeError(self.message(owner.__name__), name=self.name, obj=subject)
+
+    def message(self, owner: str) -> str:
+        """Return the text of the error.
+
+        :param owner: the name of the object's class.
+        """
+        return f"a {owner} has no {self.name!r}: {self.remedy}"
 
 
 class ForeignNameGuard:
@@ -93,7 +104,7 @@ class ForeignNameGuard:
         super().__init_subclass__(**options)
         for name, remedy in vars(cls).get("_foreign", {}).items():
             if not hasattr(cls, name):
-                setattr(cls, name, _ForeignName(name, remedy))
+                setattr(cls, name, AbsentName(name, remedy))
 
     def __dir__(self) -> Iterable[str]:
         return [name for name in super().__dir__() if name not in self._foreign or hasattr(self, name)]

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from io import BytesIO
 from os import PathLike, fspath
+from os.path import basename
 from tempfile import TemporaryFile
 from typing import IO, Any, cast
 from urllib.parse import parse_qsl
@@ -42,6 +43,21 @@ class FileStorage(SyncFileStorage):
         :raises OSError: if the file cannot be written.
         """
         await trio.to_thread.run_sync(self._copy, destination, buffer_size)
+
+    async def load(self, source: str | PathLike[str], buffer_size: int = 16384) -> None:
+        """Append the content of a file to this one, in a worker thread, and take over its name.
+
+        A cancellation waits until the file is read.
+
+        :param buffer_size: bytes that are copied at a time.
+        :raises OSError: if the file cannot be read.
+        """
+        self.filename: str | None = basename(fspath(source))
+        await trio.to_thread.run_sync(self._append, source, buffer_size)
+
+    def _append(self, source: str | PathLike[str], buffer_size: int) -> None:
+        with open(fspath(source), "rb") as file:
+            shutil.copyfileobj(file, self.stream, buffer_size)
 
     def _copy(self, destination: str | PathLike[str] | IO[bytes], buffer_size: int) -> None:
         if isinstance(destination, str | PathLike):

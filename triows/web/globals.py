@@ -26,12 +26,12 @@ class WebSocketProxy(Proxy):
             raise RuntimeError(self._remedy)
         return context.websocket.receive()
 
-    def send(self, message: Any) -> Any:
+    def send(self, data: Any) -> Any:
         """See :meth:`triows.WebSocket.send`."""
         context: Any = current.get(None)
         if context is None or context.websocket is None:
             raise RuntimeError(self._remedy)
-        return context.websocket.send(message)
+        return context.websocket.send(data)
 
     def __iter__(self) -> Any:
         raise TypeError("a websocket is iterated over asynchronously: 'async for message in websocket:'")

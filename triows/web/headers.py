@@ -52,6 +52,17 @@ class ResponseHeaders(datastructures.Headers):
         return datastructures.Headers(self) == datastructures.Headers(other)  # which compares those of one class alone
 
 
+def add_vary(headers: Headers, field: bytes) -> None:
+    """Add a field to the Vary of header lines for the wire, unless it is there (RFC 9110, section 12.5.5)."""
+    for number, (name, value) in enumerate(headers):
+        if name == b"vary":
+            listed = {item.strip().lower() for item in value.split(b",")}
+            if b"*" not in listed and field.lower() not in listed:
+                headers[number] = (name, b"%b, %b" % (value, field) if value else field)
+            return
+    headers.append((b"vary", field))
+
+
 def _encode_name(name: str) -> bytes:
     if not is_token(name):
         raise ValueError(f"header name {name!r} is not a token; use letters, digits and hyphens (RFC 9110, 5.1)")
@@ -86,9 +97,9 @@ def encode_headers(headers: Iterable[tuple[str, str]]) -> Headers:
     return lines
 
 
-def decode_headers(lines: Iterable[tuple[bytes, bytes]]) -> datastructures.Headers:
+def decode_headers(headers: Iterable[tuple[bytes, bytes]]) -> datastructures.Headers:
     """Return the headers of the wire as text: UTF-8 where it is that, else latin-1."""
-    return datastructures.Headers([(name.decode("latin-1"), _decode(bytes(value))) for name, value in lines])
+    return datastructures.Headers([(name.decode("latin-1"), _decode(bytes(value))) for name, value in headers])
 
 
 def _decode(value: bytes) -> str:

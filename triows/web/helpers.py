@@ -31,7 +31,7 @@ class CurrentApp(Protocol):
     def response_class(self) -> type[Response]: ...
     @property
     def url_for(self) -> Callable[..., str]: ...
-    async def make_response(self, value: Any) -> Response: ...
+    async def make_response(self, result: Any) -> Response: ...
 
 
 def _app(what: str) -> CurrentApp:
@@ -111,8 +111,8 @@ def url_for(
     )
 
 
-def after_this_request(function: F) -> F:
-    """Call ``function(response)`` with the response of this request; it returns that or another. For use in handlers.
+def after_this_request(func: F) -> F:
+    """Call ``func(response)`` with the response of this request; it returns that or another. For use in handlers.
 
     :raises RuntimeError: outside of a request or websocket, and when the response has begun.
     """
@@ -121,32 +121,32 @@ def after_this_request(function: F) -> F:
         raise RuntimeError("after_this_request() is only available while a request or websocket is handled")
     if context.request is not None and context.request.connection.response_started:
         raise RuntimeError(
-            f"after_this_request({function!r}) comes too late: the response has begun;"
+            f"after_this_request({func!r}) comes too late: the response has begun;"
             " call it before the handler returns, for a streamed response too"
         )
     if context.after_this_request is None:
         context.after_this_request = []
-    context.after_this_request.append(function)
-    return function
+    context.after_this_request.append(func)
+    return func
 
 
 after_this_websocket = after_this_request
 
 
-def stream_with_context(function: F) -> F:
+def stream_with_context(func: F) -> F:
     """Return the generator or generator function as it is: streamed bodies always run in their request's context."""
-    return function
+    return func
 
 
-def copy_current_request_context(function: F) -> F:
-    """Return ``function`` bound to the current context, for calls from tasks that did not inherit it.
+def copy_current_request_context(func: F) -> F:
+    """Return ``func`` bound to the current context, for calls from tasks that did not inherit it.
 
     Tasks that a handler starts, in any nursery, inherit the context without this.
 
     :raises RuntimeError: outside of a context.
     """
-    context = require_context(f"copying the context for {getattr(function, '__name__', function)}()")
-    return cast(F, _bind(context, function))
+    context = require_context(f"copying the context for {getattr(func, '__name__', func)}()")
+    return cast(F, _bind(context, func))
 
 
 copy_current_websocket_context = copy_current_request_context

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from ..tasks.context import current
 from .json_codec import JSONCodec, encode
@@ -47,6 +47,14 @@ class JSONProvider(JSONCodec):
             return self._app
         context = current.get(None)
         return None if context is None else context.app
+
+    def dump(self, obj: Any, fp: IO[str], **kwargs: Any) -> None:
+        """Write ``obj`` as JSON text to an open file, by :meth:`dumps`."""
+        fp.write(self.dumps(obj, **kwargs))
+
+    def load(self, fp: IO[str] | IO[bytes], **kwargs: Any) -> Any:
+        """Return the value of the JSON in an open file, by :meth:`loads`."""
+        return self.loads(fp.read(), **kwargs)
 
     def response(self, *args: Any, **kwargs: Any) -> Response:
         """Return a JSON response: of one value, of several as a list, or of keyword arguments as an object.

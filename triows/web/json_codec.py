@@ -54,12 +54,12 @@ class JSONCodec:
         kwargs.setdefault("sort_keys", self.sort_keys)
         return json.dumps(obj, **kwargs)
 
-    def loads(self, text: str | bytes, **kwargs: Any) -> Any:
-        """Return the value of the JSON in ``text`` (bytes: UTF-8).
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        """Return the value of the JSON in ``s`` (bytes: UTF-8).
 
         :raises ValueError: if it is not JSON.
         """
-        return json.loads(text, **kwargs)
+        return json.loads(s, **kwargs)
 
 
 def encode(codec: JSONCodec, value: Any, **options: Any) -> str:

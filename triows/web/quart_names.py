@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 REQUEST: Mapping[str, str] = {
     **dict.fromkeys(
@@ -34,11 +35,31 @@ RESPONSE: Mapping[str, str] = {
 }
 """Names that Quart calls or reads on a response, and triows does not."""
 
+RESPONSE_ONLY_CALLED: Mapping[str, str] = {
+    "iter_encode": "override iter_body(), whose pieces are sent",
+    "make_sequence": "override get_data(), and freeze()",
+}
+"""Methods of a response that Quart calls, and triows does not."""
+
 CLIENT: Mapping[str, str] = dict.fromkeys(
     ("http_connection_class", "websocket_connection_class"),
     "wrap what client.request() or client.websocket() yields",
 )
 """Names that Quart reads on a test client, and triows does not."""
+
+
+def refuse_imports(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return the ``__getattr__()`` of a module whose names of Quart's are not there, by names and remedies.
+
+    It raises ImportError for them, since an import would hide the text of an AttributeError.
+    """
+
+    def get(name: str) -> Any:
+        if name in names:
+            raise ImportError(f"{module} has no {name!r}: {names[name]}", name=module)
+        raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
+
+    return get
 
 
 def refuse_definitions(class_: type, names: Mapping[str, str], base: type = object) -> None:

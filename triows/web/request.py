@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Any, Generic, Literal, Self, TypeVar, cast, overload
+from typing import Any, ClassVar, Literal, Self, TypeVar, cast, overload
 from urllib.parse import quote
 
 import trio
@@ -24,6 +24,7 @@ from .foreign_names import REQUEST as FOREIGN
 from .foreign_names import ForeignNameGuard
 from .forms import FileStorage, FormParser, UrlencodedForm, multipart_form
 from .json_codec import STANDARD_JSON, JSONCodec
+from .lazy import lazy
 from .quart_names import REQUEST, SET_BY_APP, refuse_definitions
 from .werkzeug_fixes import SafeRequest
 
@@ -33,26 +34,6 @@ PushPromise = Callable[[str, Headers], Awaitable[None]]
 
 _UNSET: Any = object()
 _PUSHED_HEADERS = ("accept", "accept-encoding", "accept-language", "cache-control", "user-agent")
-
-
-class _Lazy(Generic[T]):
-    """An attribute that is computed when it is first read, and is then a plain attribute of the instance."""
-
-    def __init__(self, function: Callable[[Any], T]) -> None:
-        self.function = function
-        self.name = function.__name__
-        self.__doc__ = function.__doc__
-
-    def __get__(self, instance: Any, owner: type) -> Any:
-        if instance is None:
-            return self
-        value = instance.__dict__[self.name] = self.function(instance)
-        return value
-
-
-def _lazy(function: Callable[[Any], T]) -> T:
-    # Werkzeug declares plain attributes of these names, so that type checkers must see plain ones here too.
-    return cast(T, _Lazy(function))
 
 
 class RequestBase(ForeignNameGuard, SafeRequest):
@@ -109,7 +90,7 @@ class RequestBase(ForeignNameGuard, SafeRequest):
         self.query_string: bytes = head.query_string if head.query_string.isascii() else _quote_query(head.query_string)
         self.http_version: str = head.http_version
 
-    @_lazy
+    @lazy
     def headers(self) -> Headers:
         """The request's headers; names compare without regard to case.
 
@@ -120,7 +101,7 @@ class RequestBase(ForeignNameGuard, SafeRequest):
             headers.setdefault("Host", "")
         return headers
 
-    @_lazy
+    @lazy
     def host(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The host that the request was made to, with its port unless that is the scheme's default.
 
@@ -135,22 +116,22 @@ class RequestBase(ForeignNameGuard, SafeRequest):
             return _host(named, self.scheme)
         return get_host(self.scheme, named or None, self.server, self.trusted_hosts)
 
-    @_lazy
+    @lazy
     def url(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The whole URL of the request, as an IRI: characters outside of ASCII stay unquoted where possible."""
         return self._url(self.root_path, self.path, self.query_string)
 
-    @_lazy
+    @lazy
     def base_url(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         """:attr:`url` without the query."""
         return self._url(self.root_path, self.path)
 
-    @_lazy
+    @lazy
     def root_url(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The URL of the app's root."""
         return self._url(self.root_path)
 
-    @_lazy
+    @lazy
     def host_url(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The URL of the host's root."""
         return self._url()
@@ -163,7 +144,7 @@ class RequestBase(ForeignNameGuard, SafeRequest):
             url = get_current_url(self.scheme, "_", *parts)
             return url.replace("_", self.host.lower(), 1)
 
-    @_lazy
+    @lazy
     def remote_addr(self) -> str | None:
         """The client's address, None if it is not known.
 
@@ -172,7 +153,7 @@ class RequestBase(ForeignNameGuard, SafeRequest):
         client = self.head.client
         return client[0] if client else None
 
-    @_lazy
+    @lazy
     def authorization(self) -> Authorization | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The credentials in the ``Authorization`` header; None if there are none, or they are malformed."""
         try:
@@ -294,10 +275,12 @@ class Request(RequestBase):
     max_form_parts: int | None = 1_000
     """The most fields and files of a form (413 beyond)."""
     _send_push_promise: PushPromise | None = None
+    _overrides_close: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         refuse_definitions(cls, SET_BY_APP, Request)
+        cls._overrides_close = cls.close is not Request.close
 
     @overload
     def __init__(self, connection: HTTPConnection, /) -> None: ...
@@ -358,7 +341,14 @@ class Request(RequestBase):
     def max_content_length(self, value: int | None) -> None:
         self.connection.max_body_size = value
 
-    @_lazy
+    @property
+    def last_event_id(self) -> str | None:
+        """The id of the last server-sent event that the client has got (``Last-Event-ID``); None if it tells none."""
+        value = self.headers.get("Last-Event-ID")
+        # UTF-8 (HTML, 9.2.4), and the headers are decoded as latin-1.
+        return None if value is None else value.encode("latin-1").decode("utf-8", "replace")
+
+    @lazy
     def body(self) -> Body:
         """The body: ``await`` it, or ``async for piece in request.body``."""
         return Body(self.connection, self.content_length)
@@ -473,7 +463,7 @@ class Request(RequestBase):
             return UrlencodedForm(max_size=self.max_form_memory_size, max_fields=self.max_form_parts)
         return None
 
-    @_lazy
+    @lazy
     def _form_lock(self) -> trio.Lock:
         return trio.Lock()
 
@@ -486,7 +476,12 @@ class Request(RequestBase):
             headers = Headers([field for field in self.headers if field[0].lower() in _PUSHED_HEADERS])
             await self._send_push_promise(path, headers)
 
-    def close(self) -> None:
+    @property
+    def needs_close(self) -> bool:
+        """Whether there is something to :meth:`close`; always, if a subclass overrides it."""
+        return self._form_parser is not None or self._overrides_close
+
+    async def close(self) -> None:
         """Close the form's files, which removes the temporary ones. The app calls it at the request's end."""
         if self._form_parser is not None:
             self._form_parser.close()

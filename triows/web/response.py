@@ -8,11 +8,12 @@ a worker thread, since they may block.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
+from contextlib import aclosing
 from copy import deepcopy
 from functools import lru_cache
 from hashlib import md5
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast, overload
 
 import trio
 from werkzeug import datastructures
@@ -29,11 +30,20 @@ from .foreign_names import RESPONSE as FOREIGN
 from .foreign_names import ForeignNameGuard
 from .headers import ResponseHeaders, encode_headers
 from .json_codec import STANDARD_JSON, JSONCodec
-from .quart_names import RESPONSE, refuse_definitions
+from .quart_names import RESPONSE, RESPONSE_ONLY_CALLED, refuse_definitions
+from .server_sent_events import ServerSentEvent
 from .suggestions import suggests_arguments
 
 Body = str | bytes | bytearray | Iterable[str | bytes] | AsyncIterable[str | bytes]
 """The types of a response's body."""
+
+
+class BodySink(Protocol):
+    """Where a streamed body goes: the connection, or what changes the body on its way there."""
+
+    async def send_body(self, data: bytes) -> None: ...
+    def until_shutdown(self, scope: trio.CancelScope) -> None:
+        """Cancel ``scope`` when the server shuts down: the body has no end of its own."""
 
 
 class Response(ForeignNameGuard, SansIOResponse):
@@ -49,10 +59,12 @@ class Response(ForeignNameGuard, SansIOResponse):
     _foreign = FOREIGN
     default_mimetype: str | None = "text/html"
     json_provider: JSONCodec = STANDARD_JSON
+    _file: object = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         refuse_definitions(cls, RESPONSE)
+        refuse_definitions(cls, RESPONSE_ONLY_CALLED, Response)
 
     def __init__(
         self,
@@ -122,6 +134,15 @@ class Response(ForeignNameGuard, SansIOResponse):
     def is_streamed(self) -> bool:
         """Whether the body is sent piece by piece, without a known length."""
         return self._stream is not None
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the body is a file as it is, of :func:`send_file`, so that nothing of the request is in it."""
+        return self._file is not None and self._file is self.response
+
+    def note_file(self) -> None:
+        """Note that the body is a file as it is, until another one is set."""
+        self._file = self.response
 
     def set_data(self, data: str | bytes | bytearray) -> None:
         """Replace the body by a complete one. The header Content-Length is that of the new body."""
@@ -249,6 +270,12 @@ class Response(ForeignNameGuard, SansIOResponse):
             if data:
                 yield data
 
+    async def send_to(self, sink: BodySink) -> None:
+        """Send the body of a streamed response piece by piece. Call :meth:`aclose` afterwards, after an error too."""
+        async with aclosing(self.iter_body()) as pieces:
+            async for piece in pieces:
+                await sink.send_body(piece)
+
     async def aclose(self) -> None:
         """Close a streamed body's generator, so that its ``finally`` blocks run now. May be called again.
 
@@ -266,6 +293,14 @@ class Response(ForeignNameGuard, SansIOResponse):
     async def freeze(self) -> None:
         """Read a streamed body to its end, so that it is complete: it may be kept, and sent several times."""
         self.set_data(await self.get_data())
+
+    async def make_sequence(self) -> None:
+        """Do what :meth:`freeze` does."""
+        await self.freeze()
+
+    def iter_encode(self) -> AsyncGenerator[bytes, None]:
+        """Return what :meth:`iter_body` does."""
+        return self.iter_body()
 
     async def add_etag(self, overwrite: bool = False, weak: bool = False) -> None:
         """Set the ETag to a hash of the body, if there is none or ``overwrite`` is True. A streamed body is read."""
@@ -394,4 +429,6 @@ def _to_bytes(piece: str | bytes | bytearray | memoryview) -> bytes:
         return plain_bytes(piece)
     if hint := forgotten_await(piece):
         raise TypeError(f"a response body holds a coroutine: {hint}")
+    if isinstance(piece, ServerSentEvent):
+        raise TypeError("a response body holds a ServerSentEvent; give the generator to EventSourceResponse()")
     raise TypeError(f"a response body holds {type(piece).__name__} {piece!r}; its pieces are str or bytes")

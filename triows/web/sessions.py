@@ -7,7 +7,7 @@ rejected. Changes after accepting cannot reach the client, and the log reports t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from inspect import isawaitable
@@ -23,26 +23,44 @@ from .response import Response
 from .tagged_json import TaggedJSONSerializer
 
 
-class SessionMixin(dict[str, Any]):
-    """A session: a dict, with the attributes that the app and the session interface read.
+class SessionMixin(MutableMapping[str, Any]):
+    """What the app and a session interface read of a session, beside its items.
+
+    A class of your own has it behind what holds the items: ``class ServerSession(dict, SessionMixin)``.
 
     :ivar new: whether the client had no session before.
     :ivar modified: whether the session must be saved. Changing a value inside it in place is not seen: set it then.
     :ivar accessed: whether the session was read or changed, so that the response varies with the Cookie header.
     """
 
-    new = False
-    modified = True
-    accessed = True
+    new: bool = False
+    modified: bool = True
+    accessed: bool = True
 
     @property
     def permanent(self) -> bool:
         """Whether the session outlives the browser, by PERMANENT_SESSION_LIFETIME."""
-        return bool(dict.get(self, "_permanent", False))
+        return bool(self.get("_permanent", False))
 
     @permanent.setter
     def permanent(self, value: bool) -> None:
         self["_permanent"] = bool(value)
+
+    def regenerate(self) -> None:
+        """Give the session another id, and end the former one: see :class:`~triows.ServerSideSessions`.
+
+        :raises RuntimeError: if it has no id.
+        """
+        raise RuntimeError(f"a {type(self).__name__} has no id, as its cookie holds all of it; use ServerSideSessions")
+
+    async def save(self) -> None:
+        """Save the changes now, rather than with the response: see :class:`~triows.ServerSideSessions`.
+
+        :raises RuntimeError: if the session is kept in a cookie.
+        """
+        raise RuntimeError(
+            f"a {type(self).__name__} is saved with the response, as its cookie holds all of it; use ServerSideSessions"
+        )
 
 
 def note_access(session: object) -> None:
@@ -53,7 +71,7 @@ def note_access(session: object) -> None:
         pass
 
 
-class SecureCookieSession(SessionMixin):
+class SecureCookieSession(dict[str, Any], SessionMixin):
     """The session of :class:`SecureCookieSessionInterface`. It sets ``modified`` and ``accessed`` itself."""
 
     modified: bool = False
@@ -134,6 +152,8 @@ class SessionInterface:
     """
 
     null_session_class: type[SessionMixin] = NullSession
+    pickle_based: bool = False
+    """Whether sessions are pickled. Nothing here reads it; extensions do."""
 
     def open_session(self, app: Any, request: RequestBase) -> SessionMixin | Awaitable[SessionMixin | None] | None:
         """Return the session of a request or websocket; None if the app has no sessions."""
@@ -146,13 +166,13 @@ class SessionInterface:
         """
         raise NotImplementedError(f"{type(self).__name__} needs a save_session() method")
 
-    def make_null_session(self, app: Any) -> SessionMixin | Awaitable[SessionMixin]:
+    async def make_null_session(self, app: Any) -> SessionMixin:
         """Return the stand-in for a session if :meth:`open_session` has returned None."""
         return self.null_session_class()
 
-    def is_null_session(self, obj: object) -> bool:
+    def is_null_session(self, instance: object) -> bool:
         """Whether this is a stand-in that must not be saved."""
-        return isinstance(obj, self.null_session_class)
+        return isinstance(instance, self.null_session_class)
 
     def accept_headers(self, app: Any, session: SessionMixin) -> Headers:
         """Return the headers that save the session when a websocket is accepted. It cannot wait: accepting does not."""
@@ -195,6 +215,18 @@ class SessionInterface:
     def should_set_cookie(self, app: Any, session: SessionMixin) -> bool:
         """Whether the cookie must be sent again."""
         return session.modified or (session.permanent and app.config["SESSION_REFRESH_EACH_REQUEST"])
+
+
+def cookie_attributes(interface: SessionInterface, app: Any) -> dict[str, Any]:
+    """Return the attributes of the session's cookie, as ``set_cookie()`` and ``delete_cookie()`` take them."""
+    return {
+        "domain": interface.get_cookie_domain(app),
+        "httponly": interface.get_cookie_httponly(app),
+        "partitioned": interface.get_cookie_partitioned(app),
+        "path": interface.get_cookie_path(app),
+        "samesite": interface.get_cookie_samesite(app),
+        "secure": interface.get_cookie_secure(app),
+    }
 
 
 async def open_session(interface: SessionInterface, app: Any, request: RequestBase) -> SessionMixin:
@@ -316,14 +348,7 @@ class SecureCookieSessionInterface(SessionInterface):
 
     def _write(self, app: Any, session: SessionMixin, response: Response) -> None:
         name = self.get_cookie_name(app)
-        attributes: dict[str, Any] = {
-            "domain": self.get_cookie_domain(app),
-            "httponly": self.get_cookie_httponly(app),
-            "partitioned": self.get_cookie_partitioned(app),
-            "path": self.get_cookie_path(app),
-            "samesite": self.get_cookie_samesite(app),
-            "secure": self.get_cookie_secure(app),
-        }
+        attributes = cookie_attributes(self, app)
         if session.accessed:
             response.vary.add("Cookie")
         if not session:

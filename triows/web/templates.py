@@ -206,8 +206,13 @@ def _compiling_limiter() -> trio.CapacityLimiter:
 
 
 async def _signal(signal: Signal, context: Context, template: Template, variables: dict[str, Any]) -> None:
+    """Send a signal with the whole context of the template. What a receiver sets in there is rendered."""
     if signal.receivers:
-        await signals.send(signal, context.app, template=template, context=variables)
+        fixed = {"g": context.g, "request": context.request, "websocket": context.websocket, "session": context.session}
+        whole = {**{name: value for name, value in fixed.items() if value is not None}, **variables}
+        await signals.send(signal, context.app, template=template, context=whole)
+        # Not those that the environment has by itself, as proxies, which note that the session is used.
+        variables.update((name, value) for name, value in whole.items() if value is not fixed.get(name))
 
 
 def _check_awaited(variables: dict[str, Any]) -> None:

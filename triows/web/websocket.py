@@ -144,7 +144,7 @@ class WebSocket(RequestBase):
         """
         return self._stream_class(self.connection)
 
-    def send(self, message: str | bytes | AsyncIterable[str | bytes]) -> Coroutine[Any, Any, None]:
+    def send(self, data: str | bytes | AsyncIterable[str | bytes]) -> Coroutine[Any, Any, None]:
         """Send a message: text from ``str``, binary from ``bytes``. Any number of tasks may send at once.
 
         ``send()`` waits while more than ``send_buffer`` bytes wait to be sent, and checks for cancellation at each
@@ -159,9 +159,9 @@ class WebSocket(RequestBase):
         :raises WebSocketClosed: after ``close()``.
         :raises TypeError: for anything else than str, bytes-like objects and async iterables of them.
         """
-        if isinstance(message, (str, bytes)) or not isinstance(message, AsyncIterable):
-            return self.connection.send(message)
-        return send_pieces(self.connection, message)
+        if isinstance(data, (str, bytes)) or not isinstance(data, AsyncIterable):
+            return self.connection.send(data)
+        return send_pieces(self.connection, data)
 
     async def receive_json(self) -> Any:
         """Wait for the next message and decode it with the app's JSON provider.

@@ -36,7 +36,7 @@ _STEPS = {
     "on top of it, to be served by its own server": (("triows",), ("triows.server.serving",)),
     "on top of it, to be served by an ASGI server": (("triows",), ("triows.asgi.adapter",)),
     "on top of it, the test client (h11, trio-websocket)": (("triows",), ("triows.testing",)),
-    "on top of it, the command (click)": (("triows",), ("triows.cli",)),
+    "on top of it, the command (click)": (("triows",), ("triows.command.main",)),
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ Tests triows/framework/pipeline/base.py, triows/framework/pipeline/http.py and t
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -772,3 +773,16 @@ async def test_a_rejection_may_be_trapped(app: Triows) -> None:
         abort(409)
 
     assert (await rejection(app)).status_code == 500
+
+
+@pytest.mark.parametrize("overridden", [False, True])
+async def test_a_missing_key_is_named_in_debug_mode_alone(app: Triows, overridden: bool) -> None:
+    if overridden:
+        app.dispatch_request = partial(app.dispatch_request)  # type: ignore[method-assign]
+    app.get("/", endpoint="view")(lambda: request.args["wanted"])
+    app.config["TRAP_BAD_REQUEST_ERRORS"] = False
+    assert b"wanted" not in await (await app.test_client().get("/")).get_data()
+    app.debug = True
+    response = await app.test_client().get("/")
+    assert response.status_code == 400
+    assert b"wanted" in await response.get_data()

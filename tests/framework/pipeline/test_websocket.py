@@ -334,3 +334,39 @@ async def test_an_error_beside_websocket_closed_is_logged(app: Triows, caplog: p
 
     assert await end_of(app) == ([], 4000, "")
     assert logged(caplog) == [error]
+
+
+@pytest.mark.parametrize("handled", [False, True])
+@pytest.mark.parametrize("overridden", [False, True])
+async def test_the_after_hooks_are_called_after_a_handler_that_has_failed(
+    app: Triows, handled: bool, overridden: bool
+) -> None:
+    calls: list[Any] = []
+    finalize, postprocess = app.finalize_websocket, app.postprocess_websocket
+    if overridden:
+
+        async def finalize_websocket(result: Any, *args: Any) -> Response | None:
+            calls.append("finalize")
+            return await finalize(result, *args)
+
+        async def postprocess_websocket(response: Response | None, *args: Any) -> Response | None:
+            calls.append("postprocess")
+            return await postprocess(response, *args)
+
+        app.finalize_websocket = finalize_websocket  # type: ignore[method-assign]
+        app.postprocess_websocket = postprocess_websocket  # type: ignore[method-assign]
+
+    @app.websocket("/")
+    async def failing() -> None:
+        await websocket.accept()
+        raise Ours("late")
+
+    @app.after_websocket
+    async def after(response: Response | None) -> None:
+        calls.append(response)
+
+    if handled:
+        app.errorhandler(Ours)(lambda error: None)
+    async with app.test_client().websocket("/") as ws:
+        await ws.wait_closed()
+    assert calls == (["finalize", "postprocess", None] if overridden else [None])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from triows import Blueprint, Triows, WebSocket, WebsocketResponseError, abort, request, url_for, websocket
+from triows.framework.routes.blueprints import BlueprintSetup
 
 
 async def text(app: Triows, path: str, **options: Any) -> str:
@@ -362,7 +363,7 @@ async def test_what_is_for_the_whole_app_is_for_each_app() -> None:
 def test_a_blueprint_is_first_once_on_each_app() -> None:
     part, outer = Blueprint("part", __name__), Blueprint("outer", __name__)
     first: list[Any] = []
-    part.record(lambda setup: first.append((setup.name, setup.first)))
+    part.record(lambda setup: first.append((setup.full_name, setup.first_registration)))
     outer.register_blueprint(part, name="inner")
     for _ in range(2):
         app = Triows(__name__)
@@ -460,10 +461,67 @@ def test_records_are_called_with_each_registration() -> None:
     part = Blueprint("part", __name__, url_prefix="/part")
     always: list[Any] = []
     once: list[Any] = []
-    part.record(lambda setup: always.append((setup.name, setup.url_prefix, setup.first)))
-    part.record_once(lambda setup: once.append(setup.name))
+    part.record(lambda setup: always.append((setup.full_name, setup.url_prefix, setup.first_registration)))
+    part.record_once(lambda setup: once.append(setup.full_name))
     app = Triows(__name__)
     app.register_blueprint(part)
     app.register_blueprint(part, name="again", url_prefix="/again")
     assert always == [("part", "/part", True), ("again", "/again", False)]
     assert once == ["part"]
+
+
+def test_a_setup_has_what_quarts_has(app: Triows) -> None:
+    part, inner = Blueprint("part", __name__, url_prefix="/part"), Blueprint("inner", __name__, subdomain="own")
+    seen: list[BlueprintSetup[Any]] = []
+    inner.record(seen.append)
+    part.register_blueprint(inner, name="renamed", url_prefix="/inner", url_defaults={"a": 1})
+    app.register_blueprint(part, subdomain="sub")
+    (setup,) = seen
+    assert (setup.app, setup.blueprint, setup.first_registration) == (app, inner, True)
+    assert (setup.name, setup.name_prefix, setup.full_name) == ("renamed", "part", "part.renamed")
+    assert (setup.url_prefix, setup.subdomain, setup.url_defaults) == ("/part/inner", "own.sub", {"a": 1})
+    assert setup.options["url_defaults"] == {"a": 1}
+
+
+async def test_a_setup_adds_rules_with_the_prefix_and_the_name(app: Triows) -> None:
+    part = Blueprint("part", __name__, url_prefix="/part")
+
+    async def page(name: str) -> str:
+        return f"{name} {request.endpoint}"
+
+    async def socket() -> None:
+        await websocket.send(f"{websocket.endpoint}")
+
+    def add(setup: BlueprintSetup[Any]) -> None:
+        setup.add_url_rule("/<name>", view_func=page)
+        setup.add_url_rule("/", "root", page, defaults={"name": "root"})
+        setup.add_websocket("/ws", view_func=socket)
+
+    part.record(add)
+    app.register_blueprint(part)
+    client = app.test_client()
+    assert await (await client.get("/part/ann")).get_data() == b"ann part.page"
+    assert await (await client.get("/part/")).get_data() == b"root part.root"
+    async with client.websocket("/part/ws") as ws:
+        assert await ws.receive() == "part.socket"
+
+
+def test_a_setup_without_a_prefix_has_none(app: Triows) -> None:
+    part, seen = Blueprint("part", __name__), []
+    part.record(lambda setup: seen.append((setup.url_prefix, setup.name_prefix)))
+    app.register_blueprint(part)
+    assert seen == [(None, "")]
+
+
+def test_an_override_of_register_is_called_for_blueprints_inside_of_others(app: Triows) -> None:
+    class Part(Blueprint):
+        def register(self, app: Any, options: dict[str, Any]) -> None:
+            seen.append(options["name_prefix"])
+            super().register(app, options)
+
+    seen: list[str] = []
+    outer = Blueprint("outer", __name__)
+    outer.register_blueprint(Part("inner", __name__))
+    app.register_blueprint(outer)
+    assert seen == ["outer"]
+    assert "outer.inner" in app.blueprints

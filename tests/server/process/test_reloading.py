@@ -19,6 +19,9 @@ from typing import Any
 import pytest
 import trio
 
+from triows.server.process import reloading
+from triows.server.process.reloading import _name_files, syntax_error
+
 from ...support.commands import APP, Command, certificate, command, write
 from ...support.wire import Wire
 
@@ -75,7 +78,7 @@ async def change_until_seen(served: Command, change: Callable[[int], object]) ->
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(go_on)
-        assert await served.line() == "triows: a file changed, restarting"
+        assert (await served.line()).endswith("chat.py changed, restarting")
         seen.cancel()
 
 
@@ -92,13 +95,58 @@ def is_taken(port: int) -> bool:
 # Restarting
 
 
+def test_files_are_named_as_seen_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    here, elsewhere = str(folder / "pkg" / "a.py"), str(tmp_path / "b.py")
+    assert [_name_files(files) for files in ([here], [elsewhere], [here, elsewhere], [here, here, here])] == [
+        "pkg/a.py",
+        elsewhere,
+        "pkg/a.py and 1 other file",
+        "pkg/a.py and 2 other files",
+    ]
+    assert _name_files([f"{folder}/caf\udce9.py"]) == "caf\\udce9.py"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error"),
+    [
+        ("a.py", b"x = 1", None),
+        ("a.py", b"'\\d'", None),
+        ("a.py", b"x = = 1", "SyntaxError: invalid syntax"),
+        ("a.py", b"x\0", "null bytes"),
+        ("a.py", b"'\xe9'", "SyntaxError: (unicode error)"),
+        ("a.pyx", b"x = = 1", None),
+        ("gone.py", None, None),
+    ],
+)
+def test_a_file_that_cannot_be_compiled_is_found(tmp_path: Path, name: str, content: bytes | None, error: str) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    found = syntax_error(str(path))
+    assert found is None if error is None else error in str(found)
+
+
 async def test_it_restarts_when_a_file_changes_and_stays_at_its_port(tmp_path: Path) -> None:
     place = tmp_path / "chat.py"
     async with command(write(place), "--reload", "--no-access-log") as served:
         _, port = await served.address()
         assert await ask(await trio.open_tcp_stream("127.0.0.1", port)) == b"hello"
-        write(place, APP.replace("hello", "changed"))  # before the watch is there, maybe
-        assert await served.line() == "triows: a file changed, restarting"
+        write(place, "a =")  # before the watch is there, maybe
+        assert await served.line() == (
+            f"triows: {place} changed, with a syntax error; the app goes on as it was, and restarts when that is mended"
+        )
+        assert [await served.line() for _ in range(4)] == [
+            f'  File "{place}", line 1',
+            "    a =",
+            "       ^",
+            "SyntaxError: invalid syntax",
+        ]
+        assert await ask(await trio.open_tcp_stream("127.0.0.1", port)) == b"hello"
+        write(place, APP.replace("hello", "changed"))
+        assert await served.line() == f"triows: {place} changed, restarting"
         assert (await served.address())[1] == port
         assert await ask(await trio.open_tcp_stream("127.0.0.1", port)) == b"changed"
         assert await served.end(signal.SIGTERM) == (0, "")
@@ -132,7 +180,7 @@ async def test_clients_that_come_while_it_restarts_are_served_by_the_next_proces
                 ports.append(two.getsockname()[1])
             write(place, GATED.replace("hello", "changed"))
             assert [await served.line() for _ in range(3)] == [
-                "triows: a file changed, restarting",
+                "triows: chat.py changed, restarting",
                 "shut down",
                 "at the gate",
             ]
@@ -179,13 +227,29 @@ async def test_an_interrupt_while_reloading_ends_it_in_order(tmp_path: Path) -> 
 async def test_an_app_that_fails_is_told_and_starts_when_it_is_mended_and_clients_wait(tmp_path: Path) -> None:
     place = tmp_path / "chat.py"
     async with command(write(place, "1 / 0"), "--reload", "--no-access-log", address=("--port", "0")) as served:
-        assert await served.line() == "triows: the app has ended with exit code 1; it starts again when a file changes"
+        assert await served.line() == "triows: the app has ended with exit code 2; it starts again when a file changes"
         await change_until_seen(served, lambda number: write(place, APP + "#" * number))
         _, port = await served.address()
         assert await ask(await trio.open_tcp_stream("127.0.0.1", port)) == b"hello"
         code, errors = await served.end(signal.SIGTERM)
     assert code == 0
     assert "ZeroDivisionError" in errors
+
+
+def test_clients_wait_for_a_while_and_are_turned_away_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, turned_away = [100.0], list[Any]()
+    monkeypatch.setattr(reloading.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(reloading, "turn_away", turned_away.append)
+    said: list[str] = []
+    reloader = reloading.Reloader([], [], said.append)
+    ended: Any = type("Child", (), {"poll": lambda self: 2})()
+    counts = []
+    for second in (0.0, 1.0, 9.9, 10.0, 10.2):
+        now[0] = 100 + second
+        reloader._note_end(ended)
+        counts.append(len(turned_away))
+    assert counts == [0, 0, 0, 1, 2]
+    assert said == ["triows: the app has ended with exit code 2; it starts again when a file changes"]
 
 
 async def test_an_app_that_a_signal_has_ended_is_told(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -15,7 +16,9 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from triows.server.process.runner import _announce, _stopping_on_signals
+from triows import Triows
+from triows.server.process.reloading import Parent
+from triows.server.process.runner import _announce, _shorten_shutdown, _stopping_on_signals
 from triows.server.process.watchdog import ShutdownWatchdog
 
 from ...support.commands import APP, command, write
@@ -56,6 +59,22 @@ async def test_signals_in_quick_succession_are_one(
         signal.raise_signal(second)
     await wait_all_tasks_blocked()
     assert stop.cancel_called
+
+
+@pytest.mark.parametrize(("timeout", "shortened"), [(None, 2), (10, 2), (1, 1)])
+async def test_a_restart_does_not_wait_for_long(timeout: float | None, shortened: float) -> None:
+    app = Triows("restarted", shutdown_timeout=timeout)
+    reading, writing = os.pipe()
+    parent = Parent(reading, ())
+    ended = trio.Event()
+    token = trio.lowlevel.current_trio_token()
+    parent.on_restart = partial(_shorten_shutdown, app)
+    parent.on_end = partial(token.run_sync_soon, ended.set)
+    os.write(writing, b"r")
+    os.close(writing)
+    await ended.wait()
+    os.close(reading)
+    assert app.limits.shutdown_timeout == shortened
 
 
 START_UP = """
@@ -170,7 +189,7 @@ async def test_a_working_directory_that_is_not_utf_8_is_one_as_any_other(tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((f"{ODD}.py",), "there is no file caf\\udce9.py"),
+        ((f"{ODD}.py",), "there is no file caf\\udce9.py; did you mean 'chat.py'?"),
         ((ODD,), "there is no module caf\\udce9 (for a file, write caf\\udce9.py)"),
         (("chat.py", "--host", ODD), "cannot listen on caf\\udce9:8000: there is no such host"),
         (

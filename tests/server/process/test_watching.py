@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,16 +28,20 @@ class Watch:
         self.notes: list[str] = []
         self.stop = threading.Event()
         self._values = iter(PythonFiles(roots, self.stop, self.notes.append))
-        assert next(self._values) is False
+        assert next(self._values) == []
 
     def settle(self) -> None:
         """Go on until the watch is there, and for a while more. Nothing may have changed."""
         for _ in range(5):
-            assert next(self._values) is False
+            assert next(self._values) == []
 
     def sees(self) -> bool:
         """Whether a change is seen."""
-        return any(next(self._values) for _ in range(1000))
+        return bool(self.changes())
+
+    def changes(self) -> list[str]:
+        """The files that have changed, when a change is seen."""
+        return next(filter(None, (next(self._values) for _ in range(1000))), [])
 
 
 @pytest.fixture
@@ -60,7 +65,7 @@ def watch() -> Iterator[Callable[..., Watch]]:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "_LOOK_EVERY", 0.01)
+    monkeypatch.setattr(watching, "_PAUSE", 0.01)
     monkeypatch.setattr(watching, "_TICK", 20)
 
 
@@ -85,10 +90,11 @@ def forbid(monkeypatch: pytest.MonkeyPatch, *folders: Path) -> None:
 @pytest.mark.parametrize("name", ["app.py", "package/deeper/module.py", "fast.pyx"])
 def test_a_change_is_seen(tmp_path: Path, watch: Callable[..., Watch], name: str) -> None:
     path = write(tmp_path / name)
+    write(tmp_path / "other.py")
     changes = watch(tmp_path)
     changes.settle()
     write(path, "x = 22\n")
-    assert changes.sees()
+    assert changes.changes() == [str(path)]
     changes.settle()
 
 
@@ -96,10 +102,10 @@ def test_a_new_file_and_one_that_is_gone_are_changes(tmp_path: Path, watch: Call
     changes = watch(tmp_path)
     changes.settle()
     path = write(tmp_path / "app.py")
-    assert changes.sees()
+    assert changes.changes() == [str(path)]
     changes.settle()
     path.unlink()
-    assert changes.sees()
+    assert changes.changes() == [str(path)]
 
 
 def test_a_change_before_the_watch_is_there_is_seen(tmp_path: Path, watch: Callable[..., Watch]) -> None:
@@ -231,6 +237,18 @@ def test_without_notifications_the_files_are_looked_at(
     write(path, "x = 22\n")
     assert changes.sees()
     assert changes.notes == [f"there are no notifications of changes, so files are looked at: {error}"]
+
+
+def test_without_watchfiles_the_files_are_looked_at(
+    tmp_path: Path, watch: Callable[..., Watch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "watchfiles", None)
+    path = write(tmp_path / "app.py")
+    changes = watch(tmp_path)
+    changes.settle()
+    write(path, "x = 22\n")
+    assert changes.changes() == [str(path)]
+    assert changes.notes == ["files are looked at each second: pip install 'triows[reload]' reloads at once"]
 
 
 def test_a_folder_that_goes_before_it_is_watched_is_not_worth_a_note(

@@ -41,7 +41,7 @@ from ...web.sessions import open_session, save_session
 from ..application import App
 from ..contexts import tear_down_app_context
 from ..routes.hooks import ErrorHandler, Hook, HookTable, Kind, run_teardown
-from ..routes.make_response import is_trapped, make_response, response_from
+from ..routes.make_response import is_trapped, make_response, response_from, show_missing_key
 from ..routes.views import View
 
 
@@ -50,10 +50,11 @@ class Pipeline(ABC):
 
     :ivar subject: the request or websocket.
     :ivar unhandled: the error that no error handler handled; teardown hooks are called with it.
+    :ivar processed: whether the after hooks of a websocket were called.
     :ivar unsaved: whether saving the session has failed, so that it is not tried again with the answer to that.
     """
 
-    __slots__ = ("app", "connection", "context", "subject", "unhandled", "unsaved")
+    __slots__ = ("app", "connection", "context", "processed", "subject", "unhandled", "unsaved")
 
     kind: ClassVar[Kind]
     _started: ClassVar[Signal]
@@ -70,6 +71,7 @@ class Pipeline(ABC):
         self.context: Context = context
         self.unhandled: BaseException | None = None
         self.unsaved: bool = False
+        self.processed: bool = False
         subject.json_provider = app.json
 
     async def run(self) -> None:
@@ -208,6 +210,8 @@ class Pipeline(ABC):
             if ends_program(rest) or closes_coroutine(rest):
                 raise raised
             errors = [error for error in leaves(rest) if not self._is_normal_end(error)]
+            for error in errors:
+                show_missing_key(self.app, error)
             await self._handle_errors(errors, cancelled=cancelled is not None)
         if cancelled is not None:
             raise cancelled
@@ -305,9 +309,9 @@ class Pipeline(ABC):
     async def _call_error_handler(self, handler: ErrorHandler, error: BaseException) -> Response:
         return await self._response_of(handler, await call(handler, error))
 
-    async def _finish_error(self, response: Response) -> None:
+    async def _finish_error(self, response: Response | None) -> None:
         """Finish with the response of an error handler; an error of the after hooks is logged, and not answered."""
-        processed: Response | None = response
+        processed = response
         try:
             processed = await self._process(response)
             if (finished := self._finished).receivers:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self, cast
+
 from ...web.request import Request
 from ...web.sessions import SessionMixin
 from ...web.websocket import WebSocket
@@ -18,9 +20,15 @@ class RequestContext(SubjectContext):
     ) -> None:
         super().__init__(app, OverriddenRequestPipeline(app, request), session, preprocess=preprocess)
 
+    def _copy(self) -> Self:
+        return type(self)(cast(App, self._app), cast(Request, self.context.request), self.context.session)
+
 
 class WebSocketContext(SubjectContext):
     """The context of a websocket; ``app.websocket_context(websocket)`` makes one."""
 
-    def __init__(self, app: App, websocket: WebSocket, session: SessionMixin | None = None) -> None:
-        super().__init__(app, OverriddenWebSocketPipeline(app, websocket), session)
+    def __init__(self, app: App, request: WebSocket, session: SessionMixin | None = None) -> None:
+        super().__init__(app, OverriddenWebSocketPipeline(app, request), session)
+
+    def _copy(self) -> Self:
+        return type(self)(cast(App, self._app), cast(WebSocket, self.context.websocket), self.context.session)

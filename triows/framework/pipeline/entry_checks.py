@@ -115,20 +115,25 @@ async def answer_server_options(connection: Connection, methods: Iterable[str]) 
     await cast(HTTPConnection, connection).send_response(204, [(b"allow", allowed)], b"")
 
 
-def admits_origin(connection: WebSocketConnection, name: str) -> bool:
-    """Whether the Origin of a websocket's handshake is allowed; a refusal is logged under ``name``."""
+def forbidden_origin(connection: WebSocketConnection) -> str | None:
+    """Return the Origin of a websocket's handshake, if it is none of those that are allowed."""
     host, allowed = connection.head.host, connection.limits.origins
     # The websocket's headers object would stay in memory for as long as the websocket: the head's lines are enough.
     for field, value in connection.head.headers:
         origin = value.decode("latin-1") if field == b"origin" else None
         if origin is not None and not origin_allowed(origin, host, allowed):
-            error_log.warning(
-                "%s: refused a page of the origin '%s', %s",
-                name[:MAX_EXCERPT],
-                printable(origin, MAX_EXCERPT),
-                f"which is not that of the host '{printable(host, MAX_EXCERPT)}'"
-                if allowed is None
-                else f"which is none of '{printable(', '.join(allowed), MAX_EXCERPT)}'",
-            )
-            return False
-    return True
+            return origin
+    return None
+
+
+def log_forbidden_origin(connection: WebSocketConnection, name: str, origin: str) -> None:
+    """Log under ``name`` that a websocket is refused for its Origin."""
+    host, allowed = connection.head.host, connection.limits.origins
+    error_log.warning(
+        "%s: refused a page of the origin '%s', %s",
+        name[:MAX_EXCERPT],
+        printable(origin, MAX_EXCERPT),
+        f"which is not that of the host '{printable(host, MAX_EXCERPT)}'"
+        if allowed is None
+        else f"which is none of '{printable(', '.join(allowed), MAX_EXCERPT)}'",
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from contextlib import aclosing
 from typing import Any, ClassVar, cast
 
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -14,6 +13,7 @@ from ...protocol.content import has_content
 from ...tasks.functions import describe
 from ...web import signals
 from ...web.context import Context
+from ...web.outgoing import Outgoing, ResponseSink
 from ...web.request import Request
 from ...web.response import Response
 from ..application import App
@@ -86,17 +86,20 @@ class RequestPipeline(Pipeline):
     async def _send(self, response: Response | None) -> None:
         assert response is not None
         try:
-            headers = response.wire_headers()
-            body = response.wire_body()
+            headers, body = response.wire_headers(), response.wire_body()
+            sink: ResponseSink = self.connection
+            if filters := self.app.response_filters:
+                outgoing = Outgoing(headers, body, sink)
+                for apply in filters:
+                    await apply(self.subject, response, outgoing)
+                headers, body, sink = outgoing.headers, outgoing.body, outgoing.sink
             if body is not None:
                 await self.connection.send_response(response.status_code, headers, body)
                 return
             await self.connection.start_response(response.status_code, headers)
             if has_content(self.subject.method, response.status_code):
-                async with aclosing(response.iter_body()) as pieces:
-                    async for piece in pieces:
-                        await self.connection.send_body(piece)
-            await self.connection.end_response()
+                await response.send_to(sink)
+            await sink.end_response()
         finally:
             if response.is_streamed:
                 await response.aclose()
@@ -105,4 +108,5 @@ class RequestPipeline(Pipeline):
         try:
             await super()._tear_down()
         finally:
-            self.subject.close()
+            if self.subject.needs_close:
+                await self.subject.close()  # noqa: ASYNC102 - it does not wait, unless a subclass overrides it

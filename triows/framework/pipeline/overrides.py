@@ -27,6 +27,7 @@ from ...web.websocket import WebSocket
 from ..application import App
 from ..contexts import tear_down_app_context
 from ..routes.hooks import ErrorHandler, run_teardown
+from ..routes.make_response import show_missing_key
 from ..routes.rules import Rule
 from .base import Pipeline
 from .http import RequestPipeline
@@ -181,7 +182,7 @@ class OverriddenPipeline(Pipeline):
             result, fault = await self._ask_handlers(error)
             if not answerable:
                 await self._end_after_start(result, fault)
-                return None
+                return await self._finalize_unanswered()
         try:
             return cast("Response | None", await self._ask(self.names.finalize, result, self.context, failed))
         except Exception as error:
@@ -196,6 +197,10 @@ class OverriddenPipeline(Pipeline):
     async def _end_after_start(self, result: Any, error: BaseException) -> None:
         """End a connection for which no response can be sent any more, after its error handler."""
         raise error
+
+    async def _finalize_unanswered(self) -> Response | None:
+        """Call the after hooks of a kind that has them where no response can be sent."""
+        return None
 
     async def preprocess(self) -> Any:
         """Call the URL value preprocessors and the before hooks; return the first hook's answer, or None."""
@@ -277,6 +282,8 @@ class OverriddenPipeline(Pipeline):
     async def handle_user_exception(self, error: Exception) -> Any:
         """Return what the error handler of an error returns; raise the error again if no handler takes it."""
         errors = [*leaves(error)]
+        for each in errors:
+            show_missing_key(self.app, each)
         if isinstance(error, HTTPException) and not self.app.trap_http_exception(error):
             return await self.app.handle_http_exception(error)
         for each in errors:
@@ -303,7 +310,7 @@ class OverriddenPipeline(Pipeline):
             self._log(errors)
         if not self._can_answer():
             await self._end_unhandled(errors)
-            return None
+            return await self._finalize_unanswered()
         await self._record_unhandled(errors)
         self._source = None
         if self._shows_tracebacks:
@@ -344,7 +351,7 @@ class OverriddenPipeline(Pipeline):
             return await self._ask(self.names.handle_exception, raised)
         if not self._can_answer():
             await self._end_after_start(result, error)
-            return None
+            return await self._finalize_unanswered()
         return await self._ask(self.names.finalize, result, self.context, True)
 
     async def _record_unhandled(self, errors: Sequence[BaseException], *, log: bool = True) -> None:
@@ -425,7 +432,8 @@ class OverriddenRequestPipeline(OverriddenPipeline, RequestPipeline):
         try:
             await super().tear_down(error)
         finally:
-            self.subject.close()
+            if self.subject.needs_close:
+                await self.subject.close()  # noqa: ASYNC102 - it does not wait, unless a subclass overrides it
 
 
 class OverriddenWebSocketPipeline(OverriddenPipeline, WebSocketPipeline):
@@ -468,6 +476,9 @@ class OverriddenWebSocketPipeline(OverriddenPipeline, WebSocketPipeline):
     async def _end_after_start(self, result: Any, error: BaseException) -> None:
         await self._end_handled(result, [*leaves(error)])
 
+    async def _finalize_unanswered(self) -> Response | None:
+        return None if self.processed else await self._ask(self.names.finalize, None, self.context, True)
+
     async def _end_by_error(self, errors: list[BaseException]) -> None:
         await self._answer(errors)
 
@@ -475,17 +486,3 @@ class OverriddenWebSocketPipeline(OverriddenPipeline, WebSocketPipeline):
 def _contains(errors: Sequence[BaseException], error: BaseException) -> bool:
     # By identity: a user's class may define __eq__.
     return any(error is other for other in errors)
-
-
-def stages_of(app: App, context: Context | None) -> OverriddenPipeline:
-    """Return the stages of the request or websocket of a context."""
-    if isinstance(context, StagedContext):
-        return context.stages
-    if context is not None and context.request is not None:
-        return OverriddenRequestPipeline(app, context.request, context)
-    if context is not None and context.websocket is not None:
-        return OverriddenWebSocketPipeline(app, context.websocket, context)
-    raise RuntimeError(
-        "this method of the app needs a request or a websocket: call it in a handler, or inside"
-        " 'async with app.test_request_context(path):'"
-    )

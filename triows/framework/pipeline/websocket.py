@@ -24,9 +24,13 @@ from ..application import App
 from ..routes.hooks import ErrorHandler, Hook, Kind
 from ..routes.rules import Rule
 from ..routes.views import View
+from . import quart_cors
 from .base import Pipeline
-from .entry_checks import admits_origin
+from .entry_checks import forbidden_origin, log_forbidden_origin
 from .mismatches import explain_route
+
+_CALLING_CHECKS = frozenset(("full_dispatch_websocket", "preprocess_websocket", "dispatch_websocket"))
+"""The methods that call the hooks and the views which may check a websocket's origin."""
 
 
 class WebSocketPipeline(Pipeline):
@@ -71,8 +75,17 @@ class WebSocketPipeline(Pipeline):
         return await super()._run_before_hooks()
 
     def _check_origin(self) -> None:
-        if not admits_origin(self.connection, self._name):
-            raise Forbidden("Websockets from this origin are not allowed.")
+        origin = forbidden_origin(self.connection)
+        if origin is None or (self.connection.limits.origins is None and self._leaves_origin_to_quart_cors()):
+            return
+        log_forbidden_origin(self.connection, self._name, origin)
+        raise Forbidden("Websockets from this origin are not allowed.")
+
+    def _leaves_origin_to_quart_cors(self) -> bool:
+        if not _CALLING_CHECKS.isdisjoint(self.app.overrides):
+            return False  # the app's own method may leave a hook or the view out
+        view = self.app.view_functions.get(self.subject.endpoint or "")
+        return quart_cors.checks_origin(view, self._hooks(self.app.hooks[self.kind].before))
 
     def _run_view(self, view: View) -> Coroutine[Any, Any, Any]:
         return self.connection.run_handler(view, self.subject, self.subject.view_args, name=view.named("GET"))
@@ -125,8 +138,15 @@ class WebSocketPipeline(Pipeline):
             handler = self._find_handler(error)
             if handler is not None:
                 await self._call_handler_after_accepting(handler, error, errors)
-                return
-        await self._end_unhandled(errors)
+                break
+        else:
+            await self._end_unhandled(errors)
+        if not self.processed:
+            await self._finish_error(None)
+
+    async def _process(self, response: Response | None) -> Response | None:
+        self.processed = True
+        return await super()._process(response)
 
     async def _end_unhandled(self, errors: list[BaseException]) -> None:
         if all(isinstance(error, JSONMessageError) for error in errors):

@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ...connection.checks import did_you_mean
 from ...connection.limits import REQUEST_LIMITS, WEBSOCKET_LIMITS, check_limits, pop_limits
 from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_async
+from ...web.cors import CORS
 from ...web.suggestions import suggests_arguments
 from .. import quart_names
 from ..commands import AppWithCommands, WithBlueprintCommands, check_cli_group
-from ..files import static_rule
+from ..files import static_rule, static_view
 from ..templates import WithAppTemplates
 from .class_views import check_view_function
 from .decorators import Scaffold, bare, check_error_key
 from .hooks import F, HandlerTable, Hooks, HookTable, Kind, add_hook, register_handler
-from .rules import check_endpoint, check_parts
+from .rules import check_endpoint, check_parts, endpoint_name
 
 _OPTIONS = frozenset({"cli_group", "name", "name_prefix", "subdomain", "url_defaults", "url_prefix"})
 _READ_ONCE = frozenset({"cli_group", "name", "static_url_path", "subdomain", "url_prefix", "url_values"})
@@ -34,62 +35,92 @@ class BlueprintApp(AppWithCommands, Protocol):
     url_default_functions: HookTable
     template_context_processors: HookTable
 
+    def add_cors(self, name: str | None, policy: CORS) -> None: ...
     @property
     def add_url_rule(self) -> Callable[..., None]: ...
     @property
     def add_websocket(self) -> Callable[..., None]: ...
     def endpoint(self, endpoint: str) -> Callable[[F], F]: ...
-    def before_serving(self, function: F) -> F: ...
-    def after_serving(self, function: F) -> F: ...
-    def while_serving(self, function: F) -> F: ...
-    def add_template_filter(self, function: Callable[..., Any], name: str | None = None) -> None: ...
-    def add_template_test(self, function: Callable[..., Any], name: str | None = None) -> None: ...
-    def add_template_global(self, function: Callable[..., Any], name: str | None = None) -> None: ...
+    def before_serving(self, func: F) -> F: ...
+    def after_serving(self, func: F) -> F: ...
+    def while_serving(self, func: F) -> F: ...
+    def add_template_filter(self, f: Callable[..., Any], name: str | None = None) -> None: ...
+    def add_template_test(self, f: Callable[..., Any], name: str | None = None) -> None: ...
+    def add_template_global(self, f: Callable[..., Any], name: str | None = None) -> None: ...
 
 
-class BlueprintSetup:
+A = TypeVar("A", bound=BlueprintApp)
+
+
+class BlueprintSetup(Generic[A]):
     """One registration of a blueprint on an app: what :meth:`Blueprint.record`'s functions are called with.
 
-    :ivar first: whether this is the blueprint's first registration on this app, under any name.
-    :ivar name: the full name of this registration, with dots between the names of nested blueprints.
+    :ivar app: the app.
+    :ivar blueprint: the blueprint.
+    :ivar options: what :meth:`register_blueprint` was given.
+    :ivar first_registration: whether this is the blueprint's first registration on this app, under any name.
+    :ivar name: the name of the blueprint in this registration.
+    :ivar name_prefix: the names of the blueprints around it, with dots between them; empty if there are none.
+    :ivar url_prefix: the path before each rule; None if there is none.
+    :ivar subdomain: the subdomain of each rule that has none of its own.
+    :ivar url_defaults: the defaults of URL variables.
     """
 
-    def __init__(
-        self,
-        app: BlueprintApp,
-        blueprint: Blueprint,
-        *,
-        name: str,
-        url_prefix: str,
-        options: dict[str, Any],
-        first: bool,
-    ) -> None:
-        self.app = app
-        self.blueprint = blueprint
-        self.name = name
-        self.url_prefix = url_prefix
-        self.options = options
+    def __init__(self, blueprint: Blueprint, app: A, options: dict[str, Any], first_registration: bool) -> None:
+        self.app: A = app
+        self.blueprint: Blueprint = blueprint
+        self.options: dict[str, Any] = options
+        self.first_registration: bool = first_registration
+        self.name: str = str(options.get("name", blueprint.name))
+        self.name_prefix: str = options.get("name_prefix") or ""
+        prefix = options.get("url_prefix")
+        self.url_prefix: str | None = blueprint.url_prefix if prefix is None else prefix
         self.subdomain: str | None = options.get("subdomain", blueprint.subdomain)
-        self.first = first
         self.url_defaults: dict[str, Any] = {**blueprint.url_values, **(options.get("url_defaults") or {})}
 
-    def add(
-        self, method: Callable[..., None], rule: str, endpoint: str, function: Any, options: dict[str, Any]
+    @property
+    def full_name(self) -> str:
+        """What stands before the endpoints of this registration, but for a dot."""
+        return f"{self.name_prefix}.{self.name}".lstrip(".")
+
+    def add_url_rule(
+        self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
     ) -> None:
-        """Add a rule to the app by one of its methods, with the prefix, name and defaults of this registration."""
+        """Add a rule to the app, with the prefix, the name and the defaults of this registration."""
+        self._add(self.app.add_url_rule, rule, endpoint, view_func, options)
+
+    def add_websocket(
+        self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
+    ) -> None:
+        """Add a rule for websockets, as :meth:`add_url_rule` does."""
+        self._add(self.app.add_websocket, rule, endpoint, view_func, options)
+
+    def _add(
+        self, method: Callable[..., None], rule: str, endpoint: str | None, function: Any, options: dict[str, Any]
+    ) -> None:
         if self.subdomain is not None:
             options.setdefault("subdomain", self.subdomain)
         defaults = {**self.url_defaults, **(options.pop("defaults", None) or {})}
         method(
             join_paths(self.url_prefix, rule),
-            f"{self.name}.{endpoint}",
+            f"{self.full_name}.{endpoint_name(endpoint, function)}",
             function,
             defaults=defaults or None,
             **options,
         )
 
+    def options_of_child(self, blueprint: Blueprint, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the options for a blueprint inside of this one."""
+        prefix = options.get("url_prefix")
+        prefix = join_paths(self.url_prefix, blueprint.url_prefix or "" if prefix is None else prefix)
+        inner = {**options, "url_prefix": prefix or None, "name_prefix": options.get("name_prefix") or self.full_name}
+        if self.subdomain is not None:
+            own = options.get("subdomain", blueprint.subdomain)
+            inner["subdomain"] = f"{own}.{self.subdomain}" if own else self.subdomain
+        return inner
 
-def join_paths(prefix: str, rule: str) -> str:
+
+def join_paths(prefix: str | None, rule: str) -> str:
     """Return the path of a rule below a prefix, with one slash between the two."""
     if not prefix:
         return rule
@@ -144,8 +175,8 @@ class Blueprint(WithBlueprintCommands, WithAppTemplates, Scaffold):
         self._take_static(static_folder, static_url_path)
         self.registered: bool = False
         self._reads_options = False
-        self._early_records: list[Callable[[BlueprintSetup], None]] = []
-        self._records: list[Callable[[BlueprintSetup], None]] = []
+        self._early_records: list[Callable[[BlueprintSetup[Any]], None]] = []
+        self._records: list[Callable[[BlueprintSetup[Any]], None]] = []
         self._children: list[tuple[Blueprint, dict[str, Any]]] = []
 
     if not TYPE_CHECKING:
@@ -166,50 +197,50 @@ class Blueprint(WithBlueprintCommands, WithAppTemplates, Scaffold):
                 " add routes, hooks and handlers before register_blueprint()"
             )
 
-    def record(self, function: Callable[[BlueprintSetup], None]) -> None:
-        """Call ``function(setup)`` whenever the blueprint is registered on an app.
+    def record(self, func: Callable[[BlueprintSetup[Any]], None]) -> None:
+        """Call ``func(setup)`` whenever the blueprint is registered on an app.
 
         :raises RuntimeError: if the blueprint is registered already, so that the app would not see the function.
         :raises TypeError: if the function is async.
         """
-        check_not_async(function, "write 'def', and use before_app_serving for what has to wait")
-        self._record(function)
+        check_not_async(func, "write 'def', and use before_app_serving for what has to wait")
+        self._record(func)
         self._reads_options = True
 
-    def record_once(self, function: Callable[[BlueprintSetup], None]) -> None:
-        """Call ``function(setup)`` when the blueprint is registered on an app for the first time.
+    def record_once(self, func: Callable[[BlueprintSetup[Any]], None]) -> None:
+        """Call ``func(setup)`` when the blueprint is registered on an app for the first time.
 
         Raises what :meth:`record` does.
         """
-        check_not_async(function, "write 'def', and use before_app_serving for what has to wait")
-        self._record_once(function)
+        check_not_async(func, "write 'def', and use before_app_serving for what has to wait")
+        self._record_once(func)
         self._reads_options = True
 
-    def _record(self, function: Callable[[BlueprintSetup], None]) -> None:
+    def _record(self, function: Callable[[BlueprintSetup[Any]], None]) -> None:
         self._check_setup()
         self._records.append(function)
 
-    def _record_once(self, function: Callable[[BlueprintSetup], None]) -> None:
-        self._record(lambda setup: function(setup) if setup.first else None)
+    def _record_once(self, function: Callable[[BlueprintSetup[Any]], None]) -> None:
+        self._record(lambda setup: function(setup) if setup.first_registration else None)
 
-    def _record_once_early(self, function: Callable[[BlueprintSetup], None]) -> None:
+    def _record_once_early(self, function: Callable[[BlueprintSetup[Any]], None]) -> None:
         """Record what may change the variables of views, which are checked when their routes get to the app."""
         self._check_setup()
-        self._early_records.append(lambda setup: function(setup) if setup.first else None)
+        self._early_records.append(lambda setup: function(setup) if setup.first_registration else None)
 
     def _add_http_rule(
         self, rule: str, endpoint: str | None, view_func: Callable[..., Any] | None, options: dict[str, Any]
     ) -> None:
         name = self._endpoint(endpoint, view_func)
         _check_own_limits(options, REQUEST_LIMITS)
-        self._record(lambda setup: setup.add(setup.app.add_url_rule, rule, name, view_func, dict(options)))
+        self._record(lambda setup: setup.add_url_rule(rule, name, view_func, **options))
 
     def _add_websocket_rule(
         self, rule: str, endpoint: str | None, view_func: Callable[..., Any] | None, options: dict[str, Any]
     ) -> None:
         name = self._endpoint(endpoint, view_func)
         _check_own_limits(options, WEBSOCKET_LIMITS)
-        self._record(lambda setup: setup.add(setup.app.add_websocket, rule, name, view_func, dict(options)))
+        self._record(lambda setup: setup.add_websocket(rule, name, view_func, **options))
 
     def _endpoint(self, endpoint: str | None, function: Callable[..., Any] | None) -> str:
         name = endpoint if endpoint is not None else getattr(function, "__name__", None)
@@ -225,7 +256,7 @@ class Blueprint(WithBlueprintCommands, WithAppTemplates, Scaffold):
 
         def decorator(function: F) -> F:
             check_view_function(function)
-            self._record(lambda setup: _ignore(setup.app.endpoint(f"{setup.name}.{endpoint}")(function)))
+            self._record(lambda setup: _ignore(setup.app.endpoint(f"{setup.full_name}.{endpoint}")(function)))
             return function
 
         return decorator
@@ -242,47 +273,41 @@ class Blueprint(WithBlueprintCommands, WithAppTemplates, Scaffold):
         blueprint._check_options(options)
         self._children.append((blueprint, options))
 
-    def register(self, app: BlueprintApp, options: dict[str, Any], *, parent: BlueprintSetup | None = None) -> None:
+    def register(self, app: BlueprintApp, options: dict[str, Any]) -> None:
         """Register all routes, hooks and handlers on an app. ``app.register_blueprint()`` calls it.
+
+        It is called for blueprints inside of this one too, with the prefixes of this one in their options.
 
         :raises ValueError: if the app has a blueprint of this full name already.
         :raises TypeError: if there is no such option.
         """
         self._check_options(options)
-        name = str(options.get("name", self.name))
-        name_prefix = options.get("name_prefix") or (parent.name if parent is not None else "")
-        full_name = f"{name_prefix}.{name}" if name_prefix else name
+        first = not any(known is self for known in app.blueprints.values())
+        setup = BlueprintSetup(self, app, options, first)
+        full_name = setup.full_name
         if full_name in app.blueprints:
             raise ValueError(
                 f"the app has a blueprint {full_name!r} already;"
                 " give this one another name: register_blueprint(blueprint, name='other')"
             )
-        prefix = options.get("url_prefix")
-        if prefix is None:
-            prefix = self.url_prefix or ""
-        if parent is not None:
-            prefix = join_paths(parent.url_prefix, prefix) if prefix else parent.url_prefix
-            if parent.subdomain is not None:
-                own = options.get("subdomain", self.subdomain)
-                options = {**options, "subdomain": f"{own}.{parent.subdomain}" if own else parent.subdomain}
-        first = not any(known is self for known in app.blueprints.values())
         app.blueprints[full_name] = self
         self.registered = True
-        setup = BlueprintSetup(app, self, name=full_name, url_prefix=prefix, options=options, first=first)
         for kind, hooks in self.hooks.items():
             app.hooks[kind].merge(hooks, full_name)
         app.url_value_preprocessors.setdefault(full_name, []).extend(self.url_value_preprocessors.get(None, ()))
         app.url_default_functions.setdefault(full_name, []).extend(self.url_default_functions.get(None, ()))
+        if None in self.cors_policies:
+            app.add_cors(full_name, self.cors_policies[None])
         self._add_templates(app, full_name)
         for code, handlers in self.error_handlers.get(None, {}).items():
             app.error_handlers.setdefault(full_name, {}).setdefault(code, {}).update(handlers)
         if self.has_static_folder:
-            setup.add(app.add_url_rule, static_rule(self), "static", self.send_static_file, {})
+            setup.add_url_rule(static_rule(self), "static", static_view(self))
         self._add_commands(app, full_name, options)
         for function in (*self._early_records, *self._records):
             function(setup)
         for child, child_options in self._children:
-            child.register(app, child_options, parent=setup)
+            child.register(app, setup.options_of_child(child, child_options))
 
     def _check_options(self, options: dict[str, Any]) -> None:
         check_parts(options)
@@ -297,83 +322,83 @@ class Blueprint(WithBlueprintCommands, WithAppTemplates, Scaffold):
     # For the whole app
 
     @bare()
-    def before_app_request(self, function: F) -> F:
+    def before_app_request(self, f: F) -> F:
         """:meth:`before_request` for every request of the app."""
-        self._record_once_early(lambda setup: _ignore(add_hook(setup.app.hooks["request"].before, function)))
-        return function
+        self._record_once_early(lambda setup: _ignore(add_hook(setup.app.hooks["request"].before, f)))
+        return f
 
     @bare("response")
-    def after_app_request(self, function: F) -> F:
+    def after_app_request(self, f: F) -> F:
         """:meth:`after_request` for every request of the app."""
-        self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["request"].after, function)))
-        return function
+        self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["request"].after, f)))
+        return f
 
     @bare("error")
-    def teardown_app_request(self, function: F) -> F:
+    def teardown_app_request(self, f: F) -> F:
         """:meth:`teardown_request` for every request of the app."""
-        check_no_generator(function, TEARDOWN_REMEDY)
-        self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["request"].teardown, function)))
-        return function
+        check_no_generator(f, TEARDOWN_REMEDY)
+        self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["request"].teardown, f)))
+        return f
 
     @bare()
-    def before_app_websocket(self, function: F) -> F:
+    def before_app_websocket(self, func: F) -> F:
         """:meth:`before_websocket` for every websocket of the app."""
-        self._record_once_early(lambda setup: _ignore(add_hook(setup.app.hooks["websocket"].before, function)))
-        return function
+        self._record_once_early(lambda setup: _ignore(add_hook(setup.app.hooks["websocket"].before, func)))
+        return func
 
     @bare("response")
-    def after_app_websocket(self, function: F) -> F:
+    def after_app_websocket(self, func: F) -> F:
         """:meth:`after_websocket` for every websocket of the app."""
-        self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["websocket"].after, function)))
-        return function
+        self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["websocket"].after, func)))
+        return func
 
     @bare("error")
-    def teardown_app_websocket(self, function: F) -> F:
+    def teardown_app_websocket(self, func: F) -> F:
         """:meth:`teardown_websocket` for every websocket of the app."""
-        check_no_generator(function, TEARDOWN_REMEDY)
-        self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["websocket"].teardown, function)))
-        return function
+        check_no_generator(func, TEARDOWN_REMEDY)
+        self._record_once(lambda setup: _ignore(add_hook(setup.app.hooks["websocket"].teardown, func)))
+        return func
 
     @bare("endpoint", "view_args")
-    def app_url_value_preprocessor(self, function: F) -> F:
+    def app_url_value_preprocessor(self, f: F) -> F:
         """:meth:`url_value_preprocessor` for every request and websocket of the app."""
-        check_not_async(function, "write 'def', or use before_app_request and request.view_args")
-        self._record_once_early(lambda setup: _ignore(add_hook(setup.app.url_value_preprocessors, function)))
-        return function
+        check_not_async(f, "write 'def', or use before_app_request and request.view_args")
+        self._record_once_early(lambda setup: _ignore(add_hook(setup.app.url_value_preprocessors, f)))
+        return f
 
     @bare("endpoint", "values")
-    def app_url_defaults(self, function: F) -> F:
+    def app_url_defaults(self, f: F) -> F:
         """:meth:`url_defaults` for every endpoint of the app."""
-        check_not_async(function, "write 'def'")
-        self._record_once(lambda setup: _ignore(add_hook(setup.app.url_default_functions, function)))
-        return function
+        check_not_async(f, "write 'def'")
+        self._record_once(lambda setup: _ignore(add_hook(setup.app.url_default_functions, f)))
+        return f
 
     @bare()
-    def before_app_serving(self, function: F) -> F:
+    def before_app_serving(self, func: F) -> F:
         """``before_serving`` of the app."""
-        check_no_generator(function, "use @blueprint.while_app_serving")
-        self._record_once(lambda setup: _ignore(setup.app.before_serving(function)))
-        return function
+        check_no_generator(func, "use @blueprint.while_app_serving")
+        self._record_once(lambda setup: _ignore(setup.app.before_serving(func)))
+        return func
 
     @bare()
-    def after_app_serving(self, function: F) -> F:
+    def after_app_serving(self, func: F) -> F:
         """``after_serving`` of the app."""
-        check_no_generator(function, "use @blueprint.while_app_serving")
-        self._record_once(lambda setup: _ignore(setup.app.after_serving(function)))
-        return function
+        check_no_generator(func, "use @blueprint.while_app_serving")
+        self._record_once(lambda setup: _ignore(setup.app.after_serving(func)))
+        return func
 
     @bare()
-    def while_app_serving(self, function: F) -> F:
+    def while_app_serving(self, func: F) -> F:
         """``while_serving`` of the app."""
-        self._record_once(lambda setup: _ignore(setup.app.while_serving(function)))
-        return function
+        self._record_once(lambda setup: _ignore(setup.app.while_serving(func)))
+        return func
 
-    def app_errorhandler(self, key: type[BaseException] | int) -> Callable[[F], F]:
+    def app_errorhandler(self, code: type[BaseException] | int) -> Callable[[F], F]:
         """:meth:`errorhandler` for errors anywhere in the app."""
-        check_error_key(key, self.decorator_name("app_errorhandler"))
+        check_error_key(code, self.decorator_name("app_errorhandler"))
 
         def decorator(function: F) -> F:
-            self._record_once(lambda setup: register_handler(setup.app.error_handlers, key, function))
+            self._record_once(lambda setup: register_handler(setup.app.error_handlers, code, function))
             return function
 
         return decorator

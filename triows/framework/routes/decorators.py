@@ -9,6 +9,8 @@ from types import EllipsisType
 from typing import Any, ClassVar, TypeVar, cast
 
 from ...tasks.functions import TEARDOWN_REMEDY, check_no_generator, check_not_async, describe
+from ...web.cors import CORS
+from ..cors import WithCORS
 from ..files import WithFiles
 from ..folders import root_path_of
 from ..quart_names import QuartNameGuard
@@ -37,13 +39,20 @@ M = TypeVar("M", bound=Callable[..., Any])
 def bare(*names: str | EllipsisType) -> Callable[[M], M]:
     """Make a method the decorator that stands without parentheses before a function, and check the function.
 
+    The function may be given by the name of the method's parameter too, as Quart's decorators take it.
+
     :param names: what the function will be called with; ``...`` for anything.
     """
 
     def decorate(method: M) -> M:
+        _, parameter = inspect.signature(method).parameters
+
         @wraps(method)
-        def decorator(self: Any, function: Any = None) -> Any:
+        def decorator(self: Any, function: Any = None, /, **named: Any) -> Any:
             name = self.decorator_name(method.__name__)
+            if named and (function is not None or named.keys() != {parameter}):
+                return method(self, function, **named)  # raises Python's own error for them
+            function = named.get(parameter, function)
             check_callable(function, name)
             if ... not in names:
                 check_called_with(function, name, *cast("tuple[str, ...]", names))
@@ -54,7 +63,7 @@ def bare(*names: str | EllipsisType) -> Callable[[M], M]:
     return decorate
 
 
-class Scaffold(WithTables, WithFiles, QuartNameGuard):
+class Scaffold(WithCORS, WithTables, WithFiles, QuartNameGuard):
     """The decorators that :class:`~triows.Triows` and :class:`~triows.Blueprint` have in common.
 
     Hooks may be async; synchronous ones run in a worker thread.
@@ -70,6 +79,7 @@ class Scaffold(WithTables, WithFiles, QuartNameGuard):
         self.error_handlers: HandlerTable = handler_table()
         self.url_value_preprocessors: HookTable = hook_table()
         self.url_default_functions: HookTable = hook_table()
+        self.cors_policies: dict[str | None, CORS] = {}
 
     def _check_setup(self) -> None:
         """Raise an error if it is too late to add routes, hooks or handlers."""
@@ -128,8 +138,9 @@ class Scaffold(WithTables, WithFiles, QuartNameGuard):
         :param rule: the path, with variables: ``"/users/<int:id>"`` (werkzeug's converters).
         :param methods: the methods, ``["GET"]`` by default; HEAD comes with GET, OPTIONS by itself.
         :param endpoint: the name for ``url_for``; the function's name by default.
-        :param options: the limits ``max_body_size``, ``body_timeout`` and ``min_body_rate`` for this route, and
-            ``defaults``, ``strict_slashes``, ``host``, ``subdomain`` ... of werkzeug's rules.
+        :param options: the limits ``max_body_size``, ``body_timeout`` and ``min_body_rate`` for this route; ``cors``,
+            its :class:`~triows.CORS` or False for none; ``compress``, see :meth:`Triows.compress`; and ``defaults``,
+            ``strict_slashes``, ``host``, ``subdomain`` ... of werkzeug's rules.
         :raises TypeError: if a limit has a wrong type.
         :raises ValueError: if a limit makes no sense, or the rule is malformed.
         :raises AssertionError: if the endpoint has another function already.
@@ -190,89 +201,89 @@ class Scaffold(WithTables, WithFiles, QuartNameGuard):
     # Hooks
 
     @bare()
-    def before_request(self, function: F) -> F:
-        """Call ``function()`` before each request's view; a value it returns is the response instead of the view's."""
+    def before_request(self, f: F) -> F:
+        """Call ``f()`` before each request's view; a value it returns is the response instead of the view's."""
         self._check_setup()
-        return add_hook(self.hooks["request"].before, function)
+        return add_hook(self.hooks["request"].before, f)
 
     @bare("response")
-    def after_request(self, function: F) -> F:
-        """Call ``function(response)`` after each request's view; it returns that response or another."""
+    def after_request(self, f: F) -> F:
+        """Call ``f(response)`` after each request's view; it returns that response or another."""
         self._check_setup()
-        return add_hook(self.hooks["request"].after, function)
+        return add_hook(self.hooks["request"].after, f)
 
     @bare("error")
-    def teardown_request(self, function: F) -> F:
-        """Call ``function(error)`` at the end of each request, however it ended, with the unhandled error or None."""
+    def teardown_request(self, f: F) -> F:
+        """Call ``f(error)`` at the end of each request, however it ended, with the unhandled error or None."""
         self._check_setup()
-        check_no_generator(function, TEARDOWN_REMEDY)
-        return add_hook(self.hooks["request"].teardown, function)
+        check_no_generator(f, TEARDOWN_REMEDY)
+        return add_hook(self.hooks["request"].teardown, f)
 
     @bare()
-    def before_websocket(self, function: F) -> F:
-        """Call ``function()`` before each websocket's handler; a value it returns rejects the handshake."""
+    def before_websocket(self, func: F) -> F:
+        """Call ``func()`` before each websocket's handler; a value it returns rejects the handshake."""
         self._check_setup()
-        return add_hook(self.hooks["websocket"].before, function)
+        return add_hook(self.hooks["websocket"].before, func)
 
     @bare("response")
-    def after_websocket(self, function: F) -> F:
-        """Call ``function(response)`` after each websocket's handler; the response is None if it was accepted."""
+    def after_websocket(self, func: F) -> F:
+        """Call ``func(response)`` after each websocket's handler; the response is None if it was accepted."""
         self._check_setup()
-        return add_hook(self.hooks["websocket"].after, function)
+        return add_hook(self.hooks["websocket"].after, func)
 
     @bare("error")
-    def teardown_websocket(self, function: F) -> F:
-        """Call ``function(error)`` at the end of each websocket, however it ended, with the unhandled error or None."""
+    def teardown_websocket(self, func: F) -> F:
+        """Call ``func(error)`` at the end of each websocket, however it ended, with the unhandled error or None."""
         self._check_setup()
-        check_no_generator(function, TEARDOWN_REMEDY)
-        return add_hook(self.hooks["websocket"].teardown, function)
+        check_no_generator(func, TEARDOWN_REMEDY)
+        return add_hook(self.hooks["websocket"].teardown, func)
 
     @bare("endpoint", "view_args")
-    def url_value_preprocessor(self, function: F) -> F:
-        """Call ``function(endpoint, view_args)``, synchronously, before the view; it may change the variables.
+    def url_value_preprocessor(self, f: F) -> F:
+        """Call ``f(endpoint, view_args)``, synchronously, before the view; it may change the variables.
 
         :raises TypeError: if it is async.
         """
         self._check_setup()
-        check_not_async(function, "write 'def', or use before_request and request.view_args")
-        return add_hook(self.url_value_preprocessors, function)
+        check_not_async(f, "write 'def', or use before_request and request.view_args")
+        return add_hook(self.url_value_preprocessors, f)
 
     @bare("endpoint", "values")
-    def url_defaults(self, function: F) -> F:
-        """Call ``function(endpoint, values)``, synchronously, in ``url_for``; it may add to the values.
+    def url_defaults(self, f: F) -> F:
+        """Call ``f(endpoint, values)``, synchronously, in ``url_for``; it may add to the values.
 
         :raises TypeError: if it is async.
         """
         self._check_setup()
-        check_not_async(function, "write 'def'")
-        return add_hook(self.url_default_functions, function)
+        check_not_async(f, "write 'def'")
+        return add_hook(self.url_default_functions, f)
 
     # Errors
 
-    def errorhandler(self, key: type[BaseException] | int) -> Callable[[F], F]:
+    def errorhandler(self, code_or_exception: type[BaseException] | int) -> Callable[[F], F]:
         """Register the decorated function to answer an exception class or an HTTP status.
 
         The function is called with the exception, and may return what a view may. An exception of a child task is found
         in any depth of exception groups. :meth:`register_error_handler` says which errors are raised.
         """
-        check_error_key(key, self.decorator_name("errorhandler"))
+        check_error_key(code_or_exception, self.decorator_name("errorhandler"))
 
         def decorator(function: F) -> F:
-            self.register_error_handler(key, function)
+            self.register_error_handler(code_or_exception, function)
             return function
 
         return decorator
 
-    def register_error_handler(self, key: type[BaseException] | int, function: ErrorHandler) -> None:
-        """Register ``function`` as :meth:`errorhandler` does.
+    def register_error_handler(self, code_or_exception: type[BaseException] | int, f: ErrorHandler) -> None:
+        """Register ``f`` as :meth:`errorhandler` does.
 
-        :raises TypeError: if ``key`` is neither an exception class nor a status code.
-        :raises ValueError: if ``key`` is no HTTP error status.
+        :raises TypeError: if ``code_or_exception`` is neither an exception class nor a status code.
+        :raises ValueError: if ``code_or_exception`` is no HTTP error status.
         """
         self._check_setup()
-        check_callable(function, f"{self._called}.register_error_handler")
-        check_called_with(function, f"{self._called}.errorhandler", "error")
-        register_handler(self.error_handlers, key, function)
+        check_callable(f, f"{self._called}.register_error_handler")
+        check_called_with(f, f"{self._called}.errorhandler", "error")
+        register_handler(self.error_handlers, code_or_exception, f)
 
 
 def check_error_key(key: object, decorator: str) -> None:

@@ -38,7 +38,7 @@ class ResponseApp(Protocol):
     def json(self) -> JSONProvider: ...
     @property
     def response_class(self) -> type[Response]: ...
-    async def make_response(self, value: Any) -> Response: ...
+    async def make_response(self, result: Any) -> Response: ...
 
 
 async def make_response(app: ResponseApp, value: Any, function: Callable[..., Any] | None = None) -> Response:
@@ -69,6 +69,12 @@ def is_trapped(app: ResponseApp, error: HTTPException) -> bool:
     if config["TRAP_BAD_REQUEST_ERRORS"] is None:
         return app.debug and isinstance(error, BadRequestKeyError)
     return bool(config["TRAP_BAD_REQUEST_ERRORS"]) and isinstance(error, BadRequest)
+
+
+def show_missing_key(app: ResponseApp, error: BaseException) -> None:
+    """Let the error of a key that a form or a query lacks name the key, for developers."""
+    if isinstance(error, BadRequestKeyError) and (app.debug or app.config["TRAP_BAD_REQUEST_ERRORS"]):
+        error.show_exception = True
 
 
 def response_from(app: ResponseApp, value: Any, function: Callable[..., Any] | None = None) -> Response:

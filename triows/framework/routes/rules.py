@@ -8,13 +8,13 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import BaseConverter, Map, MapAdapter, RuleFactory
 from werkzeug.routing import Rule as WerkzeugRule
 
-from ...connection.checks import did_you_mean
+from ...connection.checks import did_you_mean, short_repr
 from ...connection.limits import (
     LIMITS,
     REQUEST_LIMITS,
@@ -24,7 +24,10 @@ from ...connection.limits import (
     check_limits,
 )
 from ...tasks.functions import describe
+from ...web.cors import CORS
+from ...web.quart_names import refuse_definitions
 from ...web.request import RequestBase
+from ..quart_names import URL_MAP
 
 # Clients choose the host, path and method that adapters and rules are cached by, so that the caches need a bound.
 _MAX_ADAPTERS = 64
@@ -37,6 +40,8 @@ class Rule(WerkzeugRule):
     """A rule of the app's URL map.
 
     :ivar provide_automatic_options: whether the app answers OPTIONS itself.
+    :ivar cors: the policy of its requests; False: none; None: that of its blueprint or app.
+    :ivar compress: whether its responses are compressed, with what may hold secrets; None: as the app has it.
     :ivar own_limits: the limits that this route sets for itself, checked.
     :ivar limits: the limits of its websockets, with the revision of the config that they were made from.
     :ivar request_limits: the limits of its HTTP requests, likewise.
@@ -50,12 +55,23 @@ class Rule(WerkzeugRule):
         *,
         provide_automatic_options: bool = False,
         own_limits: dict[str, Any] | None = None,
+        cors: CORS | Literal[False] | None = None,
+        compress: bool | None = None,
         **options: Any,
     ) -> None:
         for name in options.keys() - _OPTIONS:
             hint = _limit_hint(name) or did_you_mean(name, _options(websocket=bool(options.get("websocket"))))
             raise TypeError(f"the route {string!r} has no option {name!r}{hint}")
+        if not (cors is None or cors is False or isinstance(cors, CORS)):
+            raise TypeError(
+                f"the route {string!r} has cors={short_repr(cors)}; it must be a triows.CORS, or False for a route"
+                " without"
+            )
+        if not (compress is None or isinstance(compress, bool)):
+            raise TypeError(f"the route {string!r} has compress={short_repr(compress)}; it must be True or False")
         super().__init__(string, **options)
+        self.cors: CORS | Literal[False] | None = cors
+        self.compress: bool | None = compress
         self.provide_automatic_options = provide_automatic_options
         self.own_limits: dict[str, Any] = check_limits(own_limits or {})
         self.limits: tuple[int, WebSocketLimits] | None = None
@@ -119,6 +135,8 @@ class Rule(WerkzeugRule):
             **super().get_empty_kwargs(),
             "provide_automatic_options": self.provide_automatic_options,
             "own_limits": self.own_limits,
+            "cors": self.cors,
+            "compress": self.compress,
         }
 
 
@@ -192,7 +210,11 @@ _NO_METHODS: Iterable[str] = ()
 # Options of werkzeug's rules that the kind of a route decides, by whether it is a websocket's; and what to do instead.
 _DECIDED = {
     False: {"websocket": "for websockets use websocket() instead of route()"},
-    True: dict.fromkeys(("methods", "provide_automatic_options", "websocket"), "a handshake is always a GET"),
+    True: {
+        **dict.fromkeys(("methods", "provide_automatic_options", "websocket"), "a handshake is always a GET"),
+        "compress": "give it compression=",
+        "cors": "give it origins=",
+    },
 }
 
 
@@ -213,7 +235,13 @@ def check_options(rule: str, options: dict[str, Any], *, websocket: bool = False
 @cache
 def _options(*, websocket: bool) -> set[str]:
     """Return the options of a kind of route."""
-    options = {*_OPTIONS, "provide_automatic_options", *(WEBSOCKET_LIMITS if websocket else REQUEST_LIMITS)}
+    options = {
+        *_OPTIONS,
+        "compress",
+        "cors",
+        "provide_automatic_options",
+        *(WEBSOCKET_LIMITS if websocket else REQUEST_LIMITS),
+    }
     return options - {"string", *_DECIDED[websocket]}
 
 
@@ -261,10 +289,16 @@ class URLMap(Map):
     """The app's URL map.
 
     :ivar has_subdomains: whether a rule is for a subdomain.
+    :ivar note_rule: called with each rule that is added; None: nobody asks.
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        refuse_definitions(cls, URL_MAP)
 
     def __init__(self, rules: Iterable[Any] | None = None, **options: Any) -> None:
         self.has_subdomains: bool = False
+        self.note_rule: Callable[[Rule], None] | None = None
         self._has_warned = False
         self._adapters: dict[tuple[str, str, str, str | None, bool], MapAdapter] = {}
         self._found: dict[tuple[MapAdapter, str, str, bool], Rule] = {}
@@ -279,7 +313,8 @@ class URLMap(Map):
         rules = [*rulefactory.get_rules(self)]
         for rule in rules:
             if not isinstance(rule, Rule):
-                vars(rule).update(provide_automatic_options=False, own_limits={}, limits=None, request_limits=None)
+                vars(rule).update(dict.fromkeys(("compress", "cors", "limits", "request_limits")))
+                vars(rule).update(provide_automatic_options=False, own_limits={})
             if rule.host is not None and not self.host_matching:
                 raise ValueError(
                     f"the route {rule.rule!r} is for the host {rule.host!r}, and hosts are not matched;"
@@ -294,6 +329,8 @@ class URLMap(Map):
         self._found.clear()
         for rule in rules:
             super().add(rule)
+            if self.note_rule is not None:
+                self.note_rule(cast(Rule, rule))
 
     def check(self, server_name: str | None) -> None:
         """Raise RuntimeError if there are rules for subdomains, which match no request without a SERVER_NAME."""

@@ -27,7 +27,7 @@ def dumps(object_: Any, **kwargs: Any) -> str:
 
 def dump(object_: Any, fp: IO[str], **kwargs: Any) -> None:
     """Write a value as JSON text to an open file."""
-    fp.write(dumps(object_, **kwargs))
+    _provider().dump(object_, fp, **kwargs)
 
 
 def loads(object_: str | bytes, **kwargs: Any) -> Any:
@@ -40,4 +40,4 @@ def loads(object_: str | bytes, **kwargs: Any) -> Any:
 
 def load(fp: IO[str] | IO[bytes], **kwargs: Any) -> Any:
     """Return the value of the JSON in an open file."""
-    return loads(fp.read(), **kwargs)
+    return _provider().load(fp, **kwargs)

@@ -15,18 +15,19 @@ import signal
 import ssl
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
 import trio
 
 from ...connection.app import App as AnyApp
 from ...tasks.default_handler import default_handler
-from ...tasks.error_log import error_log
 from ...tasks.exception_groups import unwrap_group
+from ...tasks.terminal import styled
+from ..certificates import File, server_context
 from ..listeners import url
 from ..serving import Server, serve
 from . import systemd
@@ -34,7 +35,8 @@ from .reloading import ONE_SIGNAL, Parent
 from .stopping import StoppingApp, StopReport
 from .watchdog import ShutdownWatchdog
 
-_loading = False
+RESTART_TIMEOUT = 2.0
+"""Seconds that connections have to end, and the app as well, before a reloader starts the next process."""
 
 
 class App(AnyApp, StoppingApp, Protocol):
@@ -42,9 +44,14 @@ class App(AnyApp, StoppingApp, Protocol):
 
     @property
     def logger(self) -> logging.Logger: ...
+    @property
+    def debug(self) -> bool: ...
+    @property
+    def config(self) -> MutableMapping[str, Any]: ...
 
 
-def _print(line: str) -> None:
+def print_line(line: str) -> None:
+    """Print a line to stdout at once."""
     print(line, flush=True)
 
 
@@ -56,11 +63,13 @@ def run(
     fds: Sequence[int] = (),
     reuse_port: bool = False,
     socket_mode: int | None = None,
-    certfile: str | os.PathLike[str] | None = None,
-    keyfile: str | os.PathLike[str] | None = None,
+    ca_certs: File | None = None,
+    certfile: File | None = None,
+    keyfile: File | None = None,
     ssl_context: ssl.SSLContext | None = None,
     access_log: bool = True,
-    announce: Callable[[str], object] = _print,
+    root_path: str = "",
+    announce: Callable[[str], object] = print_line,
     parent: Parent | None = None,
 ) -> None:
     """Run a program that serves the app until SIGINT or SIGTERM; see :meth:`triows.Triows.run`.
@@ -69,15 +78,11 @@ def run(
 
     :param parent: the process that restarts this one when files change, and may end it too.
     """
-    if certfile is not None:
-        if ssl_context is not None:
-            raise ValueError("give either ssl_context or certfile and keyfile, not both")
-        ssl_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        ssl_context.load_cert_chain(certfile, keyfile)
-    elif keyfile is not None:
-        raise ValueError("keyfile is given without certfile")
+    ssl_context = server_context(certfile, keyfile, ca_certs, ssl_context=ssl_context)
     set_up_output(app)
     passed = systemd.take_descriptors()
+    if parent is not None and parent.fds:
+        fds, reuse_port, socket_mode = parent.fds, False, None
     start = partial(
         serve,
         app,
@@ -88,41 +93,23 @@ def run(
         socket_mode=socket_mode,
         ssl_context=ssl_context,
         access_log=access_log,
+        root_path=root_path,
     )
     report = StopReport(app, announce)
+
+    def announce_server(server: Server) -> None:
+        _announce(announce, ssl_context is not None, server)
+        if app.debug:
+            restarts = "" if parent is None else ", and a change of a Python file restarts the app"
+            _say(announce, styled(f"Debug mode is on{restarts}", "warning", sys.stdout))
+
     try:
-        trio.run(_run, app, start, partial(_announce, announce, ssl_context is not None), report, parent)
+        trio.run(_run, app, start, announce_server, report, parent)
     except BaseExceptionGroup as raised:
         error = unwrap_group(raised)
     else:
         return
     raise error  # not in the block above, where the group would become its context
-
-
-@contextmanager
-def loading() -> Iterator[None]:
-    """In the block, the command loads the app that it is going to serve: :func:`ignores_run` says so."""
-    global _loading
-    _loading = True
-    try:
-        yield
-    finally:
-        _loading = False
-
-
-def ignores_run(caller: FrameType) -> bool:
-    """Whether ``app.run()`` does nothing, as in a module that the command loads; the log says it then.
-
-    :param caller: where it is called.
-    """
-    if _loading:
-        error_log.warning(
-            "app.run() at %s:%d is ignored: the command that loads this file serves the app itself;"
-            " call app.run() under 'if __name__ == \"__main__\":'",
-            caller.f_code.co_filename,
-            caller.f_lineno,
-        )
-    return _loading
 
 
 def set_up_output(app: App | None = None) -> None:
@@ -134,22 +121,35 @@ def set_up_output(app: App | None = None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
     default_handler.withdraw()
-    for logger in (logging.getLogger("triows"), None if app is None else app.logger):
+    levels: list[tuple[object, int]] = [(logging.getLogger("triows"), logging.INFO)]
+    if app is not None:
+        levels.append((app.logger, logging.DEBUG if app.debug else logging.INFO))
+    for logger, level in levels:
         if isinstance(logger, logging.Logger):  # the app's may be replaced by an adapter
             default_handler.add_to(logger)
-            default_handler.set_level(logger, logging.INFO)
+            default_handler.set_level(logger, level)
 
 
 def _announce(announce: Callable[[str], object], secure: bool, server: Server) -> None:
     default_handler.withdraw()
     for address in server.addresses:
-        text = f"Running on {url(address, secure)} (CTRL + C to quit)"
-        with suppress(OSError):  # a full disk or a closed pipe is no reason not to serve
-            try:
-                announce(text)
-            except UnicodeEncodeError:  # of a Unix socket whose path the terminal has no characters for
-                announce(ascii(text)[1:-1])
+        _say(announce, f"Running on {styled(url(address, secure), 'address', sys.stdout)} (CTRL + C to quit)")
     systemd.notify("READY=1", f"MAINPID={os.getpid()}")
+
+
+def _say(announce: Callable[[str], object], text: str) -> None:
+    with suppress(OSError):  # a full disk or a closed pipe is no reason not to serve
+        try:
+            announce(text)
+        except UnicodeEncodeError:  # of a Unix socket whose path the terminal has no characters for
+            announce(text.encode("ascii", "backslashreplace").decode())
+
+
+def _shorten_shutdown(app: App) -> None:
+    """Let the app end soon: the next process is about to take its place, and clients wait for that."""
+    timeout = app.limits.shutdown_timeout
+    if timeout is None or timeout > RESTART_TIMEOUT:
+        app.config["SHUTDOWN_TIMEOUT"] = RESTART_TIMEOUT
 
 
 async def _run(
@@ -165,6 +165,8 @@ async def _run(
         finally:
             report.end()
 
+    if parent is not None:
+        parent.on_restart = partial(_shorten_shutdown, app)
     with (
         ShutdownWatchdog(lambda: app.limits.shutdown_timeout) as watchdog,
         trio.CancelScope() as stop,

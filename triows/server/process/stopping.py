@@ -1,7 +1,8 @@
-"""Saying what a shutdown waits for, when it begins and every few seconds until it is over."""
+"""Saying what a shutdown waits for, when it begins and every second until it is over."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
@@ -11,9 +12,9 @@ import trio
 from ...connection.base import NoNurseryError
 from ...connection.limits import ServerLimits
 from ...connection.stats import Counters
+from ...tasks.terminal import styled
 
-_LOOK_EVERY = 1.0  # seconds
-_SAY_EVERY = 3.0  # seconds
+_SAY_EVERY = 1.0  # seconds
 
 
 class BackgroundTasks(Protocol):
@@ -64,17 +65,15 @@ class StopReport:
                 await self._report()  # noqa: ASYNC102 - ends with the shutdown, which is bounded
 
     async def _report(self) -> None:
-        said = None
-        first = True
+        first, begin = True, "Stopping: waiting for"
         while not self._over.is_set():
             left = self._left()
-            now = trio.current_time()
             # The app's own shutdown is mostly over at once, and then not worth a word.
-            if (left or not first) and (said is None or now - said >= _SAY_EVERY):
-                self._tell(left, "Stopping: waiting for" if said is None else "Still waiting for")
-                said = now
+            if left or not first:
+                self._tell(left, begin)
+                begin = "Still waiting for"
             first = False
-            with trio.move_on_after(_LOOK_EVERY):
+            with trio.move_on_after(_SAY_EVERY):
                 await self._over.wait()
 
     def _left(self) -> str:
@@ -102,4 +101,5 @@ class StopReport:
             remaining = max(0, round(self._step_began + self._steps_left * timeout - trio.current_time()))
             until = f"at most {remaining} second{'' if remaining == 1 else 's'}"
         with suppress(OSError):  # a terminal that is gone
+            begin = styled(begin, "warning", sys.stdout)
             self._say(f"{begin} {left or 'the app to shut down'}, {until} (a second signal, CTRL + C, ends at once)")

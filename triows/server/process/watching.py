@@ -14,10 +14,16 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-_LOOK_EVERY = 1.0  # seconds between two looks where there are no notifications
 _TICK = 200  # milliseconds between two values of the iteration while nothing happens
+_PAUSE = 0.2  # seconds between two values where there are no notifications
+_PAUSES_BETWEEN_LOOKS = 5
 # There the system watches whole trees by itself, and reads no folder for that.
 _WATCHES_TREES = sys.platform in ("darwin", "win32")
+
+_SUFFIXES = (".py", ".pyw", ".pyx", ".pyd")
+_IGNORED_FOLDERS = frozenset(
+    ("__pycache__", ".git", ".hg", ".svn", ".tox", ".nox", ".venv", ".idea", "node_modules", "site-packages")
+).union((".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis"))
 
 Files = dict[str, tuple[int, int]]
 
@@ -31,41 +37,48 @@ class Stop(Protocol):
 class PythonFiles:
     """The Python files below some folders.
 
-    Iterate over it: whether a file has changed since the last value. The first value, which is False, comes when the
-    files have been looked at, and there are several in a second, until ``stop`` is set.
+    Iterate over it: the paths of the files that have changed since the last value, come and gone ones too. The first
+    value, which has none, comes when the files have been looked at, and there are several in a second, until ``stop``
+    is set.
+
+    Without watchfiles there are no notifications, and the files are looked at each second.
 
     :param note: called with a line of text for each folder that cannot be read, and if there are no notifications.
-    :raises ImportError: if watchfiles is not installed.
     """
 
     def __init__(self, roots: Sequence[Path], stop: Stop, note: Callable[[str], object]) -> None:
-        from watchfiles import Change, DefaultFilter, PythonFilter, watch
-
-        self._added = Change.added
-        self._is_watched = DefaultFilter()
-        self._is_python = PythonFilter()
-        self._watch = watch
+        try:
+            from watchfiles import Change, watch
+        except ImportError:
+            self._watch = None
+        else:
+            self._watch = watch
+            self._added = Change.added
         self._roots = [os.fspath(root) for root in roots]
         self._stop = stop
         self._note = note
         self._noted: set[str] = set()
         self._folders: set[str] = set()
 
-    def __iter__(self) -> Iterator[bool]:
+    def __iter__(self) -> Iterator[list[str]]:
         files = self._look()
-        yield False
+        yield []
         while not self._stop.is_set():
             folders, first = self._folders, True
             for woken in self._wake():
                 before = files
                 if woken or first:
                     files, first = self._look(), False
-                yield files != before
+                yield [] if files is before else _changes(before, files)
                 if self._folders != folders:
                     break  # watch the new ones too
 
     def _wake(self) -> Iterator[bool]:
         """Whether to look at the files, several times in a second. It ends with the notifications."""
+        if self._watch is None:
+            self._note_once("files", "files are looked at each second: pip install 'triows[reload]' reloads at once")
+            yield from self._tick()
+            return
         try:
             for folder in self._folders:
                 folder.encode()  # watchfiles knows no other names
@@ -81,14 +94,21 @@ class PythonFiles:
         except (OSError, RuntimeError, UnicodeError) as error:  # the system's limit, for instance
             if not isinstance(error, FileNotFoundError):  # a folder that has just gone
                 self._note_once("files", f"there are no notifications of changes, so files are looked at: {error}")
-            time.sleep(_LOOK_EVERY)
-            yield True
+            yield from self._tick()
+
+    def _tick(self) -> Iterator[bool]:
+        """Look once, after a while."""
+        for left in reversed(range(_PAUSES_BETWEEN_LOOKS)):
+            time.sleep(_PAUSE)
+            yield not left
+            if self._stop.is_set():
+                return
 
     def _matters(self, change: int, path: str) -> bool:
-        if self._is_python(self._added, path):
+        if path.endswith(_SUFFIXES):
             return True
         if change == self._added:
-            return Path(path).is_dir() and self._is_watched(self._added, path)
+            return Path(path).is_dir() and Path(path).name not in _IGNORED_FOLDERS
         return path in self._folders
 
     def _look(self) -> Files:
@@ -106,9 +126,9 @@ class PythonFiles:
                     continue
                 seen.add(identity)
                 self._folders.add(folder)
-                names[:] = [name for name in names if name not in self._is_watched.ignore_dirs]
+                names[:] = [name for name in names if name not in _IGNORED_FOLDERS]
                 for path in (os.path.join(folder, name) for name in entries):
-                    if self._is_python(self._added, path) and (state := _state(path)) is not None:
+                    if path.endswith(_SUFFIXES) and (state := _state(path)) is not None:
                         files[path] = state
         return files
 
@@ -121,6 +141,10 @@ class PythonFiles:
         if about not in self._noted:
             self._noted.add(about)
             self._note(text)
+
+
+def _changes(before: Files, after: Files) -> list[str]:
+    return sorted({path for path, _ in before.items() ^ after.items()})
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -1,21 +1,19 @@
 """The command: what it serves, how it ends, and the one clear line for each thing that the user may get wrong.
 
-Tests triows/__main__.py.
+Tests triows/__main__.py, triows/command/listening.py and triows/command/logs.py.
 """
 
 from __future__ import annotations
 
-import builtins
 import configparser
-import inspect
+import json
+import logging
 import os
 import re
 import signal
 import socket
 import ssl
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,254 +22,27 @@ import trio
 from click.testing import CliRunner, Result
 
 from triows import Triows
-from triows.cli import load_app, main, split_target
-from triows.cli import run as run_command
+from triows.command.main import TriowsGroup
+from triows.command.run import run_command
+from triows.server.process import restarting, runner
 
-from .support.commands import APP, certificate, command, program, write
-from .support.wire import Wire
-
-
-@pytest.fixture(autouse=True)
-def _imports_are_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Loading an app leaves modules and paths behind; each test begins in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    modules, path = set(sys.modules), list(sys.path)
-    yield
-    sys.path[:] = path
-    for name in set(sys.modules) - modules:
-        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
-
-
-# Before version 8.2, Click put both streams into one unless it was told not to.
-APART: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
+from ..support.commands import APP, certificate, command, program, triows, write
+from ..support.commands import complaint as said
+from ..support.wire import Wire
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner(**APART).invoke(main, ["run", *arguments])
+    return triows("run", *arguments)
 
 
 def complaint(*arguments: str) -> str:
     """The one line that the command says before it ends with exit code 2."""
-    result = run(*arguments)
-    assert result.exit_code == 2, (result.output, result.exception)
-    assert isinstance(result.exception, SystemExit)
-    assert result.stdout == ""
-    lines = result.stderr.splitlines()
-    assert len(lines) == 1, lines
-    assert lines[0].startswith("triows: ")
-    return lines[0].removeprefix("triows: ")
+    line = said("run", *arguments)
+    assert "\n" not in line
+    return line
 
 
 # What to serve
-
-
-def test_an_app_is_loaded_from_a_file(tmp_path: Path) -> None:
-    app = load_app(write(tmp_path / "chat.py"))
-    assert isinstance(app, Triows)
-    assert app.name == "chat"
-
-
-def test_a_file_finds_the_modules_beside_it(tmp_path: Path) -> None:
-    write(tmp_path / "folder" / "beside_it.py", "name = 'found'")
-    place = write(tmp_path / "folder" / "main.py", "import beside_it\n" + APP + "\napp.name = beside_it.name")
-    assert load_app(place).name == "found"
-
-
-def test_an_app_is_loaded_from_a_module_in_the_working_directory(tmp_path: Path) -> None:
-    write(tmp_path / "chatting.py")
-    assert load_app("chatting").name == "chatting"
-
-
-def test_an_app_is_loaded_from_a_module_of_a_package(tmp_path: Path) -> None:
-    write(tmp_path / "chat_package" / "__init__.py", "")
-    write(tmp_path / "chat_package" / "web.py")
-    assert load_app("chat_package.web:app").name == "chat_package.web"
-
-
-def test_the_app_may_have_another_name(tmp_path: Path) -> None:
-    place = write(tmp_path / "chat.py", APP + "\nclass holder: mine = Triows('mine')")
-    assert load_app(f"{place}:holder.mine").name == "mine"
-
-
-def test_the_app_may_be_called_application(tmp_path: Path) -> None:
-    assert load_app(write(tmp_path / "chat.py", APP.replace("app", "application"))).name == "chat"
-
-
-def test_a_missing_file_is_one_line() -> None:
-    assert complaint("nowhere/chat.py") == "there is no file nowhere/chat.py"
-
-
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    assert "there is no file" in complaint("./folder")
-
-
-def test_a_file_of_another_kind_is_one_line(tmp_path: Path) -> None:
-    write(tmp_path / "folder" / "notes.txt", "")
-    assert complaint("folder/notes.txt") == "folder/notes.txt is not a Python file"
-
-
-@pytest.mark.parametrize("name", ["nowhere_at_all", "os.nowhere", "json.decoder.nowhere", "nowhere_at_all.deeper"])
-def test_a_missing_module_is_one_line(name: str) -> None:
-    assert f"there is no module {name}" in complaint(name)
-
-
-@pytest.mark.parametrize("name", ["", ".relative", "..", ":app"])
-def test_a_name_that_no_module_can_have_is_one_line(name: str) -> None:
-    assert "is neither a module nor a file" in complaint(name)
-
-
-def test_a_wrong_name_is_one_line_with_the_right_ones(tmp_path: Path) -> None:
-    place = write(tmp_path / "chat.py", APP + "\nother = app")
-    assert complaint(f"{place}:wrong") == f"there is no wrong in {place}; it has app, other"
-
-
-def test_a_module_without_an_app_is_one_line(tmp_path: Path) -> None:
-    place = write(tmp_path / "chat.py", "")
-    assert complaint(place) == f"there is no app or application in {place}; it has no Triows app at all"
-
-
-FACTORY = """
-from triows import Triows
-
-def create_app():
-    return Triows("made")
-
-class holder:
-    def make():
-        return Triows("made too")
-"""
-
-
-def test_a_path_may_have_colons(tmp_path: Path) -> None:
-    place = write(tmp_path / "with:colon" / "a:b.py")
-    assert load_app(place).name == "a:b"
-    assert load_app(f"{place}:app").name == "a:b"
-
-
-@pytest.mark.parametrize(
-    ("target", "parts"),
-    [
-        (r"C:\work\app.py:app", (r"C:\work\app.py", "app")),
-        (r"C:\work\app.py", (r"C:\work\app.py", "")),
-        (r"C:\work\app.py:create_app()", (r"C:\work\app.py", "create_app()")),
-        (r"C:\work\folder", (r"C:\work\folder", "")),
-        ("C:/work/app.py:holder.app", ("C:/work/app.py", "holder.app")),
-        ("C:app.py", ("C:app.py", "")),
-        ("C:app.py:app", ("C:app.py", "app")),
-        ("/a:b/app.py:app", ("/a:b/app.py", "app")),
-        ("/a:b/app.py", ("/a:b/app.py", "")),
-        ("/a.py:b/app.py", ("/a.py:b/app.py", "")),
-        ("/a.py:b/app.py:app", ("/a.py:b/app.py", "app")),
-        ("./a:b/folder", ("./a:b/folder", "")),
-        ("app.py:", ("app.py", "")),
-        ("app.py:holder.py", ("app.py", "holder.py")),
-        ("package.module:app", ("package.module", "app")),
-        ("package.module:create_app()", ("package.module", "create_app()")),
-        ("package.module", ("package.module", "")),
-        (":app", ("", "app")),
-    ],
-)
-def test_the_name_comes_after_the_file_or_the_last_colon(target: str, parts: tuple[str, str]) -> None:
-    assert split_target(target) == parts
-
-
-MIDDLEWARE = (
-    APP
-    + """
-class Deny:
-    def __init__(self, inner): pass
-    async def __call__(self, scope, receive, send): pass
-"""
-)
-
-
-def test_an_app_with_middleware_is_one_line(tmp_path: Path) -> None:
-    place = write(tmp_path / "chat.py", MIDDLEWARE + "app.asgi_app = Deny(app.asgi_app)")
-    text = complaint(place, "--port", "0")
-    assert text.startswith(f"cannot serve {place}: app.asgi_app was set to Deny, but ")
-    assert "hypercorn -k trio module:app" in text
-
-
-def test_an_app_inside_of_middleware_is_one_line(tmp_path: Path) -> None:
-    place = write(tmp_path / "chat.py", MIDDLEWARE + "app = Deny(app)")
-    text = complaint(place)
-    assert text.startswith(f"app in {place} is Deny, not a Triows app; ")
-    assert "hypercorn -k trio chat:app" in text
-
-
-def test_an_app_whose_subdomains_have_no_domain_is_one_line(tmp_path: Path) -> None:
-    place = write(tmp_path / "chat.py", APP + "\napp.get('/', subdomain='api', endpoint='api')(print)")
-    assert "set app.config['SERVER_NAME']" in complaint(place, "--port", "0")
-
-
-def test_something_else_than_an_app_is_one_line(tmp_path: Path) -> None:
-    place = write(tmp_path / "chat.py", "app = 5")
-    assert complaint(place) == f"app in {place} is int, not a Triows app"
-
-
-def test_a_function_that_makes_the_app_is_called(tmp_path: Path) -> None:
-    assert load_app(f"{write(tmp_path / 'chat.py', FACTORY)}:create_app()").name == "made"
-    assert load_app("chat:holder.make()").name == "made too"
-
-
-@pytest.mark.parametrize(
-    ("target", "line"),
-    [
-        ("chat.py:create_app", "create_app in chat.py is function, not a Triows app; if it makes one, {}"),
-        ("chat.py", "there is no app or application in chat.py; if create_app makes it, {}"),
-    ],
-)
-def test_a_function_that_would_have_to_be_called_is_one_line(tmp_path: Path, target: str, line: str) -> None:
-    write(tmp_path / "chat.py", FACTORY)
-    assert complaint(target) == line.format("write 'chat.py:create_app()'")
-
-
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("number()", "is int, which cannot be called: leave out the ()"),
-        ("slow()", "is async, and no event loop runs yet: make the app in a plain function"),
-        ("other()", "is int, not a Triows app"),
-    ],
-)
-def test_what_makes_no_app_is_one_line(tmp_path: Path, name: str, reason: str) -> None:
-    write(tmp_path / "chat.py", "number = 5\nasync def slow(): pass\ndef other(): return 5\n")
-    assert complaint(f"chat.py:{name}") == f"{name} in chat.py {reason}"
-
-
-def test_a_missing_function_is_one_line(tmp_path: Path) -> None:
-    write(tmp_path / "chat.py", FACTORY)
-    assert complaint("chat.py:wrong()").startswith("there is no wrong() in chat.py; ")
-
-
-@pytest.mark.parametrize(
-    ("text", "error"),
-    [
-        ("1 / 0", ZeroDivisionError),
-        ("import nowhere_at_all", ModuleNotFoundError),
-        ("int('x')", ValueError),
-        ("None.x()", AttributeError),
-        ("int(None)", TypeError),
-        ("a b", SyntaxError),
-    ],
-)
-@pytest.mark.parametrize("target", ["broken_app.py", "broken_app"])
-def test_an_error_in_the_app_itself_is_raised_as_it_is(
-    tmp_path: Path, target: str, text: str, error: type[Exception]
-) -> None:
-    write(tmp_path / "broken_app.py", text)
-    assert type(run(target).exception) is error
-
-
-def test_an_error_in_the_app_itself_is_shown_with_its_traceback(tmp_path: Path) -> None:
-    place = write(tmp_path / "broken_app.py", "1 / 0")
-    done = subprocess.run([sys.executable, "-m", "triows", "run", place], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert "Traceback" in done.stderr
-    assert "ZeroDivisionError" in done.stderr
 
 
 @pytest.mark.parametrize("target", ["chat.py", "chat:app"])
@@ -364,8 +135,8 @@ def test_an_error_at_start_up_is_not_taken_for_one_of_the_address(tmp_path: Path
     place = write(tmp_path / "chat.py", APP + f"\n@app.before_serving\nasync def start():\n    raise {error}\n")
     result = run(place, "--port", "0")
     assert result.exit_code == 1
-    assert isinstance(result.exception, OSError)
-    assert result.exception.strerror == "no data"
+    first, *_, last = result.stderr.splitlines()
+    assert (first, last.partition("] ")[2]) == ("triows: the app has failed", "no data")
 
 
 @pytest.mark.parametrize(
@@ -431,7 +202,15 @@ def test_a_value_error_at_start_up_is_not_taken_for_one_of_a_descriptor(tmp_path
     place = write(tmp_path / "chat.py", APP + f"\n@app.before_serving\nasync def start():\n    raise {error}\n")
     result = run(place, "--port", "0")
     assert result.exit_code == 1
-    assert str(result.exception) == "no data"
+    assert result.stderr.endswith(": no data\n")
+
+
+def test_an_error_at_start_up_is_shown_from_the_apps_frame_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = write(tmp_path / "chat.py", APP + "\n@app.before_serving\nasync def start():\n    1 / 0\n")
+    lines = run(place, "--port", "0").stderr.splitlines()
+    assert lines[1:3] == ["Traceback (most recent call last):", f'  File "{place}", line 13, in start']
+    monkeypatch.setenv("TRIOWS_FULL_TRACEBACKS", "1")
+    assert "lifespan.py" in run(place, "--port", "0").stderr
 
 
 # Certificates
@@ -484,17 +263,151 @@ def test_a_key_without_a_certificate_is_one_line(tmp_path: Path) -> None:
 # Other options
 
 
-def test_reloading_without_watchfiles_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
+def test_authorities_need_a_certificate_and_have_to_be_some(tmp_path: Path) -> None:
+    certfile, keyfile, _ = certificate(tmp_path)
+    place = write(tmp_path / "chat.py")
+    assert complaint(place, "--ca-certs", "ca.pem") == "--ca-certs needs --certfile"
+    files = ("--certfile", certfile, "--keyfile", keyfile)
+    assert complaint(place, *files, "--ca-certs", "ca.pem") == "cannot read ca.pem: No such file or directory"
+    line = complaint(place, *files, "--ca-certs", keyfile)
+    assert line.startswith(f"{keyfile} has no certificates of authorities (PEM): ")
 
-    def without(name: str, *args: Any, **kwargs: Any) -> Any:
-        if name == "watchfiles":
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
 
-    monkeypatch.setattr(builtins, "__import__", without)
-    line = complaint(write(tmp_path / "chat.py"), "--reload")
-    assert line == "--reload needs watchfiles: pip install 'triows[reload]'"
+def test_a_root_path_that_is_no_path_is_refused(tmp_path: Path) -> None:
+    result = run(write(tmp_path / "chat.py"), "--root-path", "chat")
+    assert (result.exit_code, "'chat' is no path; it begins with a slash, like /chat" in result.stderr) == (2, True)
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What the command hands on, in place of serving."""
+    calls: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        runner,
+        "run",
+        lambda app, host, port, **options: calls.append({"app": app, "host": host, "port": port, **options}),
+    )
+    return calls
+
+
+def test_options_reach_the_server(tmp_path: Path, served: list[dict[str, Any]]) -> None:
+    arguments = ("-h", "::1", "-p", "80", "--no-access-log", "--root-path", "/chat", "--debug")
+    assert run(write(tmp_path / "chat.py"), *arguments).exit_code == 0
+    (call,) = served
+    assert call.pop("app").debug
+    assert call == {
+        "host": "::1",
+        "port": 80,
+        "access_log": False,
+        "root_path": "/chat",
+        "fds": (),
+        "reuse_port": False,
+        "socket_mode": None,
+        "ssl_context": None,
+        "parent": None,
+    }
+
+
+def test_h_is_the_host_and_help_has_no_short_form(tmp_path: Path, served: list[dict[str, Any]]) -> None:
+    assert "Usage" not in run(write(tmp_path / "chat.py"), "-h", "::1").output
+    assert "Usage" in run("--help").output
+
+
+@pytest.mark.parametrize(("level", "number"), [("warning", logging.WARNING), ("DEBUG", logging.DEBUG)])
+def test_a_level_is_that_of_the_loggers_of_triows_and_of_the_app(
+    tmp_path: Path, served: list[dict[str, Any]], level: str, number: int
+) -> None:
+    assert run(write(tmp_path / "chat.py"), "--log-level", level).exit_code == 0
+    assert served[0]["app"].logger.level == logging.getLogger("triows").level == number
+    served[0]["app"].logger.setLevel(logging.NOTSET)
+
+
+LOGS = {"version": 1, "disable_existing_loggers": False, "loggers": {"shop.own": {"level": "ERROR"}}}
+TOML = 'version = 1\ndisable_existing_loggers = false\n[loggers."shop.own"]\nlevel = "ERROR"\n'
+INI = (
+    "[loggers]\nkeys=root,own\n[handlers]\nkeys=\n[formatters]\nkeys=\n"
+    "[logger_root]\nhandlers=\n[logger_own]\nqualname=shop.own\nlevel=ERROR\nhandlers=\n"
+)
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.json", json.dumps(LOGS)), ("a.TOML", TOML), ("a.ini", INI)])
+def test_a_file_sets_up_logging_before_the_app_is_loaded(
+    tmp_path: Path, served: list[dict[str, Any]], name: str, text: str
+) -> None:
+    place = write(tmp_path / "chat.py", APP + "\nimport logging\nLEVEL = logging.getLogger('shop.own').level\n")
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    try:
+        assert run(f"{place}:app", "--log-config", write(tmp_path / name, text)).exit_code == 0
+        assert sys.modules["chat"].LEVEL == logging.ERROR
+    finally:
+        logging.getLogger("shop.own").setLevel(logging.NOTSET)
+        root.setLevel(level)
+        root.handlers[:] = handlers
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("a.yaml", "version: 1", "cannot use a.yaml for logging: it has to be a file .json, .toml or .ini"),
+        ("a.json", "{", "cannot use a.json for logging: Expecting property name"),
+        ("a.json", "5", "cannot use a.json for logging: "),
+        ("a.json", '{"version": 2}', "cannot use a.json for logging: Unsupported version: 2"),
+        ("a.toml", "=", "cannot use a.toml for logging: Invalid statement"),
+        ("a.ini", "[a]\n", "cannot use a.ini for logging: 'formatters'"),
+        (
+            "a.json",
+            '{"version": 1, "root": {"level": "LOUD"}}',
+            "Unable to configure root logger (Unknown level: 'LOUD')",
+        ),
+    ],
+)
+def test_a_file_that_sets_up_no_logging_is_one_line(tmp_path: Path, name: str, text: str, reason: str) -> None:
+    write(tmp_path / name, text)
+    assert reason in complaint(write(tmp_path / "chat.py"), "--log-config", name)
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.ini"])
+def test_a_file_for_logging_that_is_not_there_is_one_line(tmp_path: Path, name: str) -> None:
+    line = complaint(write(tmp_path / "chat.py"), "--log-config", name)
+    assert line == f"cannot read {name}: No such file or directory"
+
+
+def test_dev_reloads_and_debugs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[Any, ...]] = []
+
+    def run_reloading(command: list[str], folders: list[Path], *args: Any, **options: Any) -> int:
+        calls.append((command[1:], folders, os.environ["TRIOWS_DEBUG"], options))
+        return 0
+
+    monkeypatch.setattr(restarting, "run_reloading", run_reloading)
+    monkeypatch.setattr(sys, "argv", ["triows", "dev", "site/chat.py"])
+    write(tmp_path / "site" / "chat.py")
+    assert triows("dev", "site/chat.py").exit_code == 0
+    ((command, folders, debug, options),) = calls
+    assert command == ["-m", "triows", "dev", "site/chat.py"]
+    assert (folders, debug) == ([tmp_path, tmp_path / "site"], "1")
+    listening = {"host": "127.0.0.1", "port": 8000, "fds": (), "reuse_port": False, "socket_mode": None}
+    assert options == listening
+
+
+def test_a_program_of_ones_own_is_run_again_as_it_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+
+    def run_reloading(command: list[str], *args: Any, **options: Any) -> int:
+        commands.append(command)
+        return 4
+
+    monkeypatch.setattr(restarting, "run_reloading", run_reloading)
+    monkeypatch.setattr(sys, "orig_argv", ["python", "manage.py", "run", "--reload"])
+    group = TriowsGroup(name="manage", create_app=lambda: Triows("shop"))
+    assert CliRunner().invoke(group, ["run", "--reload"]).exit_code == 4
+    assert commands == [[sys.executable, "manage.py", "run", "--reload"]]
+
+
+def test_dev_may_do_without_reloading(tmp_path: Path, served: list[dict[str, Any]]) -> None:
+    assert triows("dev", write(tmp_path / "chat.py"), "--no-reload").exit_code == 0
+    assert served[0]["app"].debug
 
 
 def test_reloading_says_at_once_what_cannot_be(tmp_path: Path) -> None:
@@ -506,7 +419,7 @@ def test_reloading_says_at_once_what_cannot_be(tmp_path: Path) -> None:
 
 
 def test_the_version_is_told() -> None:
-    result = CliRunner().invoke(main, ["--version"])
+    result = triows("--version")
     assert (result.exit_code, "0." in result.stdout) == (0, True)
 
 
@@ -520,6 +433,12 @@ def test_the_help_names_every_option() -> None:
         "--certfile",
         "--keyfile",
         "--reload",
+        "--debug",
+        "--env-file",
+        "--log-level",
+        "--log-config",
+        "--root-path",
+        "--ca-certs",
         "--no-access-log",
     ):
         assert option in text
@@ -527,7 +446,7 @@ def test_the_help_names_every_option() -> None:
 
 def test_the_example_for_systemd_is_a_command_that_there_is() -> None:
     unit = configparser.ConfigParser(interpolation=None)
-    unit.read(Path(__file__).parent.parent / "examples" / "systemd" / "chat.service")
+    unit.read(Path(__file__).parents[2] / "examples" / "systemd" / "chat.service")
     program, name, *arguments = unit["Service"]["ExecStart"].split()
     assert (Path(program).name, name) == ("triows", "run")
     assert run_command.make_context("run", arguments).params["target"] == "app.py:app"

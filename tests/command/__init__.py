@@ -1,0 +1,1 @@
+"""The command: what it finds, serves, shows and says."""

@@ -1,0 +1,1 @@
+"""Quart's extensions, used as their documentation does, after ``triows.install_as_quart()``."""

@@ -1,0 +1,1 @@
+"""The command: it finds an app, and runs, shows and explores it."""
