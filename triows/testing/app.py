@@ -60,9 +60,10 @@ class TestApp:
             await self._life.enter_async_context(self.app.serving())
         except BaseException as error:
             if await self._life.__aexit__(type(error), error, error.__traceback__):  # noqa: ASYNC102 - only the scope's
-                raise LifespanError(f"the app failed to start within startup_timeout, {timeout} seconds") from None
+                text = f"the app failed to start within startup_timeout, {timeout} seconds"
+                raise LifespanError(text) from None  # noqa: ASYNC104 - the cancellation was the scope's
             if isinstance(error, Exception):
-                raise LifespanError(f"the app failed to start: {error!r}") from error
+                raise LifespanError(f"the app failed to start: {error!r}") from error  # noqa: ASYNC104 - no Cancelled
             raise
         scope.deadline = inf
 

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from io import BytesIO
 from os import PathLike, fspath
-from os.path import basename
+from pathlib import PurePath
 from tempfile import TemporaryFile
 from typing import IO, Any, cast
 from urllib.parse import parse_qsl
@@ -52,7 +52,7 @@ class FileStorage(SyncFileStorage):
         :param buffer_size: bytes that are copied at a time.
         :raises OSError: if the file cannot be read.
         """
-        self.filename: str | None = basename(fspath(source))
+        self.filename: str | None = PurePath(fspath(source)).name
         await trio.to_thread.run_sync(self._append, source, buffer_size)
 
     def _append(self, source: str | PathLike[str], buffer_size: int) -> None:
