@@ -44,8 +44,8 @@ def test_what_stands_between_frames_of_frameworks_is_folded_with_them() -> None:
     assert shapes("app.py", contextlib.__file__) == ["app.py", "1 frame of Python"]
 
 
-def test_a_stack_of_a_framework_alone_is_left_as_it_is() -> None:
-    assert shapes(TRIO, TRIOWS) == [TRIO, TRIOWS]
+def test_a_stack_of_a_framework_alone_is_folded_too() -> None:
+    assert shapes(TRIO, TRIOWS) == ["2 frames of trio and triows"]
 
 
 def test_a_folder_whose_name_begins_like_a_frameworks_is_the_apps() -> None:
@@ -114,6 +114,48 @@ async def test_the_tree_of_a_group_keeps_causes_and_notes() -> None:
         assert f"    | ValueError: {name}\n" in text
     assert text.count("direct cause") == 2
     assert "triows/" not in text.replace("/triows/tests/", "").replace(__file__, "").partition("+-+")[2]
+
+
+def test_frames_that_call_each_other_without_end_are_cut() -> None:
+    def one(depth: int) -> int:
+        return other(depth + 1)
+
+    def other(depth: int) -> int:
+        return one(depth + 1)
+
+    with pytest.raises(RecursionError) as info:
+        one(0)
+    text = format_exception(info.value)
+    assert "more frames]" in text
+    assert text.count("  File ") == 60
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("prnt()", ". Did you mean: 'print'?"),
+        ("names = 1; nmaes", ". Did you mean: 'names'?"),
+        ("''.uper()", ". Did you mean: 'upper'?"),
+        ("''.nothing_like_it()", ""),
+        ("raise NameError", ""),
+        ("raise AttributeError('no', name=1, obj=2)", ""),
+    ],
+)
+def test_a_name_that_is_nearly_right_is_told(source: str, hint: str) -> None:
+    with pytest.raises((NameError, AttributeError)) as info:
+        exec(source, {})
+    assert format_exception(info.value).rstrip().endswith(f"{info.value}{hint}")
+    assert tracebacks.suggestion(info.value) == hint
+
+
+def test_an_object_whose_names_cannot_be_told_gets_no_hint() -> None:
+    class Opaque:
+        def __dir__(self) -> list[str]:
+            raise RuntimeError
+
+    with pytest.raises(AttributeError) as info:
+        Opaque().name  # type: ignore[attr-defined]  # noqa: B018
+    assert format_exception(info.value).endswith("has no attribute 'name'\n")
 
 
 def test_repeated_frames_are_counted() -> None:

@@ -105,6 +105,15 @@ async def test_causes_in_a_circle_are_shown_once() -> None:
     assert headings(await page_of(one)) == ["ValueError", "Caused by KeyError", "Caused by ValueError"]
 
 
+async def test_names_that_are_no_unicode_are_escaped() -> None:
+    assert "file \\udc80" in await page_of(ValueError("file \udc80"))
+    assert "file \\udc80" in await debug_response(ValueError("file \udc80"), html=False).get_data(as_text=True)
+
+
+async def test_a_name_that_is_nearly_right_is_told() -> None:
+    assert "Did you mean: &#39;print&#39;?</p>" in await page_of(error_of("prnt()"))
+
+
 async def test_an_exception_that_cannot_tell_its_message_is_shown() -> None:
     class Silent(Exception):
         def __str__(self) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +19,7 @@ FULL_TRACEBACKS = "TRIOWS_FULL_TRACEBACKS"
 """A variable of the environment that keeps the frames of frameworks, if it is not empty."""
 # Modules of the standard library that stand between the frames of a framework.
 _GLUE = ("contextlib", "functools", "importlib", "runpy", "threading")
+_MAX_FRAMES = 60  # of one stack in a text; of a deeper one, both ends are shown
 
 
 class Fold(NamedTuple):
@@ -35,7 +38,7 @@ class Fold(NamedTuple):
 
 
 def folded(stack: Sequence[FrameSummary]) -> list[FrameSummary | Fold]:
-    """Return the frames of a stack, those of frameworks in folds. A stack with no others is left as it is."""
+    """Return the frames of a stack, those of frameworks in folds."""
     result: list[FrameSummary | Fold] = []
     run: list[tuple[FrameSummary, str]] = []
     for frame in stack:
@@ -46,7 +49,7 @@ def folded(stack: Sequence[FrameSummary]) -> list[FrameSummary | Fold]:
             result.append(frame)
         else:
             run.append((frame, package))
-    return [*result, *_fold(run)] if result else [*stack]
+    return [*result, *_fold(run)]
 
 
 def _fold(run: list[tuple[FrameSummary, str]]) -> list[Fold]:
@@ -64,7 +67,34 @@ def format_exception(error: BaseException) -> str:
     summary = TracebackException.from_exception(error, compact=True)
     for each in walk(summary):
         each.stack = _FoldedStack(each.stack)
-    return "".join(summary.format())
+    lines = "".join(summary.format())
+    # Later Pythons say it in the summary, and 3.11 only where it prints an error by itself.
+    hint = suggestion(error) if sys.version_info < (3, 12) else ""
+    return f"{lines.rstrip()}{hint}\n" if hint else lines
+
+
+def suggestion(error: BaseException) -> str:
+    """Return ``. Did you mean: 'name'?`` for a name or attribute that there is not, as Python says it, or nothing."""
+    name = getattr(error, "name", None)
+    if not isinstance(name, str) or not isinstance(error, AttributeError | NameError):
+        return ""
+    try:
+        known = _names_near(error)
+    except Exception:  # dir() calls what the class of the object may define
+        return ""
+    close = get_close_matches(name, (other for other in known if isinstance(other, str) and other != name), n=1)
+    return f". Did you mean: {close[0]!r}?" if close and "did you mean" not in str(error).lower() else ""
+
+
+def _names_near(error: AttributeError | NameError) -> Iterable[Any]:
+    if isinstance(error, AttributeError):
+        return dir(error.obj)
+    inside = error.__traceback__
+    if inside is None:
+        return ()
+    while inside.tb_next is not None:
+        inside = inside.tb_next
+    return [*inside.tb_frame.f_locals, *inside.tb_frame.f_globals, *dir(builtins)]
 
 
 def format_from_app(error: BaseException) -> str:
@@ -106,7 +136,11 @@ class _FoldedStack(StackSummary):
             lines += StackSummary(run).format(**options)
             run = []
             lines.append(f"  [{piece}{_where(piece) if piece is pieces[-1] else ''}]\n")
-        return lines + StackSummary(run).format(**options)
+        lines += StackSummary(run).format(**options)
+        if len(lines) > _MAX_FRAMES:
+            half = _MAX_FRAMES // 2
+            lines[half:-half] = [f"  [{len(lines) - _MAX_FRAMES} more frames]\n"]
+        return lines
 
 
 def _where(fold: Fold) -> str:

@@ -13,7 +13,7 @@ from traceback import FrameSummary, StackSummary, extract_tb, format_exception_o
 
 from markupsafe import Markup, escape
 
-from ..tasks.tracebacks import Fold, folded, format_exception
+from ..tasks.tracebacks import Fold, folded, format_exception, suggestion
 from .response import Response
 
 _LINES_AROUND = 4  # of source, on each side of the one that was run
@@ -83,7 +83,7 @@ def debug_response(error: BaseException, subject: str = "", *, html: bool = True
     :param subject: what was asked for, like ``GET /path``.
     :param html: False for plain text, for clients that are no browsers.
     """
-    text = format_exception(error)
+    text = _encodable(format_exception(error))
     if not html:
         return Response(text, 500, _HEADERS, content_type="text/plain; charset=utf-8")
     page = _PAGE.format(
@@ -94,7 +94,7 @@ def debug_response(error: BaseException, subject: str = "", *, html: bool = True
         body=_details(error, {id(error)}, 0),
         text=text,
     )
-    return Response(page, 500, _HEADERS)
+    return Response(_encodable(page), 500, _HEADERS)
 
 
 def _details(error: BaseException, shown: set[int], depth: int) -> Markup:
@@ -127,7 +127,7 @@ def _details(error: BaseException, shown: set[int], depth: int) -> Markup:
 
 def _message(error: BaseException) -> str:
     try:
-        return _cut(str(error))
+        return _cut(str(error)) + suggestion(error)
     except Exception as failure:
         return f"(its message cannot be told: {type(failure).__name__})"
 
@@ -139,6 +139,11 @@ def _notes(error: BaseException) -> Markup:
         lines = "".join(line for line in format_exception_only(error) if line.startswith("  "))
         pieces.insert(0, _PRE.format(_cut(lines)))
     return Markup("").join(pieces)
+
+
+def _encodable(text: str) -> str:
+    """Return the text with its surrogates escaped, which names of files and variables may have."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _cut(text: str) -> str:
