@@ -314,7 +314,8 @@ class App(WithResponseFilters, WithOverridables, WithCommands, WithMiddleware, W
         response = self.response_class()
         assert context.url_adapter is not None
         assert context.request is not None
-        response.allow.update(context.url_adapter.allowed_methods(context.request.path))
+        path = None if "create_url_adapter" in self.overrides else context.request.path  # None: the adapter's own
+        response.allow.update(context.url_adapter.allowed_methods(path))
         return response
 
     def url_for(

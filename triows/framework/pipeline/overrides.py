@@ -13,8 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import wraps
 from typing import Any, ClassVar, NamedTuple, cast
 
-from werkzeug.exceptions import HTTPException, InternalServerError, NotFound, RequestEntityTooLarge
-from werkzeug.routing import MapAdapter
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from ...connection.base import Connection, NoNurseryError
 from ...tasks.exception_groups import leaves, unwrap_group
@@ -156,11 +155,21 @@ class OverriddenPipeline(Pipeline):
 
     # The way in
 
-    def _make_adapter(self) -> MapAdapter:
+    def _find_rule(self) -> tuple[Rule, dict[str, Any]]:
+        if "create_url_adapter" not in self.app.overrides:
+            return super()._find_rule()
         adapter = self.app.create_url_adapter(self.subject)
         if adapter is None:
             raise NotFound()
-        return adapter
+        self.context.url_adapter = adapter
+        subject = self.subject
+        if subject.root_path and not subject.head.is_below_root:
+            raise NotFound()
+        if subject.method != subject.method.upper():  # as for other apps: see URLMap.match()
+            raise MethodNotAllowed(adapter.allowed_methods() or None)
+        # Not by the request's own path and method, which the override may have replaced in its adapter.
+        rule, values = adapter.match(return_rule=True, websocket=self.kind == "websocket")
+        return cast(Rule, rule), dict(values)
 
     def preprocess_url_values(self) -> None:
         """Let the hooks change the URL's variables, once."""
