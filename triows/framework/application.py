@@ -44,7 +44,7 @@ from .background import BackgroundNursery
 from .commands import WithCommands
 from .config import DEFAULT_CONFIG, Config
 from .contexts import AsyncContext
-from .files import DEFAULT_STATIC_FOLDER, WithInstance, serves_static, static_rule, static_view
+from .files import DEFAULT_STATIC_FOLDER, StaticView, WithInstance, serves_static, static_rule
 from .lifespan import Lifespan
 from .limits import ConfiguredLimits, argument_hint
 from .middleware import WithMiddleware
@@ -133,7 +133,7 @@ class App(WithResponseFilters, WithOverridables, WithCommands, WithMiddleware, W
         self._lifespan = Lifespan(self)
         self._limits = ConfiguredLimits(self)
         if serves_static(self, host_matching, static_host):
-            self.add_url_rule(static_rule(self), "static", static_view(self), host=static_host)
+            self.add_url_rule(static_rule(self), "static", StaticView(self), host=static_host)
 
     def __repr__(self) -> str:
         return f"<Triows {self.name!r}>"
