@@ -56,7 +56,7 @@ class StagedContext(Context):
 class OverriddenPipeline(Pipeline):
     """The stages that both kinds share, by way of the app's methods."""
 
-    __slots__ = ("_asked", "_logged", "_preprocessed", "_recorded", "_source")
+    __slots__ = ("_asked", "_logged", "_recorded", "_source")
 
     names: ClassVar[_Names]
 
@@ -68,7 +68,6 @@ class OverriddenPipeline(Pipeline):
         self._logged: list[BaseException] = []
         self._recorded: list[BaseException] = []
         self._asked = False  # whether the app was asked for the answer to an error that nobody had handled
-        self._preprocessed = False
 
     def _ask(self, name: str, *args: Any) -> Awaitable[Any]:
         return cast("Awaitable[Any]", getattr(self.app, name)(*args))
@@ -170,12 +169,6 @@ class OverriddenPipeline(Pipeline):
         # Not by the request's own path and method, which the override may have replaced in its adapter.
         rule, values = adapter.match(return_rule=True, websocket=self.kind == "websocket")
         return cast(Rule, rule), dict(values)
-
-    def preprocess_url_values(self) -> None:
-        """Let the hooks change the URL's variables, once."""
-        if not self._preprocessed:
-            self._preprocessed = True
-            super().preprocess_url_values()
 
     async def full_dispatch(self) -> Response | None:
         """Return the response of the before hooks, the handler or an error handler, after the after hooks."""
