@@ -421,11 +421,11 @@ async def test_an_aborter_that_returns_is_an_error(app: Triows) -> None:
 
 async def test_url_build_errors_go_to_the_handlers(app: Triows) -> None:
     def of_another(error: Exception, endpoint: str, values: dict[str, Any]) -> str | None:
-        return f"/other/{endpoint}" if endpoint == "outside" else None
+        return f"/other/{endpoint}?{values}" if endpoint == "outside" else None
 
     app.url_build_error_handlers.append(of_another)
     async with app.test_request_context("/"):
-        assert url_for("outside") == "/other/outside"
+        assert url_for("outside", page=2, _anchor="end") == "/other/outside?{'page': 2}"
         with pytest.raises(BuildError):
             url_for("nowhere")
 
