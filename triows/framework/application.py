@@ -420,8 +420,9 @@ class App(WithResponseFilters, WithOverridables, WithCommands, WithMiddleware, W
             nursery = self.nursery
         except NoNurseryError:
             raise NoNurseryError(
-                f"add_background_task({describe(func)}) needs an app that serves; in tests, use 'async with"
-                " app.test_app():' around the client, and under an ASGI server leave its lifespan events on"
+                f"add_background_task({describe(func)}) needs an app that serves, since no task outlives what started"
+                " it; in tests, use 'async with app.test_app():' around the client, and under an ASGI server leave its"
+                " lifespan events on"
             ) from None
         outer = current_context()
         context = Context(self) if outer is None else outer.for_background()
