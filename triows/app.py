@@ -142,6 +142,8 @@ class Triows(App):
     def test_request_context(self, path: str, **options: Any) -> RequestContext:
         """Make ``request``, ``session``, ``g`` and ``current_app`` available in the block, as in a view.
 
+        ``await app.preprocess_request()`` in the block calls the URL value preprocessors and the before hooks.
+
         :param options: ``method``, ``headers``, ``query_string`` (text or a mapping), and one of ``data`` (bytes or
             text), ``json``, ``form`` (a mapping); ``scheme``, ``root_path``, ``http_version``, ``subdomain``,
             ``auth``; ``scope_base``, as for the test client.

@@ -5,8 +5,8 @@ Install it with ``pip install 'triows[hypercorn]'``. Run it from the root of the
     hypercorn -k trio examples.hypercorn_app.app:app
     cd examples/hypercorn_app && hypercorn -k trio app:app
 
-and try it: open http://127.0.0.1:8000/ in several windows. Each says how many of them are open right now, and whether
-an ASGI server carries it: ``triows run examples/hypercorn_app/app.py:app`` runs the same app without one.
+and try it: open http://127.0.0.1:8000/ in several windows. Each says how many of them are open right now, and which
+version of HTTP carries it. ``triows run examples/hypercorn_app/app.py:app`` runs the same app without an ASGI server.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def index() -> str:
 
 @app.websocket("/ws")
 async def ws() -> None:
-    carrier = "triows itself" if websocket.scope is None else f"ASGI, HTTP/{websocket.scope['http_version']}"
+    carrier = f"HTTP/{websocket.http_version}"
     with windows.one_more():
         while True:
             changed = windows.changed  # taken before sending, so that no change falls in between

@@ -321,3 +321,12 @@ async def test_the_log_names_the_function_of_a_background_task_that_failed(
     messages = [record.getMessage() for record in caplog.records]
     assert len(messages) == 2
     assert all("takes_one() (" in message for message in messages)
+
+
+async def test_a_view_of_an_app_that_does_not_serve_is_told_how_to_add_a_background_task(app: Triows) -> None:
+    app.get("/", endpoint="index")(lambda: app.add_background_task(trio.sleep, 0) or "added")  # type: ignore[func-returns-value]
+    remedy = r"no task outlives what started it; in tests, use 'async with app\.test_app\(\):' around the client"
+    with pytest.raises(RuntimeError, match=remedy):
+        await app.test_client().get("/")
+    async with app.test_app() as test_app:
+        assert (await test_app.test_client().get("/")).status_code == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from copy import copy
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,23 @@ async def test_an_override_of_send_static_file_may_name_its_parameter_as_it_like
     )
     path = "/static/file.txt" if owner == "app" else "/part/static/file.txt"
     assert await text_of(app, path) == "mine file.txt"
+
+
+@pytest.mark.parametrize("overrides", [False, True])
+def test_the_static_view_has_the_attributes_of_send_static_file(
+    root: Path, monkeypatch: pytest.MonkeyPatch, overrides: bool
+) -> None:
+    class App(Triows):
+        async def send_static_file(self, filename: str) -> Response:
+            return await super().send_static_file(filename)
+
+    app = (App if overrides else Triows)(__name__, root_path=str(root))
+    view = app.view_functions["static"]
+    assert not hasattr(view, "is_hidden")
+    monkeypatch.setattr(app.send_static_file.__func__, "is_hidden", True, raising=False)  # type: ignore[attr-defined]
+    assert view.is_hidden  # type: ignore[attr-defined]
+    assert view.__name__ == "send_static_file"
+    assert copy(view).is_hidden  # type: ignore[attr-defined]
 
 
 async def test_send_static_file_may_be_replaced_at_any_time(root: Path) -> None:

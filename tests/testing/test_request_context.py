@@ -50,3 +50,15 @@ async def test_the_path_may_have_the_root_path_or_not(app: Triows, path: str) ->
     app.get("/page", endpoint="page")(lambda: "")
     async with app.test_request_context(path, root_path="/mounted"):
         assert (request.path, request.root_path, request.endpoint) == ("/page", "/mounted", "page")
+
+
+async def test_url_value_preprocessors_run_in_preprocess_request_each_time() -> None:
+    app = Triows("tested")
+    app.url_value_preprocessor(lambda endpoint, values: ran.append((endpoint, values)))
+    app.get("/<name>", endpoint="view")(lambda name: "")
+    ran: list[Any] = []
+    async with app.test_request_context("/a"):
+        assert ran == []
+        for count in (1, 2):
+            await app.preprocess_request()
+            assert ran == [("view", {"name": "a"})] * count

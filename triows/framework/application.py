@@ -44,7 +44,7 @@ from .background import BackgroundNursery
 from .commands import WithCommands
 from .config import DEFAULT_CONFIG, Config
 from .contexts import AsyncContext
-from .files import DEFAULT_STATIC_FOLDER, WithInstance, serves_static, static_rule, static_view
+from .files import DEFAULT_STATIC_FOLDER, StaticView, WithInstance, serves_static, static_rule
 from .lifespan import Lifespan
 from .limits import ConfiguredLimits, argument_hint
 from .middleware import WithMiddleware
@@ -143,7 +143,7 @@ class App(
         self._lifespan = Lifespan(self)
         self._limits = ConfiguredLimits(self)
         if serves_static(self, host_matching, static_host):
-            self.add_url_rule(static_rule(self), "static", static_view(self), host=static_host)
+            self.add_url_rule(static_rule(self), "static", StaticView(self), host=static_host)
 
     def __repr__(self) -> str:
         return f"<Triows {self.name!r}>"
@@ -325,7 +325,8 @@ class App(
         response = self.response_class()
         assert context.url_adapter is not None
         assert context.request is not None
-        response.allow.update(context.url_adapter.allowed_methods(context.request.path))
+        path = None if "create_url_adapter" in self.overrides else context.request.path  # None: the adapter's own
+        response.allow.update(context.url_adapter.allowed_methods(path))
         return response
 
     def url_for(
@@ -430,8 +431,9 @@ class App(
             nursery = self.nursery
         except NoNurseryError:
             raise NoNurseryError(
-                f"add_background_task({describe(func)}) needs an app that serves; in tests, use 'async with"
-                " app.test_app():' around the client, and under an ASGI server leave its lifespan events on"
+                f"add_background_task({describe(func)}) needs an app that serves, since no task outlives what started"
+                " it; in tests, use 'async with app.test_app():' around the client, and under an ASGI server leave its"
+                " lifespan events on"
             ) from None
         outer = current_context()
         context = Context(self) if outer is None else outer.for_background()

@@ -34,7 +34,6 @@ class ContextStages(Protocol):
 
     def match(self) -> None: ...
     async def open_session(self) -> None: ...
-    def preprocess_url_values(self) -> None: ...
     async def tear_down(self, error: BaseException | None) -> None: ...
 
 
@@ -137,16 +136,12 @@ class SubjectContext(AsyncContext):
     """The context of one request or websocket. The first push finds the route and opens the session.
 
     :param session: in place of the one that would be opened.
-    :param preprocess: call the URL value preprocessors too.
     """
 
-    def __init__(
-        self, app: ContextApp, stages: ContextStages, session: SessionMixin | None, *, preprocess: bool = False
-    ) -> None:
+    def __init__(self, app: ContextApp, stages: ContextStages, session: SessionMixin | None) -> None:
         super().__init__(app, stages.context)
         self.context.session = session
         self._stages = stages
-        self._preprocess = preprocess
 
     async def _begin(self) -> None:
         await super()._begin()
@@ -155,8 +150,6 @@ class SubjectContext(AsyncContext):
         self.match_request()
         if self.context.session is None:
             await self._stages.open_session()
-        if self._preprocess:
-            self._stages.preprocess_url_values()
 
     def match_request(self) -> None:
         """Find the rule for the URL. The first push calls it; a subclass may override it."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeVar, cast, overload
 
 import trio
 
@@ -129,13 +129,27 @@ def static_rule(owner: WithFiles) -> str:
     return f"{owner.static_url_path}/<path:filename>"
 
 
-def static_view(owner: WithFiles) -> Callable[[str], Awaitable[Response]]:
-    """Return the view of the static files, which calls what an app or a blueprint has as ``send_static_file()`` now."""
+class StaticView:
+    """The view of the static files: it calls what an app or a blueprint has as ``send_static_file()`` now.
 
-    async def static(filename: str) -> Response:
-        return cast(Response, await call(owner.send_static_file, filename))
+    It has the attributes of that method too, as extensions mark views by attributes, some of them at any time.
+    """
 
-    return static
+    def __init__(self, owner: WithFiles) -> None:
+        self._owner = owner
+        self.__name__ = "send_static_file"
+        self.__qualname__ = f"{type(owner).__qualname__}.send_static_file"
+
+    async def __call__(self, filename: str) -> Response:
+        return cast(Response, await call(self._owner.send_static_file, filename))
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            # Not those of functions: by its __code__ and the like this would pass for one with other parameters.
+            if name.startswith("__") or name == "_owner":
+                raise AttributeError(name)
+            return getattr(self._owner.send_static_file, name)
 
 
 def serves_static(app: WithFiles, host_matching: bool, static_host: str | None) -> bool:

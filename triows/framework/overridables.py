@@ -7,6 +7,7 @@ given to none of them; it goes to its cancel scope.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from logging import Logger
 from types import TracebackType
@@ -133,11 +134,19 @@ class WithOverridables:
     def create_url_adapter(self, request: RequestBase | None) -> MapAdapter | None:
         """Return what matches a request and builds URLs for it; without a request, for SERVER_NAME.
 
-        None without a request if there is no SERVER_NAME.
+        An override may change the adapter of a request, which is that request's alone: ``path_info`` and
+        ``default_method`` are what is matched.
+
+        :returns: None without a request if there is no SERVER_NAME. An override that returns None for a request has it
+            answered with 404.
         """
         if request is None:
             return urls.adapter_of_server_name(self)
-        adapter: MapAdapter = self.url_map.adapter_for(request, self.config["SERVER_NAME"], self.subdomain_matching)
+        # A copy, as the map keeps its adapters, without paths, for other requests.
+        adapter: MapAdapter = copy(
+            self.url_map.adapter_for(request, self.config["SERVER_NAME"], self.subdomain_matching)
+        )
+        adapter.path_info, adapter.query_args = request.path, request.query_string.decode("ascii") or None
         return adapter
 
     async def full_dispatch_request(self, request_context: Any = None) -> Response:

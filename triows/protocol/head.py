@@ -17,7 +17,7 @@ class Head:
     :ivar headers: names are in lower case.
     :ivar client: host and port; None where the carrier knows none.
     :ivar server: host and port, or the path of a Unix socket and None.
-    :ivar asgi_scope: that of an ASGI server, for ``request.scope``; None elsewhere.
+    :ivar asgi_scope: that of an ASGI server, for ``request.scope``; None elsewhere, where it is made when it is read.
     :ivar received: the head as the connection shows it, if a trusted proxy's claims about the client changed this one.
     """
 

@@ -69,4 +69,4 @@ def _mounted(path: str, root_path: str) -> str:
 def request_context(app: App, path: str, **options: Any) -> RequestContext:
     """See :meth:`triows.Triows.test_request_context`."""
     connection = pipeline_for(app, path, **options).connection
-    return RequestContext(app, app.request_class(connection), preprocess=True)
+    return RequestContext(app, app.request_class(connection))

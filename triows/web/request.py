@@ -26,6 +26,7 @@ from .forms import FileStorage, FormParser, UrlencodedForm, multipart_form
 from .json_codec import STANDARD_JSON, JSONCodec
 from .lazy import lazy
 from .quart_names import REQUEST, SET_BY_APP, refuse_definitions
+from .scope import scope_of
 from .werkzeug_fixes import SafeRequest
 
 T = TypeVar("T")
@@ -197,10 +198,10 @@ class RequestBase(ForeignNameGuard, SafeRequest):
         """
         return self.connection.nursery
 
-    @property
-    def scope(self) -> dict[str, Any] | None:
-        """The ASGI scope; None if the server is not an ASGI server."""
-        return self.head.asgi_scope
+    @_lazy
+    def scope(self) -> dict[str, Any]:
+        """The ASGI scope of the connection; elsewhere than under an ASGI server, what one would give. To be read."""
+        return scope_of(self.head) if self.head.asgi_scope is None else self.head.asgi_scope
 
     @property
     def endpoint(self) -> str | None:
@@ -451,9 +452,8 @@ class Request(RequestBase):
                 await parser.read(self._form_pieces)
             class_ = self.parameter_storage_class
             self._files = cast(Any, class_(parser.files if parser is not None else ()))
-            self._form = class_(
-                parser.fields if parser is not None else ()
-            )  # last, since it says that the form is parsed
+            # Last, since it says that the form is parsed.
+            self._form = class_(parser.fields if parser is not None else ())
 
     def _make_form_parser(self) -> FormParser | None:
         if self.mimetype == "multipart/form-data":

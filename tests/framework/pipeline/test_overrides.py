@@ -274,6 +274,45 @@ async def test_create_url_adapter_and_raise_routing_exception_are_called() -> No
     assert (await body(served(App("tested")), "/nowhere"))[0] == 410
 
 
+def _without_version(adapter: Any) -> None:
+    adapter.path_info = adapter.path_info.removeprefix("/v1")
+
+
+def _as_post(adapter: Any) -> None:
+    adapter.default_method = "POST"
+
+
+@pytest.mark.parametrize(("change", "expected"), [(_without_version, b"read /page"), (_as_post, b"write /new")])
+async def test_the_adapter_that_an_override_changes_is_matched(change: Callable[[Any], None], expected: bytes) -> None:
+    class App(Triows):
+        def create_url_adapter(self, request: Any) -> Any:
+            adapter = super().create_url_adapter(request)
+            change(adapter)
+            return adapter
+
+    app = App("tested")
+    app.get("/page", endpoint="page")(lambda: f"read {url_for('page')}")
+    app.post("/v1/page", endpoint="new")(lambda: f"write {url_for('made')}")
+    app.get("/old", endpoint="made")(lambda: "")
+    app.post("/new", endpoint="made")(app.view_functions["made"])
+    for _ in range(2):
+        assert await body(app, "/v1/page") == (200, expected)
+
+
+async def test_the_adapter_that_an_override_makes_is_matched() -> None:
+    class App(Triows):
+        def create_url_adapter(self, request: Any) -> Any:
+            return self.url_map.bind("example.com", path_info="/page/3", default_method=request.method)
+
+    app = App("tested")
+    app.get("/page/<int:number>")(lambda number: str(number))
+    assert await body(app, "/elsewhere") == (200, b"3")
+    response = await app.test_client().options("/elsewhere")
+    assert response.allow.as_set() == {"get", "head", "options"}
+    assert (await app.test_client().open("/", method="get")).status_code == 405
+    assert (await app.test_client().get("/", root_path="/app")).status_code == 404
+
+
 async def test_ensure_async_is_asked_for_views_and_hooks(app: Triows) -> None:
     asked: list[str] = []
 
@@ -382,11 +421,11 @@ async def test_an_aborter_that_returns_is_an_error(app: Triows) -> None:
 
 async def test_url_build_errors_go_to_the_handlers(app: Triows) -> None:
     def of_another(error: Exception, endpoint: str, values: dict[str, Any]) -> str | None:
-        return f"/other/{endpoint}" if endpoint == "outside" else None
+        return f"/other/{endpoint}?{values}" if endpoint == "outside" else None
 
     app.url_build_error_handlers.append(of_another)
     async with app.test_request_context("/"):
-        assert url_for("outside") == "/other/outside"
+        assert url_for("outside", page=2, _anchor="end") == "/other/outside?{'page': 2}"
         with pytest.raises(BuildError):
             url_for("nowhere")
 

@@ -636,6 +636,7 @@ async def test_preprocessors_see_the_session_and_may_lift_the_bodys_limit() -> N
     response = await app.test_client().post("/", data=b"12345")
     assert await response.get_json() == {"session": {"endpoint": "view"}, "size": 5}
     async with app.test_request_context("/", method="POST"):
+        await app.preprocess_request()
         assert session == {"endpoint": "view"}
 
 

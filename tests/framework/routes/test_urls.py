@@ -54,6 +54,20 @@ async def test_url_for_finds_the_rule_of_a_method() -> None:
         assert url_for("item", _method="POST") == "/write"
 
 
+async def test_url_for_tries_the_rules_of_the_requests_method_first() -> None:
+    app = Triows(__name__)
+    app.post("/e", endpoint="e")(lambda i=0: "")
+    app.get("/e/<int:i>", endpoint="e")(app.view_functions["e"])
+    app.get("/read", endpoint="read")(lambda: "")
+    async with app.test_request_context("/", method="POST"):
+        assert url_for("e", i=1) == "/e?i=1"
+        assert url_for("e", i=1, _method="GET") == "/e/1"
+        assert url_for("read") == "/read"
+    for method in ("GET", "HEAD"):
+        async with app.test_request_context("/", method=method):
+            assert url_for("e", i=1) == "/e/1"
+
+
 async def test_url_for_a_websocket_has_its_scheme() -> None:
     app = Triows(__name__)
 

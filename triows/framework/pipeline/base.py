@@ -26,7 +26,7 @@ from typing import Any, ClassVar, cast
 
 from blinker import Signal
 from werkzeug.exceptions import HTTPException, InternalServerError
-from werkzeug.routing import MapAdapter, RoutingException
+from werkzeug.routing import RoutingException
 
 from ...connection.base import Connection
 from ...errors import JSONMessageError
@@ -42,6 +42,7 @@ from ..application import App
 from ..contexts import tear_down_app_context
 from ..routes.hooks import ErrorHandler, Hook, HookTable, Kind, run_teardown
 from ..routes.make_response import is_trapped, make_response, response_from, show_missing_key
+from ..routes.rules import Rule
 from ..routes.views import View
 
 
@@ -110,18 +111,18 @@ class Pipeline(ABC):
 
     def match(self) -> None:
         """Find the rule for the URL; without one, set the request's ``routing_exception``."""
-        app, subject = self.app, self.subject
+        subject = self.subject
         try:
-            self.context.url_adapter = adapter = self._make_adapter()
-            subject.url_rule, subject.view_args = app.url_map.match(
-                adapter, subject, websocket=self.kind == "websocket"
-            )
+            subject.url_rule, subject.view_args = self._find_rule()
         except HTTPException as error:
             subject.routing_exception = error
 
-    def _make_adapter(self) -> MapAdapter:
-        app = self.app
-        return app.url_map.adapter_for(self.subject, app.config["SERVER_NAME"], app.subdomain_matching)
+    def _find_rule(self) -> tuple[Rule, dict[str, Any]]:
+        """Return the rule and the URL's variables, and put the adapter that finds them into the context."""
+        app, subject = self.app, self.subject
+        adapter = app.url_map.adapter_for(subject, app.config["SERVER_NAME"], app.subdomain_matching)
+        self.context.url_adapter = adapter
+        return app.url_map.match(adapter, subject, websocket=self.kind == "websocket")
 
     async def open_session(self) -> None:
         """Put the session into the context."""

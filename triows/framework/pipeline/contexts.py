@@ -15,10 +15,8 @@ from .overrides import OverriddenRequestPipeline, OverriddenWebSocketPipeline
 class RequestContext(SubjectContext):
     """The context of a request; ``app.request_context(request)`` makes one."""
 
-    def __init__(
-        self, app: App, request: Request, session: SessionMixin | None = None, *, preprocess: bool = False
-    ) -> None:
-        super().__init__(app, OverriddenRequestPipeline(app, request), session, preprocess=preprocess)
+    def __init__(self, app: App, request: Request, session: SessionMixin | None = None) -> None:
+        super().__init__(app, OverriddenRequestPipeline(app, request), session)
 
     def _copy(self) -> Self:
         return type(self)(cast(App, self._app), cast(Request, self.context.request), self.context.session)

@@ -13,8 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import wraps
 from typing import Any, ClassVar, NamedTuple, cast
 
-from werkzeug.exceptions import HTTPException, InternalServerError, NotFound, RequestEntityTooLarge
-from werkzeug.routing import MapAdapter
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from ...connection.base import Connection, NoNurseryError
 from ...tasks.exception_groups import leaves, unwrap_group
@@ -57,7 +56,7 @@ class StagedContext(Context):
 class OverriddenPipeline(Pipeline):
     """The stages that both kinds share, by way of the app's methods."""
 
-    __slots__ = ("_asked", "_logged", "_preprocessed", "_recorded", "_source")
+    __slots__ = ("_asked", "_logged", "_recorded", "_source")
 
     names: ClassVar[_Names]
 
@@ -69,7 +68,6 @@ class OverriddenPipeline(Pipeline):
         self._logged: list[BaseException] = []
         self._recorded: list[BaseException] = []
         self._asked = False  # whether the app was asked for the answer to an error that nobody had handled
-        self._preprocessed = False
 
     def _ask(self, name: str, *args: Any) -> Awaitable[Any]:
         return cast("Awaitable[Any]", getattr(self.app, name)(*args))
@@ -156,17 +154,21 @@ class OverriddenPipeline(Pipeline):
 
     # The way in
 
-    def _make_adapter(self) -> MapAdapter:
+    def _find_rule(self) -> tuple[Rule, dict[str, Any]]:
+        if "create_url_adapter" not in self.app.overrides:
+            return super()._find_rule()
         adapter = self.app.create_url_adapter(self.subject)
         if adapter is None:
             raise NotFound()
-        return adapter
-
-    def preprocess_url_values(self) -> None:
-        """Let the hooks change the URL's variables, once."""
-        if not self._preprocessed:
-            self._preprocessed = True
-            super().preprocess_url_values()
+        self.context.url_adapter = adapter
+        subject = self.subject
+        if subject.root_path and not subject.head.is_below_root:
+            raise NotFound()
+        if subject.method != subject.method.upper():  # as for other apps: see URLMap.match()
+            raise MethodNotAllowed(adapter.allowed_methods() or None)
+        # Not by the request's own path and method, which the override may have replaced in its adapter.
+        rule, values = adapter.match(return_rule=True, websocket=self.kind == "websocket")
+        return cast(Rule, rule), dict(values)
 
     async def full_dispatch(self) -> Response | None:
         """Return the response of the before hooks, the handler or an error handler, after the after hooks."""

@@ -14,7 +14,7 @@ from ...web.cors import CORS
 from ...web.suggestions import suggests_arguments
 from .. import quart_names
 from ..commands import AppWithCommands, WithBlueprintCommands, check_cli_group
-from ..files import static_rule, static_view
+from ..files import StaticView, static_rule
 from ..templates import WithAppTemplates
 from .class_views import check_view_function
 from .decorators import Scaffold, bare, check_error_key
@@ -302,7 +302,7 @@ class Blueprint(WithBlueprintCommands, WithAppTemplates, Scaffold):
         for code, handlers in self.error_handlers.get(None, {}).items():
             app.error_handlers.setdefault(full_name, {}).setdefault(code, {}).update(handlers)
         if self.has_static_folder:
-            setup.add_url_rule(static_rule(self), "static", static_view(self))
+            setup.add_url_rule(static_rule(self), "static", StaticView(self))
         self._add_commands(app, full_name, options)
         for function in (*self._early_records, *self._records):
             function(setup)

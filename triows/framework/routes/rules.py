@@ -300,7 +300,7 @@ class URLMap(Map):
         self.has_subdomains: bool = False
         self.note_rule: Callable[[Rule], None] | None = None
         self._has_warned = False
-        self._adapters: dict[tuple[str, str, str, str | None, bool], MapAdapter] = {}
+        self._adapters: dict[tuple[str, str, str, str, str | None, bool], MapAdapter] = {}
         self._found: dict[tuple[MapAdapter, str, str, bool], Rule] = {}
         super().__init__(rules, **options)
 
@@ -341,7 +341,7 @@ class URLMap(Map):
             )
 
     def adapter_for(self, subject: RequestBase, server_name: str | None, subdomains: bool) -> MapAdapter:
-        """Return the adapter that matches this request and builds URLs for it.
+        """Return the adapter that matches this request and builds URLs for it, by rules of its method before others.
 
         :param server_name: the configured SERVER_NAME, if any, below which the rules' subdomains are. A request
             without a Host field is for it.
@@ -351,7 +351,7 @@ class URLMap(Map):
         """
         subdomains = subdomains or self.has_subdomains
         host = subject.host if server_name is None or subject.head.host else ""
-        key = (host, subject.root_path, subject.scheme, server_name, subdomains)
+        key = (host, subject.root_path, subject.scheme, subject.method, server_name, subdomains)
         adapter = self._adapters.get(key)
         if adapter is None:
             adapter = self._bind(subject, host, server_name, subdomains)
@@ -403,7 +403,7 @@ class URLMap(Map):
                 raise NotFound()
             if subdomains:
                 subdomain, host = host[: -len(server_name)].rstrip("."), server_name
-        return self.bind(host, subject.root_path, subdomain, subject.scheme)
+        return self.bind(host, subject.root_path, subdomain, subject.scheme, subject.method)
 
     def _warn_of_foreign_host(self, host: str, server_name: str) -> None:
         # Once: clients choose their hosts, and each other text would be another warning.

@@ -53,7 +53,6 @@ def url_for(
         url = adapter.build(endpoint, values, method=method, url_scheme=scheme, force_external=external)
     except BuildError as error:
         error.args = (*error.args, f"url_for({endpoint!r})")
-        values.update(_anchor=anchor, _external=external, _method=method, _scheme=scheme)
         return app.handle_url_build_error(error, endpoint, values)
     return url if anchor is None else url + "#" + quote(anchor, safe="%!#$&'()*+,/:;=?@")
 
