@@ -198,7 +198,7 @@ class RequestBase(ForeignNameGuard, SafeRequest):
         """
         return self.connection.nursery
 
-    @_lazy
+    @lazy
     def scope(self) -> dict[str, Any]:
         """The ASGI scope of the connection; elsewhere than under an ASGI server, what one would give. To be read."""
         return scope_of(self.head) if self.head.asgi_scope is None else self.head.asgi_scope
