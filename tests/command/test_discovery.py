@@ -417,6 +417,35 @@ def test_a_missing_module_in_the_app_is_named(tmp_path: Path) -> None:
     assert text.endswith("ModuleNotFoundError: No module named 'nowhere_at_all'")
 
 
+CIRCLE = "modules import each other in a circle; move what both need into a third module, or import it in the function"
+
+
+@pytest.mark.parametrize("target", ["round_app.py", "round_app"])
+@pytest.mark.parametrize("back", ["from round_app import app", "import round_app\nround_app.app"])
+def test_a_circular_import_says_what_to_do(tmp_path: Path, target: str, back: str) -> None:
+    write(tmp_path / "round_app.py", "import round_helper\n" + APP)
+    write(tmp_path / "round_helper.py", back)
+    text = complaint(target)
+    assert text.startswith(f"cannot load {target}: {CIRCLE}")
+    assert "(most likely due to a circular import)" in text.splitlines()[-1]
+    assert "frozen" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            "from json import laods",
+            "there is no laods in the module json; correct the name, or define it there",
+        ),
+        ("Tryows()", "there is no Tryows; define or import it, or correct the name"),
+    ],
+)
+def test_a_wrong_name_in_the_app_says_what_to_do(tmp_path: Path, text: str, why: str) -> None:
+    write(tmp_path / "chat.py", text)
+    assert complaint("chat.py").splitlines()[0] == f"cannot load chat.py: {why}"
+
+
 def test_an_error_of_the_function_that_makes_the_app_is_one_block(tmp_path: Path) -> None:
     write(tmp_path / "chat.py", "def create_app():\n    1 / 0\n")
     assert complaint("chat.py").startswith("cannot load chat.py:create_app: it raises ZeroDivisionError\nTraceback")

@@ -13,7 +13,9 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, NoReturn
@@ -37,6 +39,8 @@ _FACTORY_NAMES = ("create_app", "make_app")
 _NAME = r"([^:/\\(]*(?:\(.*)?)"
 _FILE_AND_NAME = re.compile(rf"(.*?\.py):{_NAME}", re.DOTALL)
 _MODULE_AND_NAME = re.compile(rf"(.*?):{_NAME}", re.DOTALL)
+
+_NO_NAME = re.compile(r"cannot import name '(.+?)' from '(.+?)'")  # Python 3.12 and later have ImportError.name_from
 
 
 class Target(NamedTuple):
@@ -121,13 +125,25 @@ def load_app(target: Target, import_module: ImportModule = importlib.import_modu
 
 def _fail(what: str, error: Exception) -> NoReturn:
     """Raise the error of the user's code as one block."""
+    raise NoAppError(f"cannot load {what}: {_why(error)}\n{format_from_app(error).rstrip()}") from error
+
+
+def _why(error: Exception) -> str:
+    """Say what is wrong, and what to do about what is often wrong."""
     if isinstance(error, SyntaxError):
-        why = "there is a syntax error"
-    elif isinstance(error, ModuleNotFoundError) and error.name is not None:
-        why = f"there is no module {error.name}; install it in this environment, or correct its name"
-    else:
-        why = f"it raises {type(error).__name__}"
-    raise NoAppError(f"cannot load {what}: {why}\n{format_from_app(error).rstrip()}") from error
+        return "there is a syntax error"
+    if isinstance(error, ModuleNotFoundError) and error.name is not None:
+        return f"there is no module {error.name}; install it in this environment, or correct its name"
+    if isinstance(error, ImportError | AttributeError) and "circular import" in str(error):
+        return (
+            "modules import each other in a circle; move what both need into a third module, or import it in the"
+            " function that needs it"
+        )
+    if isinstance(error, ImportError) and (match := _NO_NAME.match(str(error))):
+        return f"there is no {match[1]} in the module {match[2]}; correct the name, or define it there"
+    if isinstance(error, NameError) and error.name:
+        return f"there is no {error.name}; define or import it, or correct the name"
+    return f"it raises {type(error).__name__}"
 
 
 # Importing
@@ -159,19 +175,31 @@ def _load_file(target: Target, import_module: ImportModule) -> ModuleType:
     return module
 
 
+class _OnlyFile(MetaPathFinder):
+    """Finds one file, as the module of this name."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        self._name = name
+        self._path = path
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        return importlib.util.spec_from_file_location(fullname, self._path) if fullname == self._name else None
+
+
 def _run_file(path: Path, name: str) -> ModuleType:
-    """Load a file that is in no package, whatever module of its name there is elsewhere."""
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    """Load a file that is in no package, whatever module of its name there is elsewhere.
+
+    Python's own import does it, and not ``exec_module()``: so a circular import is called one in the error.
+    """
+    finder = _OnlyFile(name, path)
+    sys.modules.pop(name, None)
+    sys.meta_path.insert(0, finder)
     try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        sys.modules.pop(name, None)
-        raise
-    return module
+        return importlib.import_module(name)
+    finally:
+        sys.meta_path.remove(finder)
 
 
 def _load_module(target: Target, import_module: ImportModule) -> ModuleType:
