@@ -84,9 +84,7 @@ async def notes_after(number: int) -> AsyncGenerator[ServerSentEvent, None]:
     yield ServerSentEvent(retry=RETRY)
     async with aclosing(feed.after(number)) as notes:
         async for found, text in notes:
-            yield ServerSentEvent(
-                {"text": text}, event="note", id=str(found)
-            )
+            yield ServerSentEvent({"text": text}, event="note", id=str(found))
 
 
 if __name__ == "__main__":
