@@ -211,8 +211,10 @@ def _load_module(target: Target, import_module: ImportModule) -> ModuleType:
     except ModuleNotFoundError as error:
         # Only the named module or its packages: a missing import inside the app is the app's error.
         if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
-            hint = did_you_mean(name, (path.stem for path in Path().glob("*.py")))
-            raise NoAppError(f"there is no module {name} (for a file, write {name}.py){hint}") from error
+            files = [*Path().glob("*.py")]
+            hint = did_you_mean(name, [*(path.stem for path in files), *(path.name for path in files)])
+            tip = "" if name.rpartition(".")[2].startswith("py") else f" (for a file, write {name}.py)"
+            raise NoAppError(f"there is no module {name}{tip}{hint}") from error
         raise
     except (TypeError, ValueError) as error:
         # What import_module() says of an empty or relative name; anything else is the app's.
@@ -309,7 +311,7 @@ def _apps(module: ModuleType) -> Mapping[str, App]:
 
 def _call(factory: Any, args: list[Any], kwargs: dict[str, Any], place: str, name: str) -> Any:
     if not callable(factory):
-        raise NoAppError(f"{name} in {place} is {type(factory).__name__}, which cannot be called: leave out the ()")
+        raise NoAppError(f"{name} in {place} is {_kind(factory)}, which cannot be called: leave out the ()")
     if is_async(factory):
         raise NoAppError(f"{name} in {place} is async, and no event loop runs yet: make the app in a plain function")
     function = getattr(factory, "__name__", name.partition("(")[0])
@@ -348,15 +350,33 @@ def _is_asgi(value: Any) -> bool:
     return len(positional) == 3 and all(each.default is each.empty for each in positional)
 
 
+def _is_wsgi(value: Any) -> bool:
+    """Whether the value is called as a WSGI application is, by the names that its parameters have in PEP 3333."""
+    try:
+        return callable(value) and [*inspect.signature(value).parameters] == ["environ", "start_response"]
+    except (TypeError, ValueError):
+        return False
+
+
+def _kind(value: Any) -> str:
+    """What the value is, with an article."""
+    if value is None or isinstance(value, type):
+        return "None" if value is None else "a class"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
 def _not_an_app(value: Any, name: str, target: Target) -> NoAppError:
     place = target.place
-    what = f"{name} in {place} is {type(value).__name__}, not a Triows app"
+    what = f"{name} in {place} is {_kind(value)}, not a Triows app"
     if _is_asgi(value):
         module = module_of(target.path)[1] if target.is_path else place
         what += (
             f"; it is an ASGI application: serve it by an ASGI server (hypercorn -k trio {module}:{name}), since"
             " triows's own would not run it"
         )
+    elif _is_wsgi(value):
+        what += "; it is a WSGI application, and triows serves none: a WSGI server does, such as gunicorn"
     elif inspect.isroutine(value):
         what += f"; if it makes one, write '{place}:{name}()'"
     return NoAppError(what)
