@@ -36,7 +36,7 @@ class Console(code.InteractiveConsole):
         self.compile.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         self._interactive = interactive
         self._compiled: CodeType | None = None
-        self.failed = False
+        self.failed: bool = False
 
     def runcode(self, code: CodeType) -> None:
         """Keep the code, for :meth:`run` to run it where it can await."""
