@@ -63,7 +63,7 @@ async def test_a_call_of_run_in_what_is_loaded_is_ignored_with_a_warning(tmp_pat
 
 
 def test_a_call_of_run_works_again_when_the_app_is_loaded(tmp_path: Path) -> None:
-    assert "is str, not a Triows app" in complaint(write(tmp_path / "chat.py", "app = 'none'"))
+    assert "is a str, not a Triows app" in complaint(write(tmp_path / "chat.py", "app = 'none'"))
     with pytest.raises(ValueError, match="keyfile is given without certfile"):
         Triows("chat").run(keyfile="x.key")
 
