@@ -647,6 +647,14 @@ async def test_login_refuses_strangers(form: dict[str, str], load: Load) -> None
             await ws.receive()
 
 
+async def test_login_refuses_forms_of_other_origins(load: Load) -> None:
+    client = load("login/app.py").app.test_client()
+    form = {"name": "ada", "password": "lovelace"}
+    response = await client.post("/login", form=form, headers={"Origin": "https://evil.example"})
+    assert (response.status_code, "Set-Cookie" in response.headers) == (403, False)
+    assert "other origins" in await response.get_data(as_text=True)
+
+
 async def test_login_gives_another_id_to_who_had_one(load: Load) -> None:
     client = load("login/app.py").app.test_client()
     ids = []

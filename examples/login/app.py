@@ -25,7 +25,6 @@ from triows import (
     Response,
     ServerSideSessions,
     Triows,
-    WebSocket,
     abort,
     redirect,
     request,
@@ -40,9 +39,9 @@ MAX_PASSWORD = 1024  # characters
 app = Triows(__name__, max_body_size=4096)
 app.session_interface = ServerSideSessions(MemorySessionStore())
 app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
+app.csrf_protect()  # no page of another origin logs anybody in or out
 folder = Path(__file__).parent
 hashing = trio.CapacityLimiter(2)  # passwords at a time, of 32 MiB and some 0.3 s of a processor each
-sockets: dict[str, set[WebSocket]] = {}  # of everybody who is logged in
 
 
 # What generate_password_hash(password, "scrypt:32768:8:3") of werkzeug.security has returned; a database has these.
@@ -61,6 +60,13 @@ NOBODY = (
     "scrypt:32768:8:3$5tgVNwKLhCqhgizl$d50083e556a201ff6fc7533a29f73b3a34bc919482b5a3cf9ead05df"
     "41c35ea84007b7eddaea377f8645212d7672bb454b3bdee0bb90dbb5f5189e7bbe4de896"
 )
+
+
+async def is_member(name: str, password: str) -> bool:
+    """Whether there is such a member; it takes as long if there is none of this name."""
+    hashed = USERS.get(name, NOBODY)
+    right = await trio.to_thread.run_sync(check_password_hash, hashed, password, limiter=hashing)
+    return right and name in USERS
 
 
 def login_required(handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
@@ -86,8 +92,7 @@ async def login() -> Any:
     name, password = form["name"], form["password"]
     if len(password) > MAX_PASSWORD:
         abort(400, "That is no password.")
-    hashed = USERS.get(name, NOBODY)
-    if not await trio.to_thread.run_sync(check_password_hash, hashed, password, limiter=hashing):
+    if not await is_member(name, password):
         return "The name or the password is wrong.", 403
     session.clear()  # another id, and nothing of whoever was logged in before
     session["user"] = name
@@ -99,8 +104,7 @@ async def login() -> Any:
 async def logout() -> Response:
     name = session["user"]
     session.clear()
-    for socket in [*sockets.get(name, ())]:
-        app.nursery.start_soon(socket.close, LOGGED_OUT, "logged out")  # there: the answer does not wait for them
+    app.disconnect(lambda _: session.get("user") == name, LOGGED_OUT, "logged out")  # it asks each websocket's session
     return redirect("/", 303)
 
 
@@ -113,16 +117,10 @@ async def me() -> dict[str, str]:
 @app.websocket("/ws")
 @login_required
 async def ws() -> None:
-    name, own = session["user"], websocket.current()
-    sockets.setdefault(name, set()).add(own)
-    try:
-        await websocket.send(f"Hello, {name}!")
-        async for message in websocket:
-            await websocket.send(f"{name}: {message!s}")
-    finally:
-        sockets[name].discard(own)
-        if not sockets[name]:
-            del sockets[name]
+    name = session["user"]
+    await websocket.send(f"Hello, {name}!")
+    async for message in websocket:
+        await websocket.send(f"{name}: {message!s}")
 
 
 if __name__ == "__main__":

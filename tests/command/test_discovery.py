@@ -197,6 +197,12 @@ def test_a_missing_module_that_is_nearly_a_file_is_told(tmp_path: Path) -> None:
     assert complaint("chater").endswith("; did you mean 'chatter'?")
 
 
+def test_a_file_with_a_wrong_suffix_is_one_line(tmp_path: Path) -> None:
+    assert complaint("chatter.pyy") == "there is no module chatter.pyy"
+    write(tmp_path / "chatter.py")
+    assert complaint("chatter.pyy") == "there is no module chatter.pyy; did you mean 'chatter.py'?"
+
+
 @pytest.mark.parametrize("name", [".relative", "..", ":app"])
 def test_a_name_that_no_module_can_have_is_one_line(name: str) -> None:
     assert "is neither a module nor a file" in complaint(name)
@@ -239,7 +245,21 @@ def test_a_module_without_an_app_is_one_line(tmp_path: Path) -> None:
 
 def test_something_else_than_an_app_is_one_line(tmp_path: Path) -> None:
     place = write(tmp_path / "chat.py", "app = 5")
-    assert complaint(place) == f"app in {place} is int, not a Triows app"
+    assert complaint(place) == f"app in {place} is an int, not a Triows app"
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("None", "None"),
+        ("Triows", "a class"),
+        ("Blueprint('part', 'part')", "a Blueprint"),
+        ("print", "a builtin_function_or_method"),
+    ],
+)
+def test_what_is_no_app_is_named_by_its_kind(tmp_path: Path, value: str, kind: str) -> None:
+    write(tmp_path / "chat.py", f"from triows import Blueprint, Triows\ndef make(): return {value}")
+    assert complaint("chat.py:make()").startswith(f"make() in chat.py is {kind}, not a Triows app")
 
 
 @pytest.mark.parametrize("name", ["a b", "app[0]", "create_app(", "create_app(print)", "app or 1", "create_app(*x)"])
@@ -282,7 +302,7 @@ def test_a_function_is_found_by_its_name(tmp_path: Path, name: str) -> None:
 def test_a_function_that_is_only_named_is_not_called(tmp_path: Path) -> None:
     write(tmp_path / "chat.py", FACTORY)
     assert complaint("chat.py:create_app") == (
-        "create_app in chat.py is function, not a Triows app; if it makes one, write 'chat.py:create_app()'"
+        "create_app in chat.py is a function, not a Triows app; if it makes one, write 'chat.py:create_app()'"
     )
     assert complaint("chat.py:wrong") == (
         "there is no wrong in chat.py; if create_app makes it, write 'chat.py:create_app()'"
@@ -308,10 +328,10 @@ def test_a_function_whose_arguments_do_not_fit_is_one_line(tmp_path: Path, targe
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("number()", "is int, which cannot be called: leave out the ()"),
+        ("number()", "is an int, which cannot be called: leave out the ()"),
         ("slow()", "is async, and no event loop runs yet: make the app in a plain function"),
         ("later()", "returns a coroutine, and no event loop runs yet: make the app in it"),
-        ("other()", "is int, not a Triows app"),
+        ("other()", "is an int, not a Triows app"),
     ],
 )
 def test_what_makes_no_app_is_one_line(tmp_path: Path, name: str, reason: str) -> None:
@@ -324,7 +344,7 @@ def test_what_makes_no_app_is_one_line(tmp_path: Path, name: str, reason: str) -
 
 def test_a_function_that_is_found_and_makes_no_app_is_one_line(tmp_path: Path) -> None:
     write(tmp_path / "chat.py", "def create_app(): return 5")
-    assert complaint("chat.py") == "create_app() in chat.py is int, not a Triows app"
+    assert complaint("chat.py") == "create_app() in chat.py is an int, not a Triows app"
 
 
 # ASGI 3 applications
@@ -359,8 +379,22 @@ def test_an_app_inside_of_middleware_is_not_taken_instead(tmp_path: Path) -> Non
     write(tmp_path / "packed" / "__init__.py", "")
     write(tmp_path / "packed" / "chat.py", text)
     line = complaint("packed/chat.py")
-    assert line.startswith("app in packed/chat.py is Deny, not a Triows app; ")
+    assert line.startswith("app in packed/chat.py is a Deny, not a Triows app; ")
     assert "hypercorn -k trio packed.chat:app" in line
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def app(environ, start_response): raise AssertionError('it was called')",
+        "class Old:\n    def __call__(self, environ, start_response): pass\napp = Old()",
+    ],
+)
+def test_a_wsgi_application_is_one_line(tmp_path: Path, text: str) -> None:
+    write(tmp_path / "chat.py", text)
+    assert complaint("chat.py").endswith(
+        ", not a Triows app; it is a WSGI application, and triows serves none: a WSGI server does, such as gunicorn"
+    )
 
 
 # Errors of the app itself
@@ -415,6 +449,35 @@ def test_a_missing_module_in_the_app_is_named(tmp_path: Path) -> None:
         "cannot load chat.py: there is no module nowhere_at_all; install it in this environment, or correct its name\n"
     )
     assert text.endswith("ModuleNotFoundError: No module named 'nowhere_at_all'")
+
+
+CIRCLE = "modules import each other in a circle; move what both need into a third module, or import it in the function"
+
+
+@pytest.mark.parametrize("target", ["round_app.py", "round_app"])
+@pytest.mark.parametrize("back", ["from round_app import app", "import round_app\nround_app.app"])
+def test_a_circular_import_says_what_to_do(tmp_path: Path, target: str, back: str) -> None:
+    write(tmp_path / "round_app.py", "import round_helper\n" + APP)
+    write(tmp_path / "round_helper.py", back)
+    text = complaint(target)
+    assert text.startswith(f"cannot load {target}: {CIRCLE}")
+    assert "(most likely due to a circular import)" in text.splitlines()[-1]
+    assert "frozen" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            "from json import laods",
+            "there is no laods in the module json; correct the name, or define it there",
+        ),
+        ("Tryows()", "there is no Tryows; define or import it, or correct the name"),
+    ],
+)
+def test_a_wrong_name_in_the_app_says_what_to_do(tmp_path: Path, text: str, why: str) -> None:
+    write(tmp_path / "chat.py", text)
+    assert complaint("chat.py").splitlines()[0] == f"cannot load chat.py: {why}"
 
 
 def test_an_error_of_the_function_that_makes_the_app_is_one_block(tmp_path: Path) -> None:

@@ -89,3 +89,7 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     assert complaint("run", "-e", "nowhere.env") == "cannot read nowhere.env: No such file or directory"
     (tmp_path / "odd.env").write_bytes(b"A=\xe9\n")
     assert complaint("run", "-e", "odd.env") == "cannot read odd.env: it is not in UTF-8"
+    write(tmp_path / "bad.env", "# a comment\n\nA=1\nexport B\n\nC is 1\nD=1\n")
+    write(tmp_path / "open.env", "A=1\nB='open\n")
+    assert complaint("run", "-e", "open.env") == "cannot read open.env: line 2 is no NAME=VALUE"
+    assert complaint("run", "-e", "bad.env") == "cannot read bad.env: line 6 is no NAME=VALUE"

@@ -63,7 +63,7 @@ async def test_a_call_of_run_in_what_is_loaded_is_ignored_with_a_warning(tmp_pat
 
 
 def test_a_call_of_run_works_again_when_the_app_is_loaded(tmp_path: Path) -> None:
-    assert "is str, not a Triows app" in complaint(write(tmp_path / "chat.py", "app = 'none'"))
+    assert "is a str, not a Triows app" in complaint(write(tmp_path / "chat.py", "app = 'none'"))
     with pytest.raises(ValueError, match="keyfile is given without certfile"):
         Triows("chat").run(keyfile="x.key")
 
@@ -84,8 +84,13 @@ def test_an_unknown_host_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    line = complaint(write(tmp_path / "chat.py"), "--host", "nowhere.invalid")
+    place = write(tmp_path / "chat.py")
+    line = complaint(place, "--host", "nowhere.invalid")
     assert line == "cannot listen on nowhere.invalid:8000: there is no such host"
+    for host, bare in (("127.0.0.1:8080", "127.0.0.1"), ("[::1]:8080", "::1")):
+        assert complaint(place, "-h", host) == (
+            f"cannot listen on {host}:8000: there is no such host; write --host {bare} --port 8080"
+        )
 
 
 def test_a_host_that_is_no_name_is_one_line(tmp_path: Path) -> None:

@@ -52,10 +52,19 @@ def test_a_name_that_has_to_be_awaited_is_refused() -> None:
             return {}
 
 
-def test_an_error_is_shown_and_ends_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "error"), [("print('run'", "'(' was never closed"), ("if True:", "expected an indented")]
+)
+def test_a_statement_that_the_input_does_not_finish_is_an_error(tmp_path: Path, line: str, error: str) -> None:
+    result = triows("shell", write(tmp_path / "chat.py"), input=f"1 + 1\n{line}\n")
+    assert (result.exit_code, result.stdout) == (1, "2\n")
+    assert error in result.stderr
+
+
+def test_an_error_in_a_script_is_shown_and_ends_it_with_1_after_the_rest(tmp_path: Path) -> None:
     place = write(tmp_path / "chat.py")
     result = triows("shell", place, input="1 / 0\nx =\nasync def f():\n    1 / 0\n\nawait f()\n'still here'\n")
-    assert (result.exit_code, result.stdout) == (0, "'still here'\n")
+    assert (result.exit_code, result.stdout) == (1, "'still here'\n")
     assert result.stderr.count("ZeroDivisionError: division by zero") == 2
     assert "SyntaxError" in result.stderr
     assert "shell.py" not in result.stderr

@@ -48,6 +48,38 @@ def test_a_command_may_have_the_apps_context(app: Triows) -> None:
     assert (run(app, "plain").output, run(app, "waiting").output) == ("shop\n", "shop waited\n")
 
 
+def test_an_async_command_runs_under_trio_without_a_context_too(app: Triows) -> None:
+    @app.cli.group
+    @click.pass_context
+    async def user(context: click.Context) -> None:
+        await trio.lowlevel.checkpoint()
+        context.obj.data["group"] = "users"
+
+    @user.command("count")
+    @pass_script_info
+    async def count(info: ScriptInfo) -> None:
+        await trio.lowlevel.checkpoint()
+        click.echo(f"{info.data['group']} {current_app!r}")
+
+    part = Blueprint("part", "part")
+
+    @part.cli.command
+    async def fail() -> None:
+        await trio.lowlevel.checkpoint()
+        raise SystemExit(3)
+
+    @click.command("made")
+    async def made() -> None:
+        await trio.lowlevel.checkpoint()
+        click.echo("made")
+
+    app.cli.add_command(made)
+    app.register_blueprint(part)
+    assert run(app, "user", "count").output == "users <app: none here>\n"
+    assert run(app, "part", "fail").exit_code == 3
+    assert run(app, "made").output == "made\n"
+
+
 def test_a_command_gets_the_app(app: Triows) -> None:
     @click.command("name")
     @pass_script_info

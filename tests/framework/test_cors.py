@@ -16,6 +16,8 @@ from triows.errors import WebsocketResponseError
 from triows.framework.routes.rules import Rule
 from triows.testing import TestClient
 
+from ..support.views import raising
+
 A, B = "https://a.example", "https://b.example"
 
 
@@ -154,6 +156,18 @@ async def test_a_preflight_finds_the_route_of_its_method(app: Triows, client: Te
     response = await preflight(client, method="PUT")
     assert (response.status_code, response.headers["Access-Control-Allow-Methods"]) == (204, "OPTIONS, PUT")
     assert (await preflight(client, method="GET")).status_code == 200
+
+
+async def test_a_preflight_for_a_method_that_no_route_of_the_path_takes_names_those_that_do(
+    app: Triows, client: TestClient
+) -> None:
+    app.cors([A])
+    app.put("/", endpoint="put")(raising(AssertionError("called")))
+    response = await preflight(client, method="DELETE")
+    assert (response.status_code, await response.get_data(as_text=True)) == (
+        403,
+        "CORS: pages may not use this method here; they may use GET, HEAD, OPTIONS, PUT\n",
+    )
 
 
 async def test_a_preflight_and_its_redirect(app: Triows) -> None:

@@ -13,7 +13,9 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, NoReturn
@@ -37,6 +39,8 @@ _FACTORY_NAMES = ("create_app", "make_app")
 _NAME = r"([^:/\\(]*(?:\(.*)?)"
 _FILE_AND_NAME = re.compile(rf"(.*?\.py):{_NAME}", re.DOTALL)
 _MODULE_AND_NAME = re.compile(rf"(.*?):{_NAME}", re.DOTALL)
+
+_NO_NAME = re.compile(r"cannot import name '(.+?)' from '(.+?)'")  # Python 3.12 and later have ImportError.name_from
 
 
 class Target(NamedTuple):
@@ -121,13 +125,25 @@ def load_app(target: Target, import_module: ImportModule = importlib.import_modu
 
 def _fail(what: str, error: Exception) -> NoReturn:
     """Raise the error of the user's code as one block."""
+    raise NoAppError(f"cannot load {what}: {_why(error)}\n{format_from_app(error).rstrip()}") from error
+
+
+def _why(error: Exception) -> str:
+    """Say what is wrong, and what to do about what is often wrong."""
     if isinstance(error, SyntaxError):
-        why = "there is a syntax error"
-    elif isinstance(error, ModuleNotFoundError) and error.name is not None:
-        why = f"there is no module {error.name}; install it in this environment, or correct its name"
-    else:
-        why = f"it raises {type(error).__name__}"
-    raise NoAppError(f"cannot load {what}: {why}\n{format_from_app(error).rstrip()}") from error
+        return "there is a syntax error"
+    if isinstance(error, ModuleNotFoundError) and error.name is not None:
+        return f"there is no module {error.name}; install it in this environment, or correct its name"
+    if isinstance(error, ImportError | AttributeError) and "circular import" in str(error):
+        return (
+            "modules import each other in a circle; move what both need into a third module, or import it in the"
+            " function that needs it"
+        )
+    if isinstance(error, ImportError) and (match := _NO_NAME.match(str(error))):
+        return f"there is no {match[1]} in the module {match[2]}; correct the name, or define it there"
+    if isinstance(error, NameError) and error.name:
+        return f"there is no {error.name}; define or import it, or correct the name"
+    return f"it raises {type(error).__name__}"
 
 
 # Importing
@@ -159,19 +175,31 @@ def _load_file(target: Target, import_module: ImportModule) -> ModuleType:
     return module
 
 
+class _OnlyFile(MetaPathFinder):
+    """Finds one file, as the module of this name."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        self._name = name
+        self._path = path
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        return importlib.util.spec_from_file_location(fullname, self._path) if fullname == self._name else None
+
+
 def _run_file(path: Path, name: str) -> ModuleType:
-    """Load a file that is in no package, whatever module of its name there is elsewhere."""
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    """Load a file that is in no package, whatever module of its name there is elsewhere.
+
+    Python's own import does it, and not ``exec_module()``: so a circular import is called one in the error.
+    """
+    finder = _OnlyFile(name, path)
+    sys.modules.pop(name, None)
+    sys.meta_path.insert(0, finder)
     try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        sys.modules.pop(name, None)
-        raise
-    return module
+        return importlib.import_module(name)
+    finally:
+        sys.meta_path.remove(finder)
 
 
 def _load_module(target: Target, import_module: ImportModule) -> ModuleType:
@@ -183,8 +211,10 @@ def _load_module(target: Target, import_module: ImportModule) -> ModuleType:
     except ModuleNotFoundError as error:
         # Only the named module or its packages: a missing import inside the app is the app's error.
         if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
-            hint = did_you_mean(name, (path.stem for path in Path().glob("*.py")))
-            raise NoAppError(f"there is no module {name} (for a file, write {name}.py){hint}") from error
+            files = [*Path().glob("*.py")]
+            hint = did_you_mean(name, [*(path.stem for path in files), *(path.name for path in files)])
+            tip = "" if name.rpartition(".")[2].startswith("py") else f" (for a file, write {name}.py)"
+            raise NoAppError(f"there is no module {name}{tip}{hint}") from error
         raise
     except (TypeError, ValueError) as error:
         # What import_module() says of an empty or relative name; anything else is the app's.
@@ -281,7 +311,7 @@ def _apps(module: ModuleType) -> Mapping[str, App]:
 
 def _call(factory: Any, args: list[Any], kwargs: dict[str, Any], place: str, name: str) -> Any:
     if not callable(factory):
-        raise NoAppError(f"{name} in {place} is {type(factory).__name__}, which cannot be called: leave out the ()")
+        raise NoAppError(f"{name} in {place} is {_kind(factory)}, which cannot be called: leave out the ()")
     if is_async(factory):
         raise NoAppError(f"{name} in {place} is async, and no event loop runs yet: make the app in a plain function")
     function = getattr(factory, "__name__", name.partition("(")[0])
@@ -320,15 +350,33 @@ def _is_asgi(value: Any) -> bool:
     return len(positional) == 3 and all(each.default is each.empty for each in positional)
 
 
+def _is_wsgi(value: Any) -> bool:
+    """Whether the value is called as a WSGI application is, by the names that its parameters have in PEP 3333."""
+    try:
+        return callable(value) and [*inspect.signature(value).parameters] == ["environ", "start_response"]
+    except (TypeError, ValueError):
+        return False
+
+
+def _kind(value: Any) -> str:
+    """What the value is, with an article."""
+    if value is None or isinstance(value, type):
+        return "None" if value is None else "a class"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
 def _not_an_app(value: Any, name: str, target: Target) -> NoAppError:
     place = target.place
-    what = f"{name} in {place} is {type(value).__name__}, not a Triows app"
+    what = f"{name} in {place} is {_kind(value)}, not a Triows app"
     if _is_asgi(value):
         module = module_of(target.path)[1] if target.is_path else place
         what += (
             f"; it is an ASGI application: serve it by an ASGI server (hypercorn -k trio {module}:{name}), since"
             " triows's own would not run it"
         )
+    elif _is_wsgi(value):
+        what += "; it is a WSGI application, and triows serves none: a WSGI server does, such as gunicorn"
     elif inspect.isroutine(value):
         what += f"; if it makes one, write '{place}:{name}()'"
     return NoAppError(what)

@@ -45,14 +45,22 @@ def load_dotenv(path: str | os.PathLike[str] | None = None, names: Sequence[str]
 def load_env_file(path: str) -> None:
     """Load the file that the user has named.
 
-    :raises CommandError: if there is no such file, it cannot be read, or python-dotenv is not there.
+    :raises CommandError: if there is no such file, it cannot be read, a line of it makes no sense, or python-dotenv is
+        not there.
     """
     try:
         import dotenv
+        from dotenv.parser import parse_stream
     except ImportError as error:
         raise CommandError(f"--env-file needs python-dotenv: {_REMEDY}") from error
     try:
         with open(path, encoding="utf-8") as file:
+            for statement in parse_stream(file):
+                if statement.error:
+                    text, line = statement.original
+                    line += len(text[: -len(text.lstrip())].splitlines())  # the blank lines before it are its own
+                    raise CommandError(f"cannot read {path}: line {line} is no NAME=VALUE")
+            file.seek(0)
             variables = dotenv.dotenv_values(stream=file)
     except OSError as error:
         raise CommandError(f"cannot read {path}: {error.strerror}") from error

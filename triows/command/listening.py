@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from .errors import CommandError
 
 # Not by the exception's cause: Trio's nurseries do not all keep it.
 _NO_SUCH_HOST = frozenset(value for name, value in vars(socket).items() if name.startswith("EAI_"))
+_HOST_AND_PORT = re.compile(r"(?:\[(.+)\]|([^:]+)):(\d{1,5})")
 
 
 @contextmanager
@@ -34,7 +36,7 @@ def _listening_failure(error: ListenError | listeners.ListenSettingError, host: 
     path = listeners.unix_path(host)
     if path is not None:
         return f"cannot listen on {host}: {_file_failure(error, path)}"
-    return f"cannot listen on {host}:{port}: {_address_failure(error)}"
+    return f"cannot listen on {host}:{port}: {_address_failure(error, host)}"
 
 
 def _file_failure(error: ListenError, path: str) -> str:
@@ -45,7 +47,7 @@ def _file_failure(error: ListenError, path: str) -> str:
     return error.strerror or str(error)
 
 
-def _address_failure(error: ListenError) -> str:
+def _address_failure(error: ListenError, host: str) -> str:
     if error.errno == errno.EADDRINUSE:
         return "the address is in use by another program (choose another with --port)"
     if error.errno in (errno.EACCES, errno.EPERM):
@@ -53,7 +55,9 @@ def _address_failure(error: ListenError) -> str:
     if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
         return "this machine has no such address"
     if error.errno in _NO_SUCH_HOST:
-        return "there is no such host"
+        with_port = _HOST_AND_PORT.fullmatch(host)
+        tip = "" if with_port is None else f"; write --host {with_port[1] or with_port[2]} --port {with_port[3]}"
+        return f"there is no such host{tip}"
     return error.strerror or str(error)
 
 

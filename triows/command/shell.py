@@ -28,6 +28,7 @@ class Console(code.InteractiveConsole):
 
     :param names: the namespace.
     :param interactive: whether somebody types: then there are prompts.
+    :ivar failed: whether an error has been shown.
     """
 
     def __init__(self, names: dict[str, Any], *, interactive: bool) -> None:
@@ -35,6 +36,7 @@ class Console(code.InteractiveConsole):
         self.compile.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         self._interactive = interactive
         self._compiled: CodeType | None = None
+        self.failed: bool = False
 
     def runcode(self, code: CodeType) -> None:
         """Keep the code, for :meth:`run` to run it where it can await."""
@@ -51,8 +53,10 @@ class Console(code.InteractiveConsole):
                 line = self.raw_input(("... " if more else ">>> ") if self._interactive else "")
             except EOFError:
                 if more:  # the block that the last line belongs to
-                    self.push("")
+                    more = self.push("")
                     await self._run_compiled()
+                if more and not self._interactive:
+                    self._refuse_rest()
                 if self._interactive:
                     self.write("\n")
                 return
@@ -63,6 +67,23 @@ class Console(code.InteractiveConsole):
                 continue
             more = self.push(line)
             await self._run_compiled()
+
+    def _refuse_rest(self) -> None:
+        """Show what is missing from the statement that the input has not finished."""
+        try:
+            compile("\n".join(self.buffer), self.filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        except SyntaxError:
+            self.showsyntaxerror(self.filename)
+
+    def showsyntaxerror(self, *args: Any, **options: Any) -> None:
+        """Show the syntax error that is being handled."""
+        self.failed = True
+        super().showsyntaxerror(*args, **options)
+
+    def showtraceback(self) -> None:
+        """Show the error that is being handled."""
+        self.failed = True
+        super().showtraceback()
 
     async def _run_compiled(self) -> None:
         compiled, self._compiled = self._compiled, None
@@ -101,7 +122,10 @@ def _run_startup_file(names: dict[str, Any]) -> None:
 
 
 async def explore(app: App) -> None:
-    """Run a console with the names that the app gives to its shell, until the end of the input."""
+    """Run a console with the names that the app gives to its shell, until the end of the input.
+
+    :raises SystemExit: by ``exit()``; and with exit code 1, if there was an error in a script that was piped in.
+    """
     interactive = sys.stdin.isatty()
     names: dict[str, Any] = {"__name__": "__console__", "__doc__": None, "trio": trio}
     if interactive:
@@ -112,7 +136,10 @@ async def explore(app: App) -> None:
         python = sys.version.partition(" ")[0]
         own = ", ".join(name for name in names if not name.startswith("__"))
         click.echo(f"Python {python}, {app!r}. Here are {own}; await works. CTRL + D ends.")
-    await Console(names, interactive=interactive).run()
+    console = Console(names, interactive=interactive)
+    await console.run()
+    if console.failed and not interactive:
+        sys.exit(1)
 
 
 @with_appcontext
@@ -129,7 +156,7 @@ def shell_command(context: click.Context, /, info: ScriptInfo, target: str | Non
     """Open a Python console in the app's context, with top-level await under Trio.
 
     In it are 'app', 'g', 'trio', and what the functions of @app.shell_context_processor return. A script may be piped
-    in.
+    in; it is read as if somebody typed it.
     """
     name_app(context, info, target)
     context.invoke(_explore)

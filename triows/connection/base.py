@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from secrets import token_hex
+from traceback import walk_tb
 from typing import Any, TypeVar
 
 import trio
@@ -21,7 +22,7 @@ from ..protocol.head import Head
 from ..protocol.headers import Headers
 from ..tasks.cancellation import HandlerWatch
 from ..tasks.error_log import error_log as logger
-from ..tasks.exception_groups import ends_program, foreign_cancellation, split_cancelled
+from ..tasks.exception_groups import ends_program, foreign_cancellation, leaves, split_cancelled
 from ..tasks.functions import describe
 from ..tasks.shields import open_shields
 from .stats import Counters
@@ -168,10 +169,19 @@ class Connection(ABC):
     def _take_error(self, error: BaseException) -> None:
         """Keep the error as ``error``, and log it. One that ends the program is raised instead of logged."""
         if ends_program(error):
+            self._log_exits(error)
             self.error = error
             raise error
         self._log_error("handling %.1000r failed outside of its handler", error)
         self.error = error
+
+    def _log_exits(self, error: BaseException) -> None:
+        """Name who ends the program by SystemExit, of which Python says nothing."""
+        for leaf in leaves(error):
+            if isinstance(leaf, SystemExit):
+                text = "%s %.1000a: %.1000r in %s ends the program"
+                details = (ascii(self.head.method)[1:-1], self.head.path, leaf, _raiser(leaf))
+                logger.error(text, *details, extra={"request_id": self.request_id})
 
     def _log_error(self, message: str, error: BaseException) -> None:
         # The context of the request, where records get their id from, is over.
@@ -239,3 +249,9 @@ class Connection(ABC):
 
     def _cancel_reason(self) -> str:
         return f"{self._kind} disconnected: {self.disconnect.describe() if self.disconnect else 'no reason'}"
+
+
+def _raiser(error: BaseException) -> str:
+    """The function that has raised an error, with its file and line."""
+    *_, (frame, line) = walk_tb(error.__traceback__)
+    return f"{frame.f_code.co_qualname}() ({frame.f_code.co_filename}:{line})"

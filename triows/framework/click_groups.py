@@ -61,8 +61,35 @@ def with_appcontext(function: Callable[..., Any]) -> Callable[..., Any]:
     return update_wrapper(run, function)
 
 
+class _UnderTrio:
+    """Calls the function of a command, and awaits what it returns in a Trio run of its own, if that can be awaited.
+
+    A decorator such as :func:`click.pass_context` hides that the function is async. So the result tells.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        update_wrapper(self, function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        result = self._function(*args, **kwargs)
+        if not isawaitable(result):
+            return result
+
+        async def wait() -> Any:
+            return await result
+
+        return trio.run(wait)
+
+
 class AppGroup(click.Group):
-    """A group of commands, whose decorator ``command`` takes ``with_appcontext=True``."""
+    """A group of commands, which may be async, and whose decorator ``command`` takes ``with_appcontext=True``."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Add a command; if it is async, it runs under Trio."""
+        if cmd.callback is not None and not isinstance(cmd.callback, _UnderTrio):
+            cmd.callback = _UnderTrio(cmd.callback)
+        super().add_command(cmd, name)
 
     @overload
     def command(self, function: Callable[..., Any], /) -> click.Command: ...
@@ -74,7 +101,7 @@ class AppGroup(click.Group):
     def command(self, *args: Any, with_appcontext: bool = False, **options: Any) -> Any:
         """Add the decorated function as a command.
 
-        :param with_appcontext: whether ``current_app`` and ``g`` are available in it; then it may be async.
+        :param with_appcontext: whether ``current_app`` and ``g`` are available in it.
         """
         if args and callable(args[0]):  # a decorator without parentheses
             return self.command(*args[1:], with_appcontext=with_appcontext, **options)(args[0])

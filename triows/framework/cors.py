@@ -107,12 +107,15 @@ def answer_preflight(app: CORSApp, connection: Connection) -> Coroutine[Any, Any
         return None
     request = app.request_class(cast(HTTPConnection, connection))
     request.method = method
-    rule, methods = None, None
+    rule: Rule | None = None
+    methods: Iterable[str] | None = None
     try:
         rule, _ = app.url_map.match(_adapter(app, request), request, websocket=False)
         methods = rule.methods
     except HTTPException as error:
         rule = _nearest_rule(app, request, error)
+        if isinstance(error, MethodNotAllowed):
+            methods = error.valid_methods
     policy = policy_of(app, rule)
     if policy is None:
         return None

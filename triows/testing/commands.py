@@ -29,8 +29,8 @@ class TestCliRunner(CliRunner):
     ) -> Result:
         """Run a command, by default ``app.cli``, and return its output, exit code and exception.
 
-        A command with the app's context has a Trio run of its own. In an async test, call this in a thread:
-        ``await trio.to_thread.run_sync(runner.invoke, None, ["name"])``.
+        A command that is async, or has the app's context, has a Trio run of its own. In an async test, call this in a
+        thread: ``await trio.to_thread.run_sync(runner.invoke, None, ["name"])``.
         """
         options.setdefault("obj", ScriptInfo(create_app=lambda: self.app))
         return super().invoke(self.app.cli if cli is None else cli, args, *more, **options)

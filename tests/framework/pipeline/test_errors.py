@@ -5,6 +5,8 @@ Tests triows/framework/pipeline/base.py, triows/framework/pipeline/http.py and t
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any, cast
@@ -15,9 +17,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from werkzeug.exceptions import Conflict, Forbidden, HTTPException, ImATeapot, InternalServerError, NotFound
 
 from triows import Blueprint, Response, Triows, abort, current_app, redirect, request, websocket
+from triows.tasks.exception_groups import unwrap_group
 from triows.testing import HTTPDisconnectError
 
-from ...support.records import logged
+from ...support.records import error_log, lines, logged
 from ...support.rejections import rejection
 from ...support.views import SECRET, Ours, OursToo, raising, raising_in_children
 
@@ -786,3 +789,19 @@ async def test_a_missing_key_is_named_in_debug_mode_alone(app: Triows, overridde
     response = await app.test_client().get("/")
     assert response.status_code == 400
     assert b"wanted" in await response.get_data()
+
+
+async def test_a_handler_that_ends_the_program_is_named(app: Triows, caplog: pytest.LogCaptureFixture) -> None:
+    @app.get("/x")
+    async def quits() -> None:
+        async with trio.open_nursery():
+            sys.exit(3)
+
+    with pytest.raises(BaseException) as raised:
+        await app.test_client().get("/x")
+    assert isinstance(unwrap_group(raised.value), SystemExit)
+    (line,) = lines(error_log(caplog))
+    assert re.fullmatch(
+        rf"GET '/x': SystemExit\(3\) in test_a_handler.*\.quits\(\) \({re.escape(__file__)}:\d+\) ends the program",
+        line,
+    )

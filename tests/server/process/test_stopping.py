@@ -157,6 +157,19 @@ async def test_the_apps_own_shutdown_is_waited_for_last(autojump_clock: MockCloc
     ]
 
 
+async def test_what_does_not_end_in_time_has_no_zero_seconds_left(autojump_clock: MockClock) -> None:
+    app = make_app()
+
+    @app.after_serving
+    async def stubborn() -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(10.5)
+
+    *_, before, last = await said(app)
+    assert before.endswith(f"at most 1 second {SECOND}")
+    assert last == f"10: Still waiting for the app to shut down, at most 1 second {SECOND}"
+
+
 async def test_without_a_timeout_it_takes_as_long_as_it_takes(autojump_clock: MockClock) -> None:
     assert await said(make_app(shutdown_timeout=None), GET) == [
         f"0: Stopping: waiting for 1 request, for as long as it takes {SECOND}",

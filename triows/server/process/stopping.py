@@ -98,7 +98,7 @@ class StopReport:
         if timeout is None:
             until = "for as long as it takes"
         else:
-            remaining = max(0, round(self._step_began + self._steps_left * timeout - trio.current_time()))
+            remaining = max(1, round(self._step_began + self._steps_left * timeout - trio.current_time()))
             until = f"at most {remaining} second{'' if remaining == 1 else 's'}"
         with suppress(OSError):  # a terminal that is gone
             begin = styled(begin, "warning", sys.stdout)

@@ -10,8 +10,11 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 
-PATIENCE = 10.0
-"""Seconds for which clients wait for an app that has ended, before they are turned away."""
+PATIENCE = 1.0
+"""Seconds for which clients wait for an app that has ended, before they are turned away.
+
+As long as an app starts, they wait without a limit.
+"""
 
 _MOST = 100  # at a time
 _REQUEST_TIMEOUT = 0.05  # seconds for a request that is on its way
