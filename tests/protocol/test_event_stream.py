@@ -55,6 +55,15 @@ def test_fields(stream: bytes, block: Block) -> None:
     assert read(stream) == [block]
 
 
+def test_a_byte_order_mark_may_come_in_pieces() -> None:
+    reader = EventReader()
+    assert [reader.feed(piece) for piece in (b"", b"\xef", b"\xbb", b"\xbfdata: a\n\n")] == [[], [], [], [Block("a")]]
+
+
+def test_empty_lines_without_anything_between_them_are_no_events() -> None:
+    assert read(b"\n\ndata: a\n\n\n\ndata: b\n\n") == [Block("a"), Block("b")]
+
+
 @given(
     st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=9), min_size=1, max_size=4),
     st.sampled_from([b"\n", b"\r", b"\r\n"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import linecache
+import sys
 import traceback
 from collections.abc import Callable
 from traceback import FrameSummary
@@ -156,6 +157,18 @@ def test_an_object_whose_names_cannot_be_told_gets_no_hint() -> None:
     with pytest.raises(AttributeError) as info:
         Opaque().name  # type: ignore[attr-defined]  # noqa: B018
     assert format_exception(info.value).endswith("has no attribute 'name'\n")
+    assert tracebacks.suggestion(info.value) == ""
+
+
+def test_a_name_error_that_was_never_raised_gets_no_hint() -> None:
+    assert tracebacks.suggestion(NameError("no", name="prnt")) == ""
+
+
+def test_a_framework_that_is_not_installed_has_no_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hypercorn", None)
+    packages = tracebacks._places.__wrapped__().values()
+    assert "trio" in packages
+    assert "hypercorn" not in packages
 
 
 def test_repeated_frames_are_counted() -> None:

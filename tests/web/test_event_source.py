@@ -196,6 +196,7 @@ async def test_a_stream_that_begins_during_the_shutdown_ends_at_once(app: Triows
         await wire.send(get("/events"))
         await begun.wait()
         server.server.shutdown()
+        await wait_all_tasks_blocked()
         going_on.set()
         assert (await wire.read_response()).status == 200
         assert trio.current_time() == 0

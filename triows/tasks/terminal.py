@@ -35,7 +35,7 @@ def shows_colours(stream: TextIO) -> bool:
         on = environment.get("TERM") != "dumb" and stream.isatty()
     except ValueError:  # it is closed
         return False
-    if on and sys.platform == "win32":
+    if on and sys.platform == "win32":  # pragma: no cover - Windows
         from colorama import just_fix_windows_console
 
         just_fix_windows_console()
