@@ -128,13 +128,17 @@ def _fail(what: str, error: Exception) -> NoReturn:
     raise NoAppError(f"cannot load {what}: {_why(error)}\n{format_from_app(error).rstrip()}") from error
 
 
+# What Python says of a module that is not loaded to its end; the second from 3.13 on, of a module of the app's own.
+_OF_CIRCLES = ("circular import", "if it has the same name as a third-party module")
+
+
 def _why(error: Exception) -> str:
     """Say what is wrong, and what to do about what is often wrong."""
     if isinstance(error, SyntaxError):
         return "there is a syntax error"
     if isinstance(error, ModuleNotFoundError) and error.name is not None:
         return f"there is no module {error.name}; install it in this environment, or correct its name"
-    if isinstance(error, ImportError | AttributeError) and "circular import" in str(error):
+    if isinstance(error, ImportError | AttributeError) and any(words in str(error) for words in _OF_CIRCLES):
         return (
             "modules import each other in a circle; move what both need into a third module, or import it in the"
             " function that needs it"
