@@ -79,6 +79,7 @@ class Console(code.InteractiveConsole):
         """Show the syntax error that is being handled."""
         self.failed = True
         super().showsyntaxerror(*args, **options)
+        sys.stderr.flush()  # it may be the last that is written, into a stream that is not line-buffered
 
     def showtraceback(self) -> None:
         """Show the error that is being handled."""
